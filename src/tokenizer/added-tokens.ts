@@ -1,0 +1,76 @@
+// Added tokens: texts that are found in the input before anything else happens to it, special (control) tokens among
+// them. Not what the post-processor adds. Source: huggingface/tokenizers src/tokenizer/added_vocabulary.rs.
+
+import { countOf, fieldsOf, flagOf, listOf, stringOf } from "./fields.ts";
+import type { Normalizer } from "./normalizer.ts";
+import { literal } from "./regex.ts";
+
+/** One entry of tokenizer.json's `added_tokens`. */
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  /** A control token: user text never becomes one unless the caller says so; decoding may skip it. */
+  readonly special: boolean;
+  /** Takes the white space to its left, or right, with it. */
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  /** Is not found inside a word. */
+  readonly singleWord: boolean;
+  /** Is looked for in normalized text, itself normalized. */
+  readonly normalized: boolean;
+}
+
+/** Cuts text at added tokens: a number is the id of a token that was found, a string is text in between. */
+export type AddedTokenFinder = (text: string, parseSpecialTokens: boolean) => (string | number)[];
+
+/** The `added_tokens` of tokenizer.json; throws an Error that names the field if one is malformed. */
+export function readAddedTokens(value: unknown): AddedToken[] {
+  return listOf(value ?? [], "added_tokens").map((entry, i) => {
+    const where = `added_tokens[${i}]`;
+    const fields = fieldsOf(entry, where);
+    const special = flagOf(fields.special, `${where}.special`, false);
+    return {
+      id: countOf(fields.id, `${where}.id`),
+      content: stringOf(fields.content, `${where}.content`),
+      special,
+      lstrip: flagOf(fields.lstrip, `${where}.lstrip`, false),
+      rstrip: flagOf(fields.rstrip, `${where}.rstrip`, false),
+      singleWord: flagOf(fields.single_word, `${where}.single_word`, false),
+      normalized: flagOf(fields.normalized, `${where}.normalized`, !special),
+    };
+  });
+}
+
+/** A finder of the given tokens, the leftmost match first and the longest of those; `textOf` is the text to look for. */
+export function createFinder(tokens: readonly AddedToken[], textOf: Normalizer): AddedTokenFinder {
+  const tokenOfText = new Map(tokens.map((token) => [textOf(token.content), token]));
+  tokenOfText.delete("");
+  if (tokenOfText.size === 0) return (text) => [text];
+  const longestFirst = [...tokenOfText.keys()].sort((a, b) => b.length - a.length);
+  const pattern = new RegExp(longestFirst.map(literal).join("|"), "g");
+
+  return (text, parseSpecialTokens) => {
+    const parts: (string | number)[] = [];
+    let end = 0;
+    pattern.lastIndex = 0;
+    for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+      const token = tokenOfText.get(match[0]) as AddedToken;
+      let start = match.index;
+      let stop = start + match[0].length;
+      if (token.special && !parseSpecialTokens) continue;
+      if (token.singleWord && (isWord(charBefore(text, start)) || isWord(charAt(text, stop)))) continue;
+      if (token.lstrip) while (start > end && isSpace(text[start - 1])) start--;
+      if (token.rstrip) while (stop < text.length && isSpace(text[stop])) stop++;
+      if (start > end) parts.push(text.slice(end, start));
+      parts.push(token.id);
+      end = stop;
+    }
+    if (end < text.length || text === "") parts.push(text.slice(end));
+    return parts;
+  };
+}
+
+const isSpace = (char: string) => /\p{White_Space}/u.test(char);
+const isWord = (char: string) => /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u.test(char);
+const charAt = (text: string, at: number) => String.fromCodePoint(text.codePointAt(at) ?? 0);
+const charBefore = (text: string, at: number) => [...text.slice(Math.max(0, at - 2), at)].at(-1) ?? "";

@@ -1,0 +1,166 @@
+// The tokenizer: text ⇄ ids, as a Hugging Face tokenizer.json describes it. The steps of encoding, in order: added
+// tokens, normalizer, added tokens that look at normalized text, pre-tokenizer, BPE, post-processor. It knows nothing of
+// models or chat. Source: huggingface/tokenizers src/tokenizer, whose ids it reproduces exactly.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type AddedToken, createFinder, readAddedTokens } from "./added-tokens.ts";
+import { createBpe } from "./bpe.ts";
+import { createDecoder } from "./decoder.ts";
+import { type Fields, fieldsOf } from "./fields.ts";
+import { createNormalizer } from "./normalizer.ts";
+import { createFrame } from "./post-processor.ts";
+import { createPreTokenizer } from "./pre-tokenizer.ts";
+
+export interface EncodeOptions {
+  /** Add what the post-processor adds, such as a beginning-of-sequence token. Default true. */
+  readonly addSpecialTokens?: boolean;
+  /** Take the text of a special token for that token. Default false: user text never becomes a control token. */
+  readonly parseSpecialTokens?: boolean;
+}
+
+export interface DecodeOptions {
+  /** Leave special tokens out of the text. Default false. */
+  readonly skipSpecialTokens?: boolean;
+}
+
+/** Decodes ids one by one; the pieces, joined, are what `decode` gives for all of them. */
+export interface TextStream {
+  /** The text that is certain after this id: whole characters, often none. */
+  push(id: number): string;
+  /** The rest. */
+  end(): string;
+}
+
+export interface Tokenizer {
+  /** The highest id of vocabulary and added tokens, plus one. */
+  readonly vocabSize: number;
+  readonly addedTokens: readonly AddedToken[];
+  /** The ids that tokenizer_config.json names as beginning and end of sequence. */
+  readonly bosId: number | undefined;
+  readonly eosId: number | undefined;
+  /** The ids of `text`. A lone surrogate counts as U+FFFD, which is what UTF-8 makes of it. */
+  encode(text: string, options?: EncodeOptions): number[];
+  /** The text of `ids`; bytes that are not UTF-8 give U+FFFD. Throws a RangeError for an id that has no token. */
+  decode(ids: Iterable<number>, options?: DecodeOptions): string;
+  /** Decoding for text that is made token by token; `push` throws as `decode` does. */
+  stream(options?: DecodeOptions): TextStream;
+  /** The bytes that one token stands for. Throws a RangeError for an id that has no token. */
+  bytes(id: number): Uint8Array;
+  /** The id of a vocabulary text or of an added token's content. */
+  idOf(token: string): number | undefined;
+  /** The vocabulary text, or the added token's content, of an id. */
+  tokenOf(id: number): string | undefined;
+  isSpecial(id: number): boolean;
+}
+
+/**
+ * The tokenizer that the parsed tokenizer.json (and tokenizer_config.json, for the names of the beginning and end of
+ * sequence) describe. Throws an Error that names the field on anything malformed or not supported.
+ */
+export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown = {}): Tokenizer {
+  const json = fieldsOf(tokenizerJson, "the file");
+  const config = fieldsOf(tokenizerConfig, "tokenizer_config.json");
+  const normalize = createNormalizer(json.normalizer);
+  const preTokenizer = createPreTokenizer(json.pre_tokenizer);
+  const model = createBpe(json.model, preTokenizer.byteLevel);
+  const decoder = createDecoder(json.decoder);
+  const addedTokens = readAddedTokens(json.added_tokens);
+  const frame = createFrame(json.post_processor);
+
+  const findRaw = createFinder(
+    addedTokens.filter((token) => !token.normalized),
+    (text) => text,
+  );
+  const findNormalized = createFinder(
+    addedTokens.filter((token) => token.normalized),
+    normalize,
+  );
+  const addedById = new Map(addedTokens.map((token) => [token.id, token]));
+  const addedByContent = new Map(addedTokens.map((token) => [token.content, token]));
+  const textOfId: (string | undefined)[] = [];
+  for (const [text, id] of model.idOfText) textOfId[id] = text;
+  for (const token of addedTokens) textOfId[token.id] = token.content;
+
+  const tokenText = (id: number): string => {
+    const text = textOfId[id];
+    if (text === undefined) throw new RangeError(`no token has the id ${id}; ids go from 0 to ${textOfId.length - 1}`);
+    return text;
+  };
+  const idOf = (token: string) => addedByContent.get(token)?.id ?? model.idOfText.get(token);
+  const isSpecial = (id: number) => addedById.get(id)?.special ?? false;
+  /** The text that decoding starts from: an added token that is looked for in normalized text is decoded from it. */
+  const decodedText = (id: number) => {
+    const text = tokenText(id);
+    return addedById.get(id)?.normalized ? normalize(text) : text;
+  };
+
+  const stream = (options: DecodeOptions = {}): TextStream => {
+    const state = decoder.start();
+    return {
+      push: (id) => (options.skipSpecialTokens && isSpecial(id) ? "" : state.push([decodedText(id)]).join("")),
+      end: () => state.end().join(""),
+    };
+  };
+
+  return {
+    vocabSize: textOfId.length,
+    addedTokens,
+    bosId: namedId(config, "bos_token", idOf),
+    eosId: namedId(config, "eos_token", idOf),
+    idOf,
+    isSpecial,
+    stream,
+    tokenOf: (id) => textOfId[id],
+    bytes: (id) => (addedById.has(id) ? new TextEncoder().encode(tokenText(id)) : decoder.bytes(tokenText(id))),
+    encode(text, options = {}) {
+      const { addSpecialTokens = true, parseSpecialTokens = false } = options;
+      const ids: number[] = addSpecialTokens ? [...frame.before] : [];
+      let atStart = true;
+      for (const section of findRaw(wellFormed(text), parseSpecialTokens)) {
+        const parts = typeof section === "number" ? [section] : findNormalized(normalize(section), parseSpecialTokens);
+        for (const part of parts) {
+          if (typeof part === "number") ids.push(part);
+          else for (const word of preTokenizer.cut([part], atStart)) model.encode(word, ids);
+          atStart = false;
+        }
+      }
+      if (addSpecialTokens) ids.push(...frame.after);
+      return ids;
+    },
+    decode(ids, options = {}) {
+      const texts: string[] = [];
+      for (const id of ids) if (!(options.skipSpecialTokens && isSpecial(id))) texts.push(decodedText(id));
+      const state = decoder.start();
+      return [...state.push(texts), ...state.end()].join("");
+    },
+  };
+}
+
+/** Reads tokenizer.json, and tokenizer_config.json if it is there, from a directory in Hugging Face layout. */
+export async function loadTokenizer(directory: string): Promise<Tokenizer> {
+  const read = async (name: string): Promise<unknown> => {
+    const path = join(directory, name);
+    const text = await readFile(path, "utf8");
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new Error(`${path} is not JSON: ${(error as Error).message}`);
+    }
+  };
+  const config = read("tokenizer_config.json").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return {};
+    throw error;
+  });
+  return createTokenizer(await read("tokenizer.json"), await config);
+}
+
+function namedId(config: Fields, field: string, idOf: (token: string) => number | undefined): number | undefined {
+  const named = config[field];
+  const content = typeof named === "object" && named !== null ? (named as Fields).content : named;
+  return typeof content === "string" ? idOf(content) : undefined;
+}
+
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
+}
