@@ -4,7 +4,6 @@
 // (serde takes an array too), and a dimension beside a 0 must still be exact as a JavaScript number.
 // Source: huggingface/safetensors, README.md (the format) and safetensors/src/tensor.rs (the checks).
 
-import type { DType } from "./dtype.ts";
 import { parseStrictJson, type StrictJson } from "./strict-json.ts";
 
 // In the reference's order of alignment, by which a writer sorts.
@@ -75,36 +74,18 @@ export class SafetensorsError extends Error {
   }
 }
 
-/** One tensor of a checkpoint: bytes `begin` to `end` (exclusive) of `file` hold it, little-endian and row-major. */
-export interface TensorEntry {
+/** One tensor of a file: its bytes `begin` to `end` (exclusive) hold it, little-endian and row-major. */
+export interface HeaderEntry {
   readonly name: string;
   readonly dtype: SafetensorsDType;
   readonly shape: readonly number[];
-  readonly file: string;
   readonly begin: number;
   readonly end: number;
 }
 
-/**
- * The engine's dtype for a tensor's data.
- * Throws a SafetensorsError that names tensor and dtype when the engine does not compute with it.
- */
-export function engineDType(entry: TensorEntry): DType {
-  switch (entry.dtype) {
-    case "F64":
-    case "F32":
-    case "BF16":
-    case "F16":
-    case "I32":
-      return entry.dtype.toLowerCase() as DType;
-    default:
-      throw new SafetensorsError(entry.file, "dtype", `the engine does not compute with ${entry.dtype}`, entry.name);
-  }
-}
-
 /** What a header says, checked; the entries come in order of offset. */
 export interface SafetensorsHeader {
-  readonly entries: readonly TensorEntry[];
+  readonly entries: readonly HeaderEntry[];
   readonly metadata: ReadonlyMap<string, string>;
 }
 
@@ -132,13 +113,13 @@ export function parseHeader(file: string, bytes: Uint8Array, size: number): Safe
   claims.sort((a, b) => compare(a.begin, b.begin) || compare(a.end, b.end));
   const dataStart = 8 + bytes.length;
   let position = 0n;
-  const entries = claims.map(({ name, dtype, shape, begin, end }): TensorEntry => {
+  const entries = claims.map(({ name, dtype, shape, begin, end }): HeaderEntry => {
     if (begin !== position) {
       const problem = `begins at byte ${begin} of the data, ${begin < position ? "inside" : "past the end of"} the tensor`;
       throw new SafetensorsError(file, "offsets", `${problem} before it, which ends at ${position}`, name);
     }
     position = end;
-    return { name, dtype, shape, file, begin: dataStart + Number(begin), end: dataStart + Number(end) };
+    return { name, dtype, shape, begin: dataStart + Number(begin), end: dataStart + Number(end) };
   });
   if (BigInt(dataStart) + position !== BigInt(size)) {
     const problem = `the header describes ${position} bytes of data, the file holds ${size - dataStart}`;
@@ -185,11 +166,11 @@ function parseEntry(file: string, name: string, entry: StrictJson) {
  * The first bytes of a file for these tensors, as the reference writes them: `sorted` by alignment of the dtype (largest
  * first), then by name; padded with spaces to 8 bytes. Throws a SafetensorsError when the result would break a rule.
  */
-export function formatHeader<T extends Pick<TensorEntry, "name" | "dtype" | "shape">>(
+export function formatHeader<T extends Pick<HeaderEntry, "name" | "dtype" | "shape">>(
   file: string,
   tensors: Iterable<T>,
   metadata?: Readonly<Record<string, string>>,
-): { bytes: Uint8Array; entries: readonly TensorEntry[]; sorted: T[] } {
+): { bytes: Uint8Array; entries: readonly HeaderEntry[]; sorted: T[] } {
   const sorted = [...tensors].sort(
     (a, b) =>
       dtypes.indexOf(b.dtype) - dtypes.indexOf(a.dtype) || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)),

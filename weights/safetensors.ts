@@ -6,10 +6,10 @@
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { decodeF32 } from "./dtype.ts";
+import { type DType, decodeF32 } from "./dtype.ts";
 import {
-  engineDType,
   formatHeader,
+  type HeaderEntry,
   maxHeaderBytes,
   parseHeader,
   parseText,
@@ -17,8 +17,12 @@ import {
   SafetensorsError,
   type SafetensorsHeader,
   show,
-  type TensorEntry,
 } from "./safetensors-header.ts";
+
+/** One tensor of a checkpoint: bytes `begin` to `end` (exclusive) of `file` hold it, little-endian and row-major. */
+export interface TensorEntry extends HeaderEntry {
+  readonly file: string;
+}
 
 /** An open checkpoint of one or more files; its tensors are checked, their data is read on demand. */
 export interface Checkpoint {
@@ -70,7 +74,7 @@ export async function openSafetensors(path: string): Promise<Checkpoint> {
           const place = home === undefined ? "does not list it" : `says that it is in ${home}`;
           throw new SafetensorsError(shard, "shard", `the index ${place}`, entry.name);
         }
-        tensors.set(entry.name, entry);
+        tensors.set(entry.name, { ...entry, file: shard });
       }
       for (const [key, text] of header.metadata) if (!metadata.has(key)) metadata.set(key, text);
     }
@@ -98,6 +102,23 @@ export async function openSafetensors(path: string): Promise<Checkpoint> {
     return bytes;
   };
   return { tensors, metadata: Object.fromEntries(metadata), files: shards, totalBytes, read, close };
+}
+
+/**
+ * The engine's dtype for a tensor's data.
+ * Throws a SafetensorsError that names tensor and dtype when the engine does not compute with it.
+ */
+export function engineDType(entry: TensorEntry): DType {
+  switch (entry.dtype) {
+    case "F64":
+    case "F32":
+    case "BF16":
+    case "F16":
+    case "I32":
+      return entry.dtype.toLowerCase() as DType;
+    default:
+      throw new SafetensorsError(entry.file, "dtype", `the engine does not compute with ${entry.dtype}`, entry.name);
+  }
 }
 
 /** One tensor as f32, decoded from F64, F32, BF16 or F16. Throws a SafetensorsError for any other dtype. */
@@ -128,7 +149,12 @@ export async function writeSafetensors(
         const values = typeof data === "function" ? await data() : data;
         const length = entries[i].end - entries[i].begin;
         if (values.byteLength !== length) {
-          throw new SafetensorsError(path, "size", `${values.byteLength} bytes of data, its shape has ${length}`, name);
+          throw new SafetensorsError(
+            path,
+            "size",
+            `${values.byteLength} bytes of data, but its shape takes ${length}`,
+            name,
+          );
         }
         await handle.writeFile(values);
       }

@@ -49,12 +49,16 @@ export function parseStrictJson(text: string): StrictJson {
     while (at < text.length && "+-.0123456789eE".includes(text[at])) at++;
     const token = text.slice(start, at);
     if (/^(?:0|[1-9]\d{0,19})$/.test(token)) return BigInt(token);
+    at = start;
+    let value = 0;
     try {
-      return JSON.parse(token);
+      value = JSON.parse(token);
     } catch {
-      at = start;
-      return fail("no JSON value");
+      fail("no JSON value");
     }
+    if (!Number.isFinite(value)) fail("a number beyond the range of a double");
+    at += token.length;
+    return value;
   };
 
   const value = (depth: number): StrictJson => {
