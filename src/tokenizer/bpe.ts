@@ -12,15 +12,14 @@ export interface Bpe {
   encode(word: string, ids: number[]): void;
 }
 
-/** Where a pair has no merge. */
+/** Where a pair has no merge, or a symbol was merged away. */
 const none = -1;
+const noRank = 0x7fffffff;
 
-// A word of up to this many symbols is merged by scanning it for the lowest rank, a longer one by rank buckets.
+// A word of up to this many symbols is merged by looking for the lowest rank, a longer one by buckets of ranks.
 const scanLimit = 64;
 const cacheEntries = 1 << 16;
-// V8 lets a slice of 13 characters or more share the memory of its text: as a key of the cache it would keep a whole
-// prompt alive.
-const cacheWordLength = 12;
+const cacheWordLength = 48;
 
 const utf8 = new TextEncoder();
 
@@ -36,21 +35,24 @@ export function createBpe(value: unknown, byteLevel: boolean): Bpe {
   }
   const idOfText = readVocabulary(model.vocab);
   const merges = readMerges(model.merges, idOfText);
-  const symbolsOf = createSymbols(model, idOfText, byteLevel);
+  const symbols = createSymbols(model, idOfText, byteLevel);
+  let longestText = 0;
+  for (const text of idOfText.keys()) longestText = Math.max(longestText, text.length);
   const ignoreMerges = flagOf(model.ignore_merges, "model.ignore_merges", false);
   const cache = new Map<string, readonly number[]>();
 
   const encodeUncached = (word: string, ids: number[]) => {
-    if (ignoreMerges) {
+    if (ignoreMerges && word.length <= longestText) {
       const id = idOfText.get(byteLevel ? textOfBytes(utf8.encode(word)) : word);
       if (id !== undefined) {
         ids.push(id);
         return;
       }
     }
-    const symbols = symbolsOf(word);
-    const count = symbols.length <= scanLimit ? mergeByScan(symbols, merges) : mergeByRank(symbols, merges);
-    for (let i = 0; i < count; i++) ids.push(symbols[i]);
+    symbols.fill(word);
+    const merge = symbols.count <= scanLimit ? mergeByScan : mergeByRank;
+    const count = merge(symbols.ids, symbols.count, merges);
+    for (let i = 0; i < count; i++) ids.push(symbols.ids[i]);
   };
 
   const encode = (word: string, ids: number[]) => {
@@ -60,7 +62,7 @@ export function createBpe(value: unknown, byteLevel: boolean): Bpe {
       const fresh: number[] = [];
       encodeUncached(word, fresh);
       if (cache.size >= cacheEntries) cache.clear();
-      cache.set(word, fresh);
+      cache.set(detached(word), fresh);
       known = fresh;
     }
     for (let i = 0; i < known.length; i++) ids.push(known[i]);
@@ -68,19 +70,28 @@ export function createBpe(value: unknown, byteLevel: boolean): Bpe {
   return { idOfText, encode };
 }
 
+/** The same string in memory of its own: V8 keeps the whole text alive behind a slice of it that is a key of the cache. */
+function detached(word: string): string {
+  return ` ${word}`.slice(1);
+}
+
 function readVocabulary(value: unknown): Map<string, number> {
   const vocabulary = fieldsOf(value, "model.vocab");
   const idOfText = new Map<string, number>();
   for (const text in vocabulary) {
-    idOfText.set(text, countOf(vocabulary[text], `model.vocab[${JSON.stringify(text)}]`));
+    const id = vocabulary[text];
+    if (!Number.isSafeInteger(id)) countOf(id, `model.vocab[${JSON.stringify(text)}]`);
+    idOfText.set(text, id as number);
   }
   return idOfText;
 }
 
-/** (left id, right id) → rank and merged id, in one open-addressing hash table of four integers a slot. */
+/** (left id, right id) → rank and merged id: a hash table with open addressing, four integers a slot. */
 interface Merges {
+  readonly count: number;
   /** The slot of a pair, or `none`. */
   find(left: number, right: number): number;
+  /** Of a slot; `noRank` of `none`. */
   rankAt(slot: number): number;
   mergedAt(slot: number): number;
 }
@@ -89,27 +100,19 @@ function readMerges(value: unknown, idOfText: ReadonlyMap<string, number>): Merg
   const list = listOf(value, "model.merges");
   let size = 16;
   while (size < 2 * list.length) size *= 2;
-  const mask = size - 1;
+  const mask = 4 * size - 1;
   const table = new Int32Array(4 * size).fill(none);
   const seek = (left: number, right: number) => {
     let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
     hash ^= hash >>> 15;
-    let slot = 4 * (hash & mask);
-    while (table[slot] !== none && (table[slot] !== left || table[slot + 1] !== right))
-      slot = (slot + 4) & (4 * mask + 3);
+    let slot = (4 * hash) & mask;
+    while (table[slot] !== none && (table[slot] !== left || table[slot + 1] !== right)) slot = (slot + 4) & mask;
     return slot;
   };
   for (let rank = 0; rank < list.length; rank++) {
     const merge = list[rank];
-    let a: string | undefined;
-    let b: string | undefined;
-    if (typeof merge === "string") {
-      const space = merge.indexOf(" ");
-      a = merge.slice(0, space);
-      b = merge.slice(space + 1);
-    } else if (Array.isArray(merge) && merge.length === 2) {
-      [a, b] = merge;
-    }
+    const space = typeof merge === "string" ? merge.indexOf(" ") : 0;
+    const [a, b] = typeof merge === "string" ? [merge.slice(0, space), merge.slice(space + 1)] : listOf(merge, "merge");
     const left = idOfText.get(a as string);
     const right = idOfText.get(b as string);
     const merged = idOfText.get(`${a}${b}`);
@@ -123,105 +126,113 @@ function readMerges(value: unknown, idOfText: ReadonlyMap<string, number>): Merg
     table[slot + 3] = merged;
   }
   return {
+    count: list.length,
     find(left, right) {
       const slot = seek(left, right);
       return table[slot] === none ? none : slot;
     },
-    rankAt: (slot) => table[slot + 2],
+    rankAt: (slot) => (slot === none ? noRank : table[slot + 2]),
     mergedAt: (slot) => table[slot + 3],
   };
 }
 
-/** How a word becomes the symbols that merging starts from; characters that have none become bytes, or the unknown token. */
-function createSymbols(
-  model: Fields,
-  idOfText: ReadonlyMap<string, number>,
-  byteLevel: boolean,
-): (word: string) => Int32Array {
+/** The symbols that a word starts from: `ids[0..count)` after `fill`. */
+interface Symbols {
+  ids: Int32Array;
+  count: number;
+  fill(word: string): void;
+}
+
+/** Characters that are no tokens become the tokens of their bytes where the model says so, else the unknown token. */
+function createSymbols(model: Fields, idOfText: ReadonlyMap<string, number>, byteLevel: boolean): Symbols {
   const fallback = flagOf(model.byte_fallback, "model.byte_fallback", false);
   const fuseUnknown = flagOf(model.fuse_unk, "model.fuse_unk", false);
   const unknownText = model.unk_token ?? undefined;
-  const unknown = unknownText === undefined ? undefined : idOfText.get(unknownText as string);
-  if (unknownText !== undefined && unknown === undefined) {
+  const unknown = unknownText === undefined ? none : (idOfText.get(unknownText as string) ?? none);
+  if (unknownText !== undefined && unknown === none) {
     throw fieldError("model.unk_token", unknownText, "a token of the vocabulary");
   }
   const byteName = (byte: number) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
-  const idOfByte = Array.from({ length: 256 }, (_, byte) =>
-    idOfText.get(byteLevel ? charOfByte[byte] : byteName(byte)),
-  );
+  const idOfByte = Array.from({ length: 256 }, (_, byte) => {
+    return idOfText.get(byteLevel ? charOfByte[byte] : byteName(byte)) ?? none;
+  });
 
-  let symbols = new Int32Array(256);
-  let count = 0;
+  let bytes = new Uint8Array(256);
   let pending = false; // an unknown token that the next unknown character may join
   const add = (id: number) => {
-    symbols[count++] = id;
+    symbols.ids[symbols.count++] = id;
   };
-  const addUnknown = () => {
-    if (unknown === undefined) return; // dropped, as the Rust library does
-    if (pending && !fuseUnknown) add(unknown);
-    pending = true;
+  const addToken = (id: number) => {
+    if (id === none && unknown === none) return; // dropped, as the Rust library does
+    if (pending && (id !== none || !fuseUnknown)) add(unknown);
+    pending = id === none;
+    if (id !== none) add(id);
   };
-  const addKnown = (id: number) => {
-    if (pending) add(unknown as number);
-    pending = false;
-    add(id);
+  const addBytes = (char: string): boolean => {
+    const { written } = utf8.encodeInto(char, bytes);
+    for (let i = 0; i < written; i++) if (idOfByte[bytes[i]] === none) return false;
+    // They do not close a pending unknown token: the Rust library writes it after them.
+    for (let i = 0; i < written; i++) add(idOfByte[bytes[i]]);
+    return true;
   };
 
-  return (word) => {
-    if (symbols.length < 4 * word.length) symbols = new Int32Array(8 * word.length);
-    count = 0;
-    if (byteLevel) {
-      for (const byte of utf8.encode(word)) {
-        const id = idOfByte[byte];
-        if (id === undefined) addUnknown();
-        else addKnown(id);
+  const symbols: Symbols = {
+    ids: new Int32Array(256),
+    count: 0,
+    fill(word) {
+      if (bytes.length < 3 * word.length) {
+        bytes = new Uint8Array(4 * word.length);
+        symbols.ids = new Int32Array(4 * word.length);
       }
-    } else {
-      for (const char of word) {
-        const id = idOfText.get(char);
-        if (id !== undefined) {
-          addKnown(id);
-          continue;
+      symbols.count = 0;
+      if (byteLevel) {
+        const { written } = utf8.encodeInto(word, bytes);
+        for (let i = 0; i < written; i++) addToken(idOfByte[bytes[i]]);
+      } else {
+        for (const char of word) {
+          const id = idOfText.get(char) ?? none;
+          if (id !== none || !fallback || !addBytes(char)) addToken(id);
         }
-        const bytes = fallback ? Array.from(utf8.encode(char), (byte) => idOfByte[byte]) : [undefined];
-        // Bytes do not close a pending unknown: the Rust library writes it after them.
-        if (bytes.includes(undefined)) addUnknown();
-        else for (const byte of bytes) add(byte as number);
       }
-    }
-    if (pending) add(unknown as number);
-    pending = false;
-    return symbols.subarray(0, count);
+      if (pending) add(unknown);
+      pending = false;
+    },
   };
-}
-
-/** Merges in place by looking for the lowest rank again and again, O(n²); returns how many symbols are left. */
-function mergeByScan(symbols: Int32Array, merges: Merges): number {
-  let count = symbols.length;
-  const slots = scanSlots;
-  for (let i = 0; i + 1 < count; i++) slots[i] = merges.find(symbols[i], symbols[i + 1]);
-  for (;;) {
-    let best = none;
-    let bestRank = Number.POSITIVE_INFINITY;
-    for (let i = 0; i + 1 < count; i++) {
-      if (slots[i] !== none && merges.rankAt(slots[i]) < bestRank) {
-        best = i;
-        bestRank = merges.rankAt(slots[i]);
-      }
-    }
-    if (best === none) return count;
-    symbols[best] = merges.mergedAt(slots[best]);
-    count--;
-    for (let i = best + 1; i < count; i++) {
-      symbols[i] = symbols[i + 1];
-      slots[i] = slots[i + 1];
-    }
-    if (best > 0) slots[best - 1] = merges.find(symbols[best - 1], symbols[best]);
-    if (best + 1 < count) slots[best] = merges.find(symbols[best], symbols[best + 1]);
-  }
+  return symbols;
 }
 
 const scanSlots = new Int32Array(scanLimit);
+const scanRanks = new Int32Array(scanLimit);
+
+/** Merges `ids[0..count)` in place by looking for the lowest rank each time, O(count²); returns how many ids are left. */
+function mergeByScan(ids: Int32Array, count: number, merges: Merges): number {
+  const look = (i: number) => {
+    scanSlots[i] = merges.find(ids[i], ids[i + 1]);
+    scanRanks[i] = merges.rankAt(scanSlots[i]);
+  };
+  let left = count;
+  for (let i = 0; i + 1 < left; i++) look(i);
+  for (;;) {
+    let best = 0;
+    let bestRank = noRank;
+    for (let i = 0; i + 1 < left; i++) {
+      if (scanRanks[i] < bestRank) {
+        best = i;
+        bestRank = scanRanks[i];
+      }
+    }
+    if (bestRank === noRank) return left;
+    ids[best] = merges.mergedAt(scanSlots[best]);
+    left--;
+    for (let i = best + 1; i < left; i++) {
+      ids[i] = ids[i + 1];
+      scanSlots[i] = scanSlots[i + 1];
+      scanRanks[i] = scanRanks[i + 1];
+    }
+    if (best > 0) look(best - 1);
+    if (best + 1 < left) look(best);
+  }
+}
 
 /** Positions that wait for the merge of one rank: mostly they come in order (`run`, read from `at`), else they are `late`. */
 interface Bucket {
@@ -231,24 +242,22 @@ interface Bucket {
 }
 
 /**
- * Merges in place, O(n log n) in any case and O(n) when few ranks occur, as in a long run of one letter; returns how
- * many symbols are left. The symbols are a linked list; each rank that has candidates has a bucket of positions.
+ * Merges `ids[0..count)` in place, O(count log count) in any case and O(count) where few ranks occur, as in a long run of
+ * one letter; returns how many ids are left. The symbols are a linked list; each rank that some pair has, has a bucket.
  */
-function mergeByRank(symbols: Int32Array, merges: Merges): number {
-  const count = symbols.length;
+function mergeByRank(ids: Int32Array, count: number, merges: Merges): number {
   const previous = new Int32Array(count);
   const next = new Int32Array(count);
-  const buckets = new Map<number, Bucket>();
+  const buckets: (Bucket | undefined)[] = new Array(merges.count);
   const ranks: number[] = [];
 
   const offer = (position: number, right: number) => {
-    const slot = merges.find(symbols[position], symbols[right]);
-    if (slot === none) return;
-    const rank = merges.rankAt(slot);
-    let bucket = buckets.get(rank);
+    const rank = merges.rankAt(merges.find(ids[position], ids[right]));
+    if (rank === noRank) return;
+    let bucket = buckets[rank];
     if (bucket === undefined) {
       bucket = { run: [], at: 0, late: [] };
-      buckets.set(rank, bucket);
+      buckets[rank] = bucket;
       pushHeap(ranks, rank);
     }
     const { run, late } = bucket;
@@ -264,32 +273,32 @@ function mergeByRank(symbols: Int32Array, merges: Merges): number {
 
   while (ranks.length > 0) {
     const rank = ranks[0];
-    const bucket = buckets.get(rank) as Bucket;
+    const bucket = buckets[rank] as Bucket;
     const { run, late } = bucket;
     if (bucket.at === run.length && late.length === 0) {
       popHeap(ranks);
-      buckets.delete(rank);
+      buckets[rank] = undefined;
       continue;
     }
     const takeLate = late.length > 0 && (bucket.at === run.length || late[0] < run[bucket.at]);
     const position = takeLate ? popHeap(late) : run[bucket.at++];
     const right = next[position];
-    if (symbols[position] === none || right === count) continue;
-    const slot = merges.find(symbols[position], symbols[right]);
-    if (slot === none || merges.rankAt(slot) !== rank) continue; // a neighbour was merged meanwhile
-    symbols[position] = merges.mergedAt(slot);
-    symbols[right] = none;
+    if (ids[position] === none || right === count) continue;
+    const slot = merges.find(ids[position], ids[right]);
+    if (merges.rankAt(slot) !== rank) continue; // one of the two was merged with another neighbor meanwhile
+    ids[position] = merges.mergedAt(slot);
+    ids[right] = none;
     const after = next[right];
     next[position] = after;
     if (after < count) {
       previous[after] = position;
       offer(position, after);
     }
-    if (previous[position] >= 0) offer(previous[position], position);
+    if (position > 0) offer(previous[position], position);
   }
 
   let kept = 0;
-  for (let i = 0; i < count; i = next[i]) symbols[kept++] = symbols[i];
+  for (let i = 0; i < count; i = next[i]) ids[kept++] = ids[i];
   return kept;
 }
 

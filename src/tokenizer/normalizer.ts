@@ -14,9 +14,6 @@ const builders: Readonly<Record<string, (config: Fields, where: string) => Norma
     return (text) => steps.reduce((result, step) => step(result), text);
   },
   NFC: () => (text) => text.normalize("NFC"),
-  NFD: () => (text) => text.normalize("NFD"),
-  NFKC: () => (text) => text.normalize("NFKC"),
-  NFKD: () => (text) => text.normalize("NFKD"),
   Prepend(config, where) {
     const prefix = stringOf(config.prepend, `${where}.prepend`);
     return (text) => (text === "" ? text : prefix + text);

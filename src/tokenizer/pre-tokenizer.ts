@@ -1,23 +1,23 @@
-// Pre-tokenizers: how text is cut into the words that BPE works on; no merge crosses a cut. Each is a function from
-// pieces to pieces. The byte alphabet of ByteLevel is not written out here: the model takes bytes when `byteLevel` is set.
+// Pre-tokenizers: how text is cut into the words that BPE works on; no merge crosses a cut. Each hands on its pieces one
+// by one. The byte alphabet of ByteLevel is not written out here: the model takes bytes where `byteLevel` is set.
 // Source: huggingface/tokenizers src/pre_tokenizers and NormalizedString::split in src/tokenizer/normalizer.rs.
 
 import { componentOf, type Fields, fieldError, fieldsOf, flagOf, listOf, stringOf } from "./fields.ts";
 import { patternOf } from "./normalizer.ts";
 
-/** `atStart`: the first piece is the beginning of the whole input. */
-type Cut = (pieces: string[], atStart: boolean) => string[];
+/** Takes a piece of text; `atStart`: the input begins with it. */
+type Sink = (piece: string, atStart: boolean) => void;
 
 export interface PreTokenizer {
-  readonly cut: Cut;
+  /** Cuts a piece and gives the parts to `sink`, in order. */
+  cut(piece: string, atStart: boolean, sink: Sink): void;
   readonly byteLevel: boolean;
 }
 
 const behaviors = ["Isolated", "Removed", "Contiguous", "MergedWithPrevious", "MergedWithNext"] as const;
 type Behavior = (typeof behaviors)[number];
 
-const gpt2Words =
-  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+const gpt2Words = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 const builders: Readonly<Record<string, (config: Fields, where: string) => PreTokenizer>> = {
   Sequence(config, where) {
@@ -26,10 +26,7 @@ const builders: Readonly<Record<string, (config: Fields, where: string) => PreTo
     const misplaced = steps.slice(0, -1).findIndex((step) => step.byteLevel);
     if (misplaced >= 0)
       throw fieldError(`${where}.pretokenizers[${misplaced}]`, "ByteLevel", "it last in the sequence");
-    return {
-      cut: (pieces, atStart) => steps.reduce((result, step) => step.cut(result, atStart), pieces),
-      byteLevel: steps.at(-1)?.byteLevel ?? false,
-    };
+    return sequence(steps);
   },
   Split(config, where) {
     const pattern = patternOf(config.pattern, `${where}.pattern`);
@@ -39,29 +36,23 @@ const builders: Readonly<Record<string, (config: Fields, where: string) => PreTo
   ByteLevel(config, where) {
     const addSpace = flagOf(config.add_prefix_space, `${where}.add_prefix_space`, true);
     const useRegex = flagOf(config.use_regex, `${where}.use_regex`, true);
-    const words = splitter(gpt2Words, "Isolated");
+    const words = useRegex ? splitter(patternOf({ Regex: gpt2Words }, where), "Isolated") : identity;
     return {
       byteLevel: true,
-      cut(pieces, atStart) {
-        const spaced = addSpace ? pieces.map((piece) => (piece.startsWith(" ") ? piece : ` ${piece}`)) : pieces;
-        return useRegex ? words.cut(spaced, atStart) : spaced;
-      },
+      cut: (piece, atStart, sink) => words.cut(addSpace && !piece.startsWith(" ") ? ` ${piece}` : piece, atStart, sink),
     };
   },
   Metaspace(config, where) {
     const mark = stringOf(config.replacement, `${where}.replacement`);
     const scheme = schemeOf(config, where);
-    const words = splitter(patternOf({ String: mark }, where), "MergedWithNext");
     const split = flagOf(config.split, `${where}.split`, true);
+    const words = split ? splitter(patternOf({ String: mark }, where), "MergedWithNext") : identity;
     return {
       byteLevel: false,
-      cut(pieces, atStart) {
-        const marked = pieces.map((piece, i) => {
-          const text = piece.replaceAll(" ", () => mark);
-          const prepend = scheme === "always" || (scheme === "first" && atStart && i === 0);
-          return prepend && !text.startsWith(mark) ? mark + text : text;
-        });
-        return split ? words.cut(marked, atStart) : marked;
+      cut(piece, atStart, sink) {
+        const text = piece.replaceAll(" ", () => mark);
+        const prepend = scheme === "always" || (scheme === "first" && atStart);
+        words.cut(prepend && !text.startsWith(mark) ? mark + text : text, atStart, sink);
       },
     };
   },
@@ -69,26 +60,18 @@ const builders: Readonly<Record<string, (config: Fields, where: string) => PreTo
     const individual = flagOf(config.individual_digits, `${where}.individual_digits`, false);
     return splitter(/\p{N}/gu, individual ? "Isolated" : "Contiguous");
   },
-  Punctuation(config, where) {
-    return splitter(/[!-/:-@[-`{-~\p{P}]/gu, behaviorOf(config.behavior ?? "Isolated", `${where}.behavior`));
-  },
-  Whitespace: () =>
-    splitter(
-      /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu,
-      "Removed",
-      true,
-    ),
-  WhitespaceSplit: () => splitter(/\p{White_Space}/gu, "Removed"),
 };
+
+const identity: PreTokenizer = { cut: (piece, atStart, sink) => sink(piece, atStart), byteLevel: false };
 
 /** The pre-tokenizer of tokenizer.json (null: none); throws an Error that names the field on anything unknown. */
 export function createPreTokenizer(value: unknown, where = "pre_tokenizer"): PreTokenizer {
-  if (value === null || value === undefined) return { cut: (pieces) => pieces, byteLevel: false };
+  if (value === null || value === undefined) return identity;
   const config = fieldsOf(value, where);
   return componentOf(builders, config, where)(config, where);
 }
 
-/** The field's decoder's or pre-tokenizer's prepend scheme; older files say `add_prefix_space: false` for "never". */
+/** The prepend scheme of a Metaspace component; older files say `add_prefix_space: false` for "never". */
 export function schemeOf(config: Fields, where: string): "always" | "first" | "never" {
   if (config.add_prefix_space === false) return "never";
   const scheme = config.prepend_scheme ?? "always";
@@ -103,37 +86,61 @@ function behaviorOf(value: unknown, where: string): Behavior {
   return value as Behavior;
 }
 
-function splitter(pattern: RegExp, behavior: Behavior, invert = false): PreTokenizer {
-  const cut: Cut = (pieces) => {
-    const out: string[] = [];
-    for (const piece of pieces) split(piece, pattern, behavior, invert, out);
-    return out;
+// What the later steps of a sequence make of a short piece is remembered: a megabyte of digits is 333,333 pieces of
+// three. V8 copies a slice of up to 12 characters, so that these do not keep their text alive.
+const rememberedLength = 12;
+const rememberedPieces = 1 << 14;
+
+function sequence(steps: readonly PreTokenizer[]): PreTokenizer {
+  const [first, ...others] = steps;
+  const byteLevel = steps.at(-1)?.byteLevel ?? false;
+  if (others.length === 0) return first ?? identity;
+  const rest = sequence(others);
+  const remembered = new Map<string, readonly string[]>();
+  const cutRest = (piece: string, atStart: boolean, sink: Sink) => {
+    if (atStart || piece.length > rememberedLength) return rest.cut(piece, atStart, sink);
+    let parts = remembered.get(piece);
+    if (parts === undefined) {
+      const fresh: string[] = [];
+      rest.cut(piece, false, (part) => fresh.push(part));
+      if (remembered.size >= rememberedPieces) remembered.clear();
+      remembered.set(piece, fresh);
+      parts = fresh;
+    }
+    for (const part of parts) sink(part, false);
   };
-  return { cut, byteLevel: false };
+  return {
+    byteLevel,
+    cut: (piece, atStart, sink) => first.cut(piece, atStart, (part, partAtStart) => cutRest(part, partAtStart, sink)),
+  };
 }
 
-/** Appends to `out` the parts of `piece`: the matches of `pattern` and what lies between, joined as `behavior` says. */
-function split(piece: string, pattern: RegExp, behavior: Behavior, invert: boolean, out: string[]): void {
-  let start = 0; // of the part that is not closed yet
-  let end = 0; // of the last segment
-  let last: boolean | undefined; // whether the last segment was a match
-  const close = () => {
-    if (end > start && !(behavior === "Removed" && last)) out.push(piece.slice(start, end));
-    start = end;
+function splitter(pattern: RegExp, behavior: Behavior, invert = false): PreTokenizer {
+  const cut: PreTokenizer["cut"] = (piece, atStart, sink) => {
+    let start = 0; // of the part that is not handed on yet
+    let end = 0; // of the last segment; segments are the matches and what lies between them
+    let lastMatched = false;
+    const close = () => {
+      if (end > start && !(behavior === "Removed" && lastMatched))
+        sink(piece.slice(start, end), atStart && start === 0);
+      start = end;
+    };
+    const segment = (stop: number, matched: boolean) => {
+      if (!joins(behavior, lastMatched, matched)) close();
+      end = stop;
+      lastMatched = matched;
+    };
+    pattern.lastIndex = 0;
+    for (let match = pattern.exec(piece); match !== null; match = pattern.exec(piece)) {
+      const stop = pattern.lastIndex;
+      if (match.index > end) segment(match.index, invert);
+      if (stop > match.index) segment(stop, !invert);
+      else pattern.lastIndex++; // an empty match cuts and is no piece
+    }
+    if (end < piece.length) segment(piece.length, invert);
+    close();
   };
-  const segment = (stop: number, isMatch: boolean) => {
-    if (last !== undefined && !joins(behavior, last, isMatch)) close();
-    end = stop;
-    last = isMatch;
-  };
-  pattern.lastIndex = 0;
-  for (let match = pattern.exec(piece); match !== null; match = pattern.exec(piece)) {
-    if (match.index > end) segment(match.index, invert);
-    if (match[0].length > 0) segment(pattern.lastIndex, !invert);
-    else pattern.lastIndex++;
-  }
-  if (end < piece.length) segment(piece.length, invert);
-  close();
+  return { cut, byteLevel: false };
 }
 
 function joins(behavior: Behavior, last: boolean, next: boolean): boolean {

@@ -8,7 +8,6 @@ const classes: Readonly<Record<string, string>> = {
   S: "\\P{White_Space}",
   d: "\\p{Nd}",
   D: "\\P{Nd}",
-  w: "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}",
 };
 
 const anchors: Readonly<Record<string, string>> = { A: "(?<![^])", z: "(?![^])" };

@@ -121,7 +121,7 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
         const parts = typeof section === "number" ? [section] : findNormalized(normalize(section), parseSpecialTokens);
         for (const part of parts) {
           if (typeof part === "number") ids.push(part);
-          else for (const word of preTokenizer.cut([part], atStart)) model.encode(word, ids);
+          else preTokenizer.cut(part, atStart, (word) => model.encode(word, ids));
           atStart = false;
         }
       }
