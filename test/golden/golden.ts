@@ -11,6 +11,8 @@ export interface GoldenPrompt {
   ids: number[];
   greedy: number[];
   margin: number;
+  /** What the ids were tokenized from, in the goldens of a real model. */
+  text?: string;
 }
 
 export interface Golden {
@@ -20,6 +22,7 @@ export interface Golden {
   prompts: GoldenPrompt[];
   /** Extras of some cases. */
   score?: { ids: number[]; targets: number[]; logprobs: number[] };
+  has(tensor: string): boolean;
   tensor(name: string): { shape: readonly number[]; values: Float32Array };
 }
 
@@ -47,6 +50,7 @@ export async function readGolden(name: string, directory = root + name): Promise
       .filter((key) => /^prompt\d+$/.test(key))
       .map((key) => json[key]),
     score: json.score,
+    has: (tensor) => tensors.has(tensor),
     tensor(tensor) {
       const found = tensors.get(tensor);
       if (!found) throw new Error(`${directory}/golden.safetensors has no tensor ${tensor}`);

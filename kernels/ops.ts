@@ -1,0 +1,229 @@
+// The checked ops that model code calls: each checks shapes and dtypes once, allocates its output in the step's arena and
+// calls the kernel set. Formulas and shapes are in kernels.ts. Nothing here computes.
+
+import type { DType } from "../weights/dtype.ts";
+import { type AttentionShape, type Kernels, pageSize } from "./kernels.ts";
+import { sizeOf, type Tensor } from "./tensor.ts";
+
+/** Keys and values of one layer, as tensors: k [nPages, pageSize, nCacheHeads, kDim], v likewise with vDim, or null where v is a prefix of k. */
+export interface CachePages {
+  readonly k: Tensor;
+  readonly v: Tensor | null;
+}
+
+/** Sequence and position of every row of a step (i32), and the pages of every sequence. */
+export interface StepRows {
+  readonly sequences: Tensor; // [rows]
+  readonly positions: Tensor; // [rows]
+  readonly pageTable: Tensor; // [nSequences, maxPages]
+}
+
+/** The dimensions of an attention call that its tensors do not show. */
+export type Heads = Pick<AttentionShape, "nHeads" | "nCacheHeads" | "kDim" | "vDim" | "scale">;
+
+export type Ops = ReturnType<typeof createOps>;
+
+/**
+ * The ops over one kernel set.
+ * @throws each op, when a shape or dtype does not fit: one sentence with the op, what came and what was expected.
+ */
+export function createOps(kernels: Kernels) {
+  let step = 0;
+
+  function output(dtype: DType, shape: readonly number[]): Tensor {
+    return { dtype, shape, buffer: kernels.alloc(dtype, sizeOf(shape), false), step };
+  }
+
+  /** Complains unless `t` is alive and has the given shape; -1 stands for any size. */
+  function expect(op: string, name: string, t: Tensor, shape: readonly number[], dtypes?: readonly DType[]): void {
+    if (t.step !== undefined && t.step !== step) throw new Error(`${op}: ${name} belongs to a step that has ended`);
+    if (t.shape.length !== shape.length || shape.some((dim, i) => dim !== -1 && dim !== t.shape[i]))
+      throw new Error(`${op}: ${name} has shape [${t.shape}], expected [${shape.map((d) => (d === -1 ? "any" : d))}]`);
+    if (dtypes && !dtypes.includes(t.dtype))
+      throw new Error(`${op}: ${name} has dtype ${t.dtype}, expected ${dtypes.join(" or ")}`);
+  }
+  const activation: DType[] = ["f32", "f64"];
+
+  function expectHeads(op: string, q: Tensor, pages: CachePages, rows: StepRows, heads: Heads): AttentionShape {
+    const n = q.shape[0];
+    const { nHeads, nCacheHeads, kDim, vDim } = heads;
+    if (nHeads % nCacheHeads !== 0)
+      throw new Error(`${op}: ${nHeads} query heads are not a multiple of ${nCacheHeads} cache heads`);
+    if (!pages.v && vDim > kDim)
+      throw new Error(`${op}: values of width ${vDim} are no prefix of keys of width ${kDim}`);
+    expect(op, "q", q, [n, nHeads * kDim], activation);
+    expect(op, "cached keys", pages.k, [-1, pageSize, nCacheHeads, kDim]);
+    if (pages.v) expect(op, "cached values", pages.v, [pages.k.shape[0], pageSize, nCacheHeads, vDim], [pages.k.dtype]);
+    expect(op, "sequences", rows.sequences, [n], ["i32"]);
+    expect(op, "positions", rows.positions, [n], ["i32"]);
+    expect(op, "pageTable", rows.pageTable, [-1, -1], ["i32"]);
+    return { ...heads, rows: n, maxPages: rows.pageTable.shape[1] };
+  }
+
+  return {
+    kernels,
+
+    // ---- memory
+
+    /** The host's values as a tensor of this step; Int32Array gives i32. */
+    upload(values: Float32Array | Float64Array | Int32Array, shape: readonly number[] = [values.length]): Tensor {
+      if (values.length !== sizeOf(shape)) throw new Error(`upload: ${values.length} values do not fill [${shape}]`);
+      const dtype = values instanceof Int32Array ? "i32" : values instanceof Float32Array ? "f32" : "f64";
+      return { dtype, shape, buffer: kernels.upload(values), step };
+    },
+    /** A weight: `fill` gets the bytes of the tensor to write into, once. It lives until the kernel set is closed. */
+    async load(dtype: DType, shape: readonly number[], fill: (into: Uint8Array) => Promise<void>): Promise<Tensor> {
+      return { dtype, shape, buffer: await kernels.load(dtype, sizeOf(shape), fill) };
+    },
+    /** Zeros that outlive the step: cache pages. */
+    keep(dtype: DType, shape: readonly number[]): Tensor {
+      return { dtype, shape, buffer: kernels.alloc(dtype, sizeOf(shape), true) };
+    },
+    /** The values that `t` holds now; the only op to wait for. */
+    read(t: Tensor): Promise<Float32Array> {
+      expect("read", "tensor", t, t.shape);
+      return kernels.read(t.buffer, t.dtype, sizeOf(t.shape));
+    },
+    /** Frees every tensor of this step that is not a weight or a cache page; using one afterwards is an error. */
+    endStep(): void {
+      kernels.endStep();
+      step++;
+    },
+
+    // ---- rows
+
+    /** table [n, dim], ids [rows] i32 → [rows, dim] */
+    gather(table: Tensor, ids: Tensor): Tensor {
+      expect("gather", "table", table, [-1, -1], kernels.weightDTypes);
+      expect("gather", "ids", ids, [-1], ["i32"]);
+      const [rows, dim] = [ids.shape[0], table.shape[1]];
+      const out = output(table.dtype === "f64" ? "f64" : "f32", [rows, dim]);
+      if (rows > 0) kernels.gather(out.buffer, table.buffer, table.dtype, ids.buffer, rows, dim);
+      return out;
+    },
+    /** parts [rows_i, dim] → [Σ rows_i, dim], in order */
+    concat(parts: readonly Tensor[]): Tensor {
+      const dim = parts[0].shape[1];
+      const dtype = parts[0].dtype;
+      for (const [i, part] of parts.entries()) expect("concat", `part ${i}`, part, [-1, dim], [dtype]);
+      const out = output(dtype, [parts.reduce((rows, part) => rows + part.shape[0], 0), dim]);
+      let offset = 0;
+      for (const part of parts) {
+        kernels.copy(out.buffer, offset, part.buffer, sizeOf(part.shape));
+        offset += sizeOf(part.shape);
+      }
+      return out;
+    },
+    /** a, b of one shape → the same shape */
+    add(a: Tensor, b: Tensor): Tensor {
+      expect("add", "a", a, a.shape, activation);
+      expect("add", "b", b, a.shape, [a.dtype]);
+      const out = output(a.dtype, a.shape);
+      kernels.add(out.buffer, a.buffer, b.buffer, sizeOf(a.shape));
+      return out;
+    },
+
+    // ---- projections
+
+    /** x [rows, inDim], w [outDim, inDim], bias [outDim] → [rows, outDim] */
+    linear(x: Tensor, w: Tensor, bias?: Tensor): Tensor {
+      expect("linear", "w", w, [-1, -1], kernels.weightDTypes);
+      const [outDim, inDim] = w.shape;
+      expect("linear", "x", x, [-1, inDim], activation);
+      if (bias) expect("linear", "bias", bias, [outDim], activation);
+      const rows = x.shape[0];
+      const out = output(x.dtype, [rows, outDim]);
+      if (rows > 0) kernels.linear(out.buffer, x.buffer, w.buffer, w.dtype, bias?.buffer ?? null, rows, inDim, outDim);
+      return out;
+    },
+
+    // ---- normalization
+
+    /** x [rows, dim], weight [dim] → [rows, dim] */
+    rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
+      const [rows, dim] = x.shape;
+      expect("rmsNorm", "x", x, [-1, -1], activation);
+      expect("rmsNorm", "weight", weight, [dim], activation);
+      const out = output(x.dtype, x.shape);
+      if (rows > 0) kernels.rmsNorm(out.buffer, x.buffer, weight.buffer, rows, dim, eps);
+      return out;
+    },
+    /** x [rows, dim], weight and bias [dim] → [rows, dim] */
+    layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor {
+      const [rows, dim] = x.shape;
+      expect("layerNorm", "x", x, [-1, -1], activation);
+      expect("layerNorm", "weight", weight, [dim], activation);
+      expect("layerNorm", "bias", bias, [dim], activation);
+      const out = output(x.dtype, x.shape);
+      if (rows > 0) kernels.layerNorm(out.buffer, x.buffer, weight.buffer, bias.buffer, rows, dim, eps);
+      return out;
+    },
+
+    // ---- attention
+
+    /** x [rows, nHeads · headDim], cos and sin [rows, ropeDim/2] → as x; `offset` is where the turned part of a head begins */
+    rope(x: Tensor, cos: Tensor, sin: Tensor, headDim: number, offset = 0): Tensor {
+      const [rows, width] = x.shape;
+      const half = cos.shape[1];
+      expect("rope", "x", x, [-1, -1], activation);
+      expect("rope", "cos", cos, [rows, -1], [x.dtype]);
+      expect("rope", "sin", sin, [rows, half], [x.dtype]);
+      if (width % headDim !== 0 || offset + 2 * half > headDim)
+        throw new Error(
+          `rope: heads of ${headDim} in rows of ${width} cannot turn ${2 * half} values from ${offset} on`,
+        );
+      const out = output(x.dtype, x.shape);
+      kernels.rope(out.buffer, x.buffer, cos.buffer, sin.buffer, rows, width / headDim, headDim, 2 * half, offset);
+      return out;
+    },
+    /** q [rows, nHeads · kDim], k [rows, nCacheHeads · kDim], v [rows, nCacheHeads · vDim] or null → [rows, nHeads · vDim]; writes k and v to the pages */
+    attention(q: Tensor, k: Tensor, v: Tensor | null, pages: CachePages, rows: StepRows, heads: Heads): Tensor {
+      const shape = expectHeads("attention", q, pages, rows, heads);
+      expect("attention", "k", k, [shape.rows, heads.nCacheHeads * heads.kDim], [q.dtype]);
+      if ((v === null) !== (pages.v === null))
+        throw new Error("attention: v and cached values must both be there or both be null");
+      if (v) expect("attention", "v", v, [shape.rows, heads.nCacheHeads * heads.vDim], [q.dtype]);
+      const out = output(q.dtype, [shape.rows, heads.nHeads * heads.vDim]);
+      kernels.attention(
+        out.buffer,
+        q.buffer,
+        k.buffer,
+        v?.buffer ?? null,
+        { k: pages.k.buffer, v: pages.v?.buffer ?? null },
+        pages.k.dtype,
+        buffersOf(rows),
+        shape,
+      );
+      return out;
+    },
+    /** The probabilities of `attention`, after it ran: q [rows, nHeads · kDim] → [rows, nHeads, maxPages · pageSize] */
+    attentionProbs(q: Tensor, pages: CachePages, rows: StepRows, heads: Heads): Tensor {
+      const shape = expectHeads("attentionProbs", q, pages, rows, heads);
+      const out = output(q.dtype, [shape.rows, heads.nHeads, shape.maxPages * pageSize]);
+      kernels.attentionProbs(out.buffer, q.buffer, pages.k.buffer, pages.k.dtype, buffersOf(rows), shape);
+      return out;
+    },
+
+    // ---- feed-forward
+
+    /** gate, up of one shape → the same shape */
+    swiglu(gate: Tensor, up: Tensor): Tensor {
+      expect("swiglu", "gate", gate, gate.shape, activation);
+      expect("swiglu", "up", up, gate.shape, [gate.dtype]);
+      const out = output(gate.dtype, gate.shape);
+      kernels.swiglu(out.buffer, gate.buffer, up.buffer, sizeOf(gate.shape));
+      return out;
+    },
+    /** x → the same shape */
+    gelu(x: Tensor): Tensor {
+      expect("gelu", "x", x, x.shape, activation);
+      const out = output(x.dtype, x.shape);
+      kernels.gelu(out.buffer, x.buffer, sizeOf(x.shape));
+      return out;
+    },
+  };
+}
+
+function buffersOf(rows: StepRows) {
+  return { sequences: rows.sequences.buffer, positions: rows.positions.buffer, pageTable: rows.pageTable.buffer };
+}

@@ -1,0 +1,13 @@
+// out[r] = table[ids[r]]
+
+import type { DType } from "../../weights/dtype.ts";
+import { type Floats, readRow, type Stored } from "./values.ts";
+
+/** table [n, dim] in `dtype`, ids [rows] → out [rows, dim] */
+export function gather(out: Floats, table: Stored, dtype: DType, ids: Int32Array, rows: number, dim: number): void {
+  const row = new Float64Array(dim);
+  for (let r = 0; r < rows; r++) {
+    readRow(row, table, dtype, ids[r] * dim);
+    out.set(row, r * dim);
+  }
+}

@@ -1,0 +1,67 @@
+// The reference kernel set: plain TypeScript loops over typed arrays, sums in double. It is the definition that the fast
+// sets are judged by, and it is not fast.
+
+import type { DType } from "../../weights/dtype.ts";
+import type { Kernels } from "../kernels.ts";
+import { add } from "./add.ts";
+import { attention, attentionProbs } from "./attention.ts";
+import { copy } from "./copy.ts";
+import { gather } from "./gather.ts";
+import { gelu } from "./gelu.ts";
+import { layerNorm } from "./layer-norm.ts";
+import { linear } from "./linear.ts";
+import { rmsNorm } from "./rms-norm.ts";
+import { rope } from "./rope.ts";
+import { swiglu } from "./swiglu.ts";
+import { readRow, type Stored } from "./values.ts";
+
+/** Makes the set. It has no state: buffers are typed arrays, and the garbage collector is the arena. */
+export function referenceKernels(): Kernels {
+  const kernels: Kernels<Stored> = {
+    name: "reference",
+    about: "plain TypeScript, double accumulation, one thread",
+    weightDTypes: ["f32", "bf16", "f16", "f64"],
+    alloc: (dtype, length) => newStored(dtype, length),
+    upload: (values) => values.slice(),
+    async load(dtype, length, fill) {
+      const stored = newStored(dtype, length);
+      await fill(new Uint8Array(stored.buffer));
+      return stored;
+    },
+    async read(buffer, dtype, length) {
+      const row = new Float64Array(length);
+      readRow(row, buffer, dtype, 0);
+      return Float32Array.from(row);
+    },
+    endStep() {},
+    close() {},
+    gather,
+    copy,
+    add,
+    linear,
+    rmsNorm,
+    layerNorm,
+    rope,
+    attention,
+    attentionProbs,
+    swiglu,
+    gelu,
+  };
+  return kernels as Kernels;
+}
+
+function newStored(dtype: DType, length: number): Stored {
+  switch (dtype) {
+    case "f32":
+      return new Float32Array(length);
+    case "f64":
+      return new Float64Array(length);
+    case "bf16":
+    case "f16":
+      return new Uint16Array(length);
+    case "i32":
+      return new Int32Array(length);
+    default:
+      throw new Error(`the reference kernels do not hold dtype ${dtype satisfies never}`);
+  }
+}

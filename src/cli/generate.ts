@@ -1,0 +1,68 @@
+// plainformer generate "text": prints the continuation as it comes, or one JSON object.
+
+import type { Command } from "commander";
+import { list, loadFrom, type ModelOptions, number, readStdin, withModel } from "./options.ts";
+
+interface Options extends ModelOptions {
+  maxTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  frequencyPenalty?: number;
+  presencePenalty?: number;
+  repetitionPenalty?: number;
+  seed?: number;
+  stop?: string[];
+  logprobs?: number;
+  json?: true;
+}
+
+export function addGenerate(program: Command): void {
+  const command = program
+    .command("generate")
+    .description("Continue a text. Prints the continuation alone.")
+    .argument("[text]", "what to continue; from standard input when absent");
+  withModel(command)
+    .option("--max-tokens <n>", "most tokens to generate", number)
+    .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
+    .option("--top-k <k>", "keep the k most likely tokens", number)
+    .option("--top-p <p>", "keep the most likely tokens up to this sum of probabilities", number)
+    .option("--min-p <p>", "keep tokens at least this likely relative to the most likely", number)
+    .option("--frequency-penalty <x>", "per time a token was generated, -2 to 2", number)
+    .option("--presence-penalty <x>", "once per token that was generated, -2 to 2", number)
+    .option("--repetition-penalty <x>", "divides logits of tokens already seen", number)
+    .option("--seed <n>", "seed of the random choice", number)
+    .option("--stop <text>", "end before this text; may be given several times", list)
+    .option("--logprobs <n>", "with --json: log-probabilities of each token and of the n most likely", number)
+    .option("--json", "one object with text, ids, finish_reason, usage and timings")
+    .action(generate);
+}
+
+async function generate(text: string | undefined, { json, model, kernels, dtype, ...decode }: Options): Promise<void> {
+  const input = text ?? (await readStdin());
+  const loaded = await loadFrom({ model, kernels, dtype });
+  const tokens: object[] = [];
+  for await (const event of loaded.generate({ input, ...decode })) {
+    if (event.type === "token") {
+      if (!json) process.stdout.write(event.text);
+      tokens.push({ id: event.id, logprob: event.logprob, top_logprobs: event.topLogprobs });
+    } else if (!json) process.stdout.write("\n");
+    else
+      console.log(
+        JSON.stringify({
+          text: event.text,
+          ids: event.ids,
+          finish_reason: event.finishReason,
+          ...(decode.logprobs === undefined ? {} : { logprobs: tokens }),
+          usage: {
+            prompt_tokens: event.usage.promptTokens,
+            completion_tokens: event.usage.completionTokens,
+            total_tokens: event.usage.totalTokens,
+          },
+          timings: { first_token_ms: event.timings.firstTokenMs, decode_ms: event.timings.decodeMs },
+        }),
+      );
+  }
+  loaded.close();
+}

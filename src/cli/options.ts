@@ -1,0 +1,54 @@
+// Options that several commands share, and how their values are read.
+
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { defaultModel, load, type Plainformer } from "../plainformer.ts";
+import { progressBar } from "./progress.ts";
+
+export interface ModelOptions {
+  model: string;
+  kernels: string;
+  dtype?: "f32" | "bf16" | "f16";
+}
+
+/** --model, --kernels and --dtype. */
+export function withModel(command: Command): Command {
+  return command
+    .option("--model <path>", "directory in Hugging Face layout, or hf:owner/name@revision", defaultModel)
+    .option("--kernels <set>", "kernel set: auto, or the name of one", "auto")
+    .addOption(
+      new Option("--dtype <dtype>", "dtype of the weights in memory (default: as in the file)").choices([
+        "f32",
+        "bf16",
+        "f16",
+      ]),
+    );
+}
+
+/** Loads what the options name, with a bar where it takes long. */
+export async function loadFrom({ model, kernels, dtype }: ModelOptions): Promise<Plainformer> {
+  const bar = progressBar();
+  try {
+    return await load(model, { kernels, dtype, onProgress: bar.update });
+  } finally {
+    bar.stop();
+  }
+}
+
+/** Reads a number; whether it is in range is for the library to say. */
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || Number.isNaN(value)) throw new InvalidArgumentError("Expected a number.");
+  return value;
+}
+
+/** Collects an option that may be given several times. */
+export function list(text: string, before: string[] = []): string[] {
+  return [...before, text];
+}
+
+/** All of standard input as UTF-8 text. */
+export async function readStdin(): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
+  return Buffer.concat(chunks).toString("utf8");
+}

@@ -1,0 +1,27 @@
+// plainformer score "input" "target" …: how likely the model thinks each continuation is.
+
+import type { Command } from "commander";
+import { loadFrom, type ModelOptions, withModel } from "./options.ts";
+
+export function addScore(program: Command): void {
+  const command = program
+    .command("score")
+    .description("Log-probabilities (natural) of given continuations of a text.")
+    .argument("<input>", "the text that comes before")
+    .argument("<targets...>", "continuations to judge");
+  withModel(command).option("--json", "one object with ids, tokens, logprobs and sum of each target").action(score);
+}
+
+async function score(input: string, targets: string[], options: ModelOptions & { json?: true }): Promise<void> {
+  const model = await loadFrom(options);
+  const scores = await model.score({ input, targets });
+  const tokens = (ids: number[]) => ids.map((id) => model.tokenizer.tokenOf(id));
+  if (options.json)
+    console.log(
+      JSON.stringify({ scores: scores.map((s, i) => ({ target: targets[i], tokens: tokens(s.ids), ...s })) }),
+    );
+  else
+    for (const [i, { sum, ids }] of scores.entries())
+      console.log(`${sum.toFixed(4).padStart(12)}  ${JSON.stringify(targets[i])} (${ids.length} tokens)`);
+  model.close();
+}

@@ -1,0 +1,29 @@
+// What a family has to say: which model types it reads, how config.json becomes a ModelConfig, and how tensor names become
+// a Model. A family has no code that runs in a forward pass.
+
+import type { Tensor } from "../../../kernels/tensor.ts";
+import type { ModelConfig } from "../config.ts";
+import type { Linear, Model } from "../model.ts";
+import type { Fields } from "./config-json.ts";
+
+export interface Family {
+  /** Values of `model_type` in config.json. */
+  readonly modelTypes: readonly string[];
+  /** @throws if the file asks for something that this family does not compute; the error names the field. */
+  config(fields: Fields): ModelConfig;
+  /** @throws (through `weights`) if a tensor is missing or has another shape. */
+  model(config: ModelConfig, fields: Fields, weights: Weights): Promise<Model>;
+  /** Tensors that checkpoints of this family carry and no forward pass needs. */
+  ignores(name: string): boolean;
+}
+
+/** A checkpoint that is being turned into a Model; what nobody takes is an error at the end. */
+export interface Weights {
+  has(name: string): boolean;
+  /** The tensor, in the dtype of the file (vectors always as f32). @throws if it is missing or its shape differs. */
+  take(name: string, shape: readonly number[]): Promise<Tensor>;
+  /** `prefix`.weight and, where asked for, `prefix`.bias. */
+  linear(prefix: string, outDim: number, inDim: number, bias: boolean): Promise<Linear>;
+  /** A matrix stored as [inDim, outDim], turned round and cut along outDim into `parts` equal ones, with its bias. */
+  transposed(prefix: string, inDim: number, outDim: number, parts: number): Promise<Linear[]>;
+}

@@ -1,0 +1,59 @@
+// Rotary positions in config.json, in both layouts: `rope_theta` beside `rope_scaling` (older files), or both together in
+// `rope_parameters`. Defaults as in transformers: modeling_rope_utils.py.
+
+import type { RopeConfig, RopeScaling } from "../config.ts";
+import { yarnMagnitude } from "../rope.ts";
+import type { Fields } from "./config-json.ts";
+
+/** @throws on a scaling that we do not compute; the error lists those that we do. */
+export function ropeOf(config: Fields, headDim: number): RopeConfig {
+  const scaling = config.object("rope_parameters") ?? config.object("rope_scaling");
+  const ropeTheta = scaling?.has("rope_theta") ? scaling.positive("rope_theta") : config.positive("rope_theta", 10000);
+  const partial = scaling?.has("partial_rotary_factor") ? scaling : config;
+  const ropeDim = Math.floor(headDim * partial.positive("partial_rotary_factor", 1));
+  if (ropeDim % 2 !== 0 || ropeDim > headDim)
+    throw new Error(`${config.where}: ${ropeDim} of ${headDim} values of a head cannot be turned in pairs`);
+  return { ropeTheta, ropeDim, scaling: scaling ? scalingOf(scaling, config) : { type: "none" } };
+}
+
+function scalingOf(fields: Fields, config: Fields): RopeScaling {
+  const type = fields.text(fields.has("rope_type") ? "rope_type" : "type", "default");
+  const originalMaxSeqLen = () =>
+    config.has("original_max_position_embeddings")
+      ? config.count("original_max_position_embeddings")
+      : fields.count("original_max_position_embeddings", config.count("max_position_embeddings"));
+  switch (type) {
+    case "default":
+      return { type: "none" };
+    case "linear":
+      return { type, factor: fields.positive("factor") };
+    case "llama3":
+      return {
+        type,
+        factor: fields.positive("factor"),
+        lowFreqFactor: fields.positive("low_freq_factor"),
+        highFreqFactor: fields.positive("high_freq_factor"),
+        originalMaxSeqLen: originalMaxSeqLen(),
+      };
+    case "yarn": {
+      const factor = fields.has("factor")
+        ? fields.positive("factor")
+        : config.count("max_position_embeddings") / originalMaxSeqLen();
+      const attentionFactor =
+        fields.has("mscale") && fields.has("mscale_all_dim")
+          ? yarnMagnitude(factor, fields.positive("mscale")) / yarnMagnitude(factor, fields.positive("mscale_all_dim"))
+          : yarnMagnitude(factor);
+      return {
+        type,
+        factor,
+        attentionFactor: fields.positive("attention_factor", attentionFactor),
+        betaFast: fields.positive("beta_fast", 32),
+        betaSlow: fields.positive("beta_slow", 1),
+        originalMaxSeqLen: originalMaxSeqLen(),
+        truncate: fields.flag("truncate", true),
+      };
+    }
+    default:
+      throw new Error(`${fields.where}: rope_type is "${type}", expected default, linear, llama3 or yarn`);
+  }
+}

@@ -1,0 +1,45 @@
+// PAGE ONE. A decoder-only transformer: rows of embeddings go in, logits come out.
+//
+// Each row is one position of one sequence. The residual stream x passes through nLayers blocks; each block adds to it
+// what attention finds at earlier positions and what the feed-forward makes of the row alone. Both see x normalized
+// first ("pre-norm", Radford et al. 2019). Everything a model family does differently is in the weights' record.
+
+import type { Ops } from "../../kernels/ops.ts";
+import type { Tensor } from "../../kernels/tensor.ts";
+import { attention } from "./attention.ts";
+import type { Batch } from "./batch.ts";
+import { feedForward } from "./feed-forward.ts";
+import type { Model } from "./model.ts";
+import { normalize } from "./norm.ts";
+import { offer, type Probe } from "./probe.ts";
+
+/**
+ * One step of the model: x [rows, dModel], rows of embeddings → logits [outputs, vocabSize] of the rows that the batch
+ * wants logits of. Writes the keys and values of every row to the batch's cache pages.
+ * @throws if a tensor does not have the shape that the model's config promises.
+ */
+export function forward(ops: Ops, model: Model, x: Tensor, batch: Batch, probe?: Probe): Tensor {
+  const { config } = model;
+  if (model.positionTable) x = ops.add(x, ops.gather(model.positionTable, batch.positions)); // [rows, dModel]
+  offer(probe, "residual.0", () => x);
+
+  for (const [i, layer] of model.layers.entries()) {
+    const h = normalize(ops, layer.attnNorm, x, config.normEps); // [rows, dModel]
+    const attended = attention(ops, layer.attn, config, h, batch, i, probe); // [rows, dModel]
+    x = ops.add(x, attended); // [rows, dModel]
+    offer(probe, `layers.${i}.attention`, () => attended);
+
+    const g = normalize(ops, layer.ffNorm, x, config.normEps); // [rows, dModel]
+    const fed = feedForward(ops, layer.ff, g); // [rows, dModel]
+    x = ops.add(x, fed); // [rows, dModel]
+    offer(probe, `layers.${i}.feedForward`, () => fed);
+    offer(probe, `residual.${i + 1}`, () => x);
+  }
+
+  const last = ops.gather(x, batch.outputRows); // [outputs, dModel]
+  const final = normalize(ops, model.finalNorm, last, config.normEps); // [outputs, dModel]
+  offer(probe, "final", () => final);
+  const logits = ops.linear(final, model.head.weight, model.head.bias); // [outputs, vocabSize]
+  offer(probe, "logits", () => logits);
+  return logits;
+}

@@ -1,0 +1,112 @@
+// A prompt as people give it → rows for the model. Text becomes ids, ids become rows of the embedding table, embeddings are
+// rows already; they join before layer 0, in any order and number, and from there on nothing knows which was which.
+
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** One stretch of a prompt. */
+export type Segment =
+  | { readonly text: string }
+  | { readonly ids: readonly number[] }
+  | {
+      /** A name, for gradients to come back under. */
+      readonly id?: string;
+      readonly embeds: Float32Array; // [n, dModel], row-major
+      readonly shape: readonly [n: number, dModel: number];
+    };
+
+/** Text alone, or segments in order. */
+export type Input = string | readonly Segment[];
+
+/** A run of rows of one kind. */
+export type Run = { readonly ids: readonly number[] } | { readonly embeds: Float32Array; readonly rows: number };
+
+export interface Prompt {
+  readonly runs: readonly Run[];
+  /** Rows of all runs: what counts as prompt tokens, embeddings included. */
+  readonly rows: number;
+  /** Of these, rows that came as embeddings. */
+  readonly embedRows: number;
+}
+
+/** The dimensions that a prompt is checked against. */
+export interface PromptLimits {
+  readonly dModel: number;
+  readonly vocabSize: number;
+}
+
+/**
+ * Turns an input into rows. The tokenizer's own special tokens (a beginning-of-sequence token) are added to text that is
+ * first or has only embeddings before it; text after ids or other text gets none, so a caller who writes ids decides alone.
+ * Special tokens spelled out in text stay text.
+ * @throws one sentence that names the segment and field: an id outside the vocabulary, embeddings of another width, of
+ * another length than their shape, or not finite, no rows at all.
+ */
+export function promptOf(input: Input, tokenizer: Tokenizer, { dModel, vocabSize }: PromptLimits): Prompt {
+  const segments: readonly Segment[] = typeof input === "string" ? [{ text: input }] : input;
+  if (!Array.isArray(segments))
+    throw new TypeError(`input: got ${typeof input}, expected a string or a list of segments`);
+  const runs: Run[] = [];
+  let onlyEmbeds = true;
+  for (const [i, segment] of segments.entries()) {
+    const where = typeof input === "string" ? "input" : `input[${i}]`;
+    if (typeof segment !== "object" || segment === null)
+      throw new TypeError(`${where}: expected an object, got ${segment}`);
+    if ("text" in segment) {
+      if (typeof segment.text !== "string")
+        throw new TypeError(`${where}.text: got ${typeof segment.text}, expected a string`);
+      const ids = tokenizer.encode(segment.text, { addSpecialTokens: onlyEmbeds });
+      runs.push({ ids: checkIds(ids, vocabSize, where) });
+      onlyEmbeds = false;
+    } else if ("ids" in segment) {
+      runs.push({ ids: checkIds(segment.ids, vocabSize, `${where}.ids`) });
+      onlyEmbeds = false;
+    } else if ("embeds" in segment) {
+      checkEmbeds(segment.embeds, segment.shape, dModel, where);
+      runs.push({ embeds: segment.embeds, rows: segment.shape[0] });
+    } else
+      throw new TypeError(
+        `${where}: got fields ${Object.keys(segment).join(", ") || "none"}, expected text, ids or embeds`,
+      );
+  }
+  const filled = runs.filter((run) => rowsOf(run) > 0);
+  const rows = filled.reduce((sum, run) => sum + rowsOf(run), 0);
+  if (rows === 0) throw new RangeError("input: it has no rows, expected at least one token or embedding");
+  const embedRows = filled.reduce((sum, run) => sum + ("embeds" in run ? run.rows : 0), 0);
+  return { runs: filled, rows, embedRows };
+}
+
+/** How many rows a run has. */
+export function rowsOf(run: Run): number {
+  return "ids" in run ? run.ids.length : run.rows;
+}
+
+/** All token ids of a prompt, in order. */
+export function idsOf(prompt: Prompt): number[] {
+  return prompt.runs.flatMap((run) => ("ids" in run ? run.ids : []));
+}
+
+/** @throws if an id is not a whole number from 0 to vocabSize − 1. */
+export function checkIds(ids: readonly number[], vocabSize: number, where: string): readonly number[] {
+  if (!Array.isArray(ids)) throw new TypeError(`${where}: got ${typeof ids}, expected a list of token ids`);
+  const bad = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+  if (bad >= 0)
+    throw new RangeError(`${where}: token ${bad} is ${ids[bad]}, expected a whole number from 0 to ${vocabSize - 1}`);
+  return ids;
+}
+
+function checkEmbeds(embeds: Float32Array, shape: readonly number[], dModel: number, where: string): void {
+  if (!(embeds instanceof Float32Array)) throw new TypeError(`${where}.embeds: expected a Float32Array of rows`);
+  if (!Array.isArray(shape) || shape.length !== 2 || !shape.every((dim) => Number.isInteger(dim) && dim >= 0))
+    throw new TypeError(`${where}.shape: got ${JSON.stringify(shape)}, expected [rows, ${dModel}]`);
+  if (shape[1] !== dModel)
+    throw new RangeError(`${where}.shape: rows are ${shape[1]} wide, expected the model's width of ${dModel}`);
+  if (embeds.length !== shape[0] * dModel)
+    throw new RangeError(
+      `${where}.embeds: got ${embeds.length} values, expected ${shape[0]} · ${dModel} = ${shape[0] * dModel}`,
+    );
+  const bad = embeds.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0)
+    throw new RangeError(
+      `${where}.embeds: row ${Math.floor(bad / dModel)}, column ${bad % dModel} is ${embeds[bad]}, expected finite numbers`,
+    );
+}

@@ -1,0 +1,129 @@
+// THE case table: every kernel set runs all of it. Inputs and expected outputs come from test/golden/make-kernel-golden.py.
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import type { Kernels } from "../../kernels/kernels.ts";
+import { createOps, type Ops } from "../../kernels/ops.ts";
+import type { Tensor } from "../../kernels/tensor.ts";
+import type { DType } from "../../weights/dtype.ts";
+import { openSafetensors } from "../../weights/safetensors.ts";
+import { expectNmse } from "../expect-close.ts";
+
+interface Case {
+  case: string;
+  op: string;
+  inputs: string[];
+  numbers: Record<string, number>;
+}
+
+const goldens = new URL("../golden/", import.meta.url);
+const { cases }: { cases: Case[] } = JSON.parse(readFileSync(new URL("kernels.json", goldens), "utf8"));
+const dtypes: Record<string, DType> = { F32: "f32", BF16: "bf16", F16: "f16", I32: "i32" };
+
+/** Declares a test for each case. `limit` is the NMSE that the set may have against f64. */
+export function testKernels(open: () => Kernels, limit: number): void {
+  test("the table has cases of every op", () => {
+    const ops = ["gather", "concat", "add", "linear", "rmsNorm", "layerNorm", "rope", "attention", "swiglu", "gelu"];
+    expect(new Set(cases.map((c) => c.op))).toEqual(new Set(ops));
+  });
+
+  test.each(cases.map((c) => [c.case, c] as const))("%s", async (_, c) => {
+    const file = await openSafetensors(fileURLToPath(new URL("kernels.safetensors", goldens)));
+    const ops = createOps(open());
+    const load = (name: string): Promise<Tensor> => {
+      const entry = file.tensors.get(`${c.case}.${name}`);
+      if (!entry) throw new Error(`no tensor ${c.case}.${name}`);
+      return ops.load(dtypes[entry.dtype], entry.shape, async (into) => {
+        await file.read(entry.name, into);
+      });
+    };
+    const inputs: Record<string, Tensor> = {};
+    for (const name of c.inputs) inputs[name] = await load(name);
+    const before = await Promise.all(c.inputs.map((name) => ops.read(inputs[name])));
+
+    const out = runCase(ops, c, inputs);
+    const expected = await load("out");
+    expect(out.shape).toEqual(expected.shape);
+    expectNmse(await ops.read(out), await ops.read(expected), limit, c.case);
+
+    if (c.op === "attention") await expectAttention(ops, c, inputs, before, await load("probs"), limit);
+    else
+      for (const [i, name] of c.inputs.entries())
+        expect(await ops.read(inputs[name]), `${name} is as before`).toEqual(before[i]);
+    await file.close();
+  });
+}
+
+function runCase(ops: Ops, { op, numbers, inputs: names }: Case, t: Record<string, Tensor>): Tensor {
+  switch (op) {
+    case "gather":
+      return ops.gather(t.table, t.ids);
+    case "concat":
+      return ops.concat(names.map((name) => t[name]));
+    case "add":
+      return ops.add(t.a, t.b);
+    case "linear":
+      return ops.linear(t.x, t.w, t.bias);
+    case "rmsNorm":
+      return ops.rmsNorm(t.x, t.weight, numbers.eps);
+    case "layerNorm":
+      return ops.layerNorm(t.x, t.weight, t.bias, numbers.eps);
+    case "rope":
+      return ops.rope(t.x, t.cos, t.sin, numbers.headDim, numbers.offset);
+    case "attention":
+      return ops.attention(t.q, t.k, t.v ?? null, pagesOf(t), rowsOf(t), headsOf(numbers));
+    case "swiglu":
+      return ops.swiglu(t.gate, t.up);
+    case "gelu":
+      return ops.gelu(t.x);
+    default:
+      throw new Error(`no way to run ${op}`);
+  }
+}
+
+const pagesOf = (t: Record<string, Tensor>) => ({ k: t.kPages, v: t.vPages ?? null });
+const rowsOf = (t: Record<string, Tensor>) => ({
+  sequences: t.sequences,
+  positions: t.positions,
+  pageTable: t.pageTable,
+});
+const headsOf = ({ nHeads, nCacheHeads, kDim, vDim, scale }: Record<string, number>) => ({
+  nHeads,
+  nCacheHeads,
+  kDim,
+  vDim,
+  scale,
+});
+
+/** The probabilities; and that exactly the slots of this step's rows were written. */
+async function expectAttention(
+  ops: Ops,
+  c: Case,
+  t: Record<string, Tensor>,
+  before: Float32Array[],
+  probs: Tensor,
+  limit: number,
+): Promise<void> {
+  const ours = ops.attentionProbs(t.q, pagesOf(t), rowsOf(t), headsOf(c.numbers));
+  expect(ours.shape).toEqual(probs.shape);
+  expectNmse(await ops.read(ours), await ops.read(probs), limit, `${c.case} probabilities`);
+
+  const of = (name: string) => before[c.inputs.indexOf(name)];
+  const [, maxPages] = t.pageTable.shape;
+  for (const [rowsName, pagesName] of [
+    ["k", "kPages"],
+    ["v", "vPages"],
+  ]) {
+    if (!t[rowsName]) continue;
+    const expected = of(pagesName).slice();
+    const width = t[rowsName].shape[1];
+    for (const [r, position] of of("positions").entries()) {
+      const page = of("pageTable")[of("sequences")[r] * maxPages + Math.floor(position / 64)];
+      expected.set(of(rowsName).subarray(r * width, (r + 1) * width), (page * 64 + (position % 64)) * width);
+    }
+    expect(await ops.read(t[pagesName]), `${pagesName} after the step`).toEqual(expected);
+  }
+  for (const name of ["q", "k", "v", "sequences", "positions", "pageTable"])
+    if (t[name]) expect(await ops.read(t[name]), `${name} is as before`).toEqual(of(name));
+}

@@ -1,0 +1,64 @@
+// The checked ops: what does not fit is refused with one sentence, and a tensor does not outlive its step.
+
+import { expect, test } from "vitest";
+import { createOps } from "../../kernels/ops.ts";
+import { selectKernels } from "../../kernels/select.ts";
+import { reshape } from "../../kernels/tensor.ts";
+
+const ops = createOps(selectKernels().kernels);
+const floats = (...shape: number[]) => ops.upload(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
+const ints = (...values: number[]) => ops.upload(Int32Array.from(values));
+const pages = (nPages: number, heads: number, dim: number) => ops.keep("f32", [nPages, 64, heads, dim]);
+const rows = () => ({ sequences: ints(0, 0), positions: ints(0, 1), pageTable: reshape(ints(0), [1, 1]) });
+const heads = { nHeads: 4, nCacheHeads: 2, kDim: 3, vDim: 3, scale: 1 };
+
+test.each<[string, () => unknown, string]>([
+  ["linear", () => ops.linear(floats(2, 3), floats(5, 4)), "linear: x has shape [2,3], expected [any,4]"],
+  ["linear bias", () => ops.linear(floats(2, 4), floats(5, 4), floats(4)), "linear: bias has shape [4], expected [5]"],
+  ["add", () => ops.add(floats(2, 3), floats(3, 2)), "add: b has shape [3,2], expected [2,3]"],
+  ["gather ids", () => ops.gather(floats(2, 3), floats(2)), "gather: ids has dtype f32, expected i32"],
+  ["concat", () => ops.concat([floats(2, 3), floats(2, 4)]), "concat: part 1 has shape [2,4], expected [any,3]"],
+  ["rmsNorm", () => ops.rmsNorm(floats(2, 3), floats(2), 1e-5), "rmsNorm: weight has shape [2], expected [3]"],
+  [
+    "rope",
+    () => ops.rope(floats(2, 8), floats(2, 3), floats(2, 3), 4),
+    "rope: heads of 4 in rows of 8 cannot turn 6 values from 0 on",
+  ],
+  [
+    "attention heads",
+    () =>
+      ops.attention(floats(2, 12), floats(2, 9), floats(2, 9), { k: pages(1, 3, 3), v: pages(1, 3, 3) }, rows(), {
+        ...heads,
+        nCacheHeads: 3,
+      }),
+    "attention: 4 query heads are not a multiple of 3 cache heads",
+  ],
+  [
+    "attention v",
+    () => ops.attention(floats(2, 12), floats(2, 6), null, { k: pages(1, 2, 3), v: pages(1, 2, 3) }, rows(), heads),
+    "attention: v and cached values must both be there or both be null",
+  ],
+  [
+    "attention pages",
+    () =>
+      ops.attention(floats(2, 12), floats(2, 6), floats(2, 6), { k: pages(1, 2, 4), v: pages(1, 2, 3) }, rows(), heads),
+    "attention: cached keys has shape [1,64,2,4], expected [any,64,2,3]",
+  ],
+  ["swiglu", () => ops.swiglu(floats(2, 3), floats(2, 2)), "swiglu: up has shape [2,2], expected [2,3]"],
+  ["upload", () => ops.upload(new Float32Array(5), [2, 3]), "upload: 5 values do not fill [2,3]"],
+  ["reshape", () => reshape(floats(2, 3), [4, 2]), "reshape: [2,3] does not fit into [4,2]"],
+])("%s", (_, run, message) => {
+  expect(run).toThrow(new Error(message));
+});
+
+test("a tensor of a step that has ended is refused, what was read before is kept", async () => {
+  const x = ops.upload(Float32Array.of(1, 2), [1, 2]);
+  const pending = ops.read(x);
+  ops.endStep();
+  expect(() => ops.gelu(x)).toThrow(new Error("gelu: x belongs to a step that has ended"));
+  expect(await pending).toEqual(Float32Array.of(1, 2));
+});
+
+test("an unknown kernel set is refused with those that exist", () => {
+  expect(() => selectKernels("cuda")).toThrow('kernels: unknown set "cuda", expected auto, reference');
+});

@@ -1,0 +1,111 @@
+// The forward pass against transformers on PyTorch: a tiny random checkpoint for every family and every rope scaling.
+
+import { describe, expect, test } from "vitest";
+import { createOps } from "../../kernels/ops.ts";
+import { selectKernels } from "../../kernels/select.ts";
+import { argmax } from "../../src/decode/sampler.ts";
+import { createEngine } from "../../src/engine/engine.ts";
+import { loadModel } from "../../src/model/load.ts";
+import { expectClose, tolerance } from "../expect-close.ts";
+import { type Golden, goldenCases, readGolden } from "../golden/golden.ts";
+import { collect, logitsOf } from "./run.ts";
+
+test("there is a golden for every family and every rope scaling", () => {
+  expect(goldenCases()).toEqual(
+    expect.arrayContaining([
+      "llama2",
+      "llama-gqa",
+      "qwen2",
+      "qwen3",
+      "gpt2",
+      "rope-linear",
+      "rope-llama3",
+      "rope-yarn",
+    ]),
+  );
+});
+
+describe.each(goldenCases())("%s", (name) => {
+  test("residual stream, attention, final norm and logits", async () => {
+    const golden = await readGolden(name);
+    const { ops, model } = await open(golden);
+    for (const [p, prompt] of golden.prompts.entries()) {
+      const { probe, seen } = collect(ops);
+      const logits = await logitsOf(ops, model, prompt.ids, { probe });
+      const value = async (tensor: string) => (await seen.get(tensor)?.values) ?? new Float32Array();
+
+      for (let i = 0; i <= model.config.nLayers; i++) {
+        const expected = golden.tensor(`prompt${p}.hidden.${i}`);
+        expectClose(await value(`residual.${i}`), expected.values, tolerance.forward, `prompt ${p}, residual ${i}`);
+      }
+      for (const i of [0, model.config.nLayers - 1]) await expectProbs(golden, p, i, seen);
+      const norm = golden.tensor(`prompt${p}.norm`);
+      expectClose(await value("final"), norm.values, tolerance.forward, `prompt ${p}, final norm`);
+      const expected = golden.tensor(`prompt${p}.logits`);
+      expectClose(logits, expected.values, tolerance.forward, `prompt ${p}, logits`);
+      expect(argmaxes(logits, model.config.vocabSize)).toEqual(argmaxes(expected.values, model.config.vocabSize));
+    }
+  });
+
+  test("32 greedy ids", async () => {
+    const golden = await readGolden(name);
+    const { ops, model } = await open(golden);
+    const engine = createEngine(ops, model, { cacheTokens: 512 });
+    for (const { ids, greedy } of golden.prompts) {
+      const chosen: number[] = [];
+      await engine.run({
+        runs: [{ ids }],
+        maxRows: ids.length + greedy.length,
+        firstOutput: ids.length - 1,
+        accept(logits) {
+          chosen.push(argmax(logits));
+          return chosen.length < greedy.length ? chosen[chosen.length - 1] : undefined;
+        },
+      });
+      expect(chosen).toEqual(greedy);
+    }
+  });
+});
+
+test.each(["llama-gqa", "gpt2"])("%s: embeddings that are in no table", async (name) => {
+  const golden = await readGolden(name);
+  const { ops, model } = await open(golden);
+  const { values, shape } = golden.tensor("embeds.input");
+  const logits = await logitsOf(ops, model, { embeds: values, rows: shape[0] });
+  expectClose(logits, golden.tensor("embeds.logits").values, tolerance.forward, "logits");
+});
+
+async function open(golden: Golden) {
+  const ops = createOps(selectKernels().kernels);
+  const { model } = await loadModel(ops, golden.directory);
+  return { ops, model };
+}
+
+function argmaxes(logits: Float32Array, vocabSize: number): number[] {
+  return Array.from({ length: logits.length / vocabSize }, (_, r) =>
+    argmax(logits.subarray(r * vocabSize, (r + 1) * vocabSize)),
+  );
+}
+
+/** Ours are [rows, heads, columns of whole pages]; the golden's [heads, last queries, rows]. */
+async function expectProbs(
+  golden: Golden,
+  p: number,
+  layer: number,
+  seen: ReturnType<typeof collect>["seen"],
+): Promise<void> {
+  const expected = golden.tensor(`prompt${p}.attention.${layer}`);
+  const ours = seen.get(`layers.${layer}.probs`);
+  if (!ours) throw new Error(`layers.${layer}.probs was not offered`);
+  const [heads, queries, keys] = expected.shape;
+  const [rows, , columns] = ours.shape;
+  const values = await ours.values;
+  const picked: number[] = [];
+  for (let head = 0; head < heads; head++)
+    for (let query = rows - queries; query < rows; query++) {
+      const at = (query * heads + head) * columns;
+      picked.push(...values.subarray(at, at + keys));
+      expect(values.subarray(at + keys, at + columns).every((value) => value === 0)).toBe(true);
+    }
+  expectClose(picked, expected.values, tolerance.forward, `prompt ${p}, attention probabilities of layer ${layer}`);
+}
