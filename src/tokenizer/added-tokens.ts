@@ -1,7 +1,7 @@
 // Added tokens: texts that are found in the input before anything else happens to it, special (control) tokens among
 // them. Not what the post-processor adds. Source: huggingface/tokenizers src/tokenizer/added_vocabulary.rs.
 
-import { countOf, fieldsOf, flagOf, listOf, stringOf } from "./fields.ts";
+import { countOf, fieldError, fieldsOf, flagOf, listOf, stringOf } from "./fields.ts";
 import type { Normalizer } from "./normalizer.ts";
 import { literal } from "./regex.ts";
 
@@ -23,15 +23,20 @@ export interface AddedToken {
 /** Cuts text at added tokens: a number is the id of a token that was found, a string is text in between. */
 export type AddedTokenFinder = (text: string, parseSpecialTokens: boolean) => (string | number)[];
 
-/** The `added_tokens` of tokenizer.json; throws an Error that names the field if one is malformed. */
-export function readAddedTokens(value: unknown): AddedToken[] {
+/** The `added_tokens` of tokenizer.json; throws an Error that names the field if one is malformed or has another id in
+ * the vocabulary. */
+export function readAddedTokens(value: unknown, vocabulary: ReadonlyMap<string, number>): AddedToken[] {
   return listOf(value ?? [], "added_tokens").map((entry, i) => {
     const where = `added_tokens[${i}]`;
     const fields = fieldsOf(entry, where);
     const special = flagOf(fields.special, `${where}.special`, false);
+    const id = countOf(fields.id, `${where}.id`);
+    const content = stringOf(fields.content, `${where}.content`);
+    const known = vocabulary.get(content) ?? id;
+    if (id !== known) throw fieldError(`${where}.id`, id, `${known}, the id of ${content} in model.vocab`);
     return {
-      id: countOf(fields.id, `${where}.id`),
-      content: stringOf(fields.content, `${where}.content`),
+      id,
+      content,
       special,
       lstrip: flagOf(fields.lstrip, `${where}.lstrip`, false),
       rstrip: flagOf(fields.rstrip, `${where}.rstrip`, false),
@@ -45,7 +50,7 @@ export function readAddedTokens(value: unknown): AddedToken[] {
 export function createFinder(tokens: readonly AddedToken[], textOf: Normalizer): AddedTokenFinder {
   const tokenOfText = new Map(tokens.map((token) => [textOf(token.content), token]));
   tokenOfText.delete("");
-  if (tokenOfText.size === 0) return (text) => [text];
+  if (tokenOfText.size === 0) return (text) => (text === "" ? [] : [text]);
   const longestFirst = [...tokenOfText.keys()].sort((a, b) => b.length - a.length);
   const pattern = new RegExp(longestFirst.map(literal).join("|"), "g");
 
@@ -65,7 +70,7 @@ export function createFinder(tokens: readonly AddedToken[], textOf: Normalizer):
       parts.push(token.id);
       end = stop;
     }
-    if (end < text.length || text === "") parts.push(text.slice(end));
+    if (end < text.length) parts.push(text.slice(end));
     return parts;
   };
 }

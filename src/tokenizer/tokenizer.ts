@@ -65,7 +65,7 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
   const preTokenizer = createPreTokenizer(json.pre_tokenizer);
   const model = createBpe(json.model, preTokenizer.byteLevel);
   const decoder = createDecoder(json.decoder);
-  const addedTokens = readAddedTokens(json.added_tokens);
+  const addedTokens = readAddedTokens(json.added_tokens, model.idOfText);
   const frame = createFrame(json.post_processor);
 
   const findRaw = createFinder(
