@@ -128,7 +128,7 @@ async function fill(
   const asked = same && before.complete && String(before.include) === String(goal.include);
   if (asked && !(await findDamage(directory, before.files))) return;
 
-  const wanted = await listFiles();
+  const wanted = (await listFiles()).sort((a, b) => a.size - b.size); // what is refused is refused soon
   const files: { name: string; size: number }[] = wanted.map(({ name, size }) => ({ name, size }));
   const outdated = before ? [...before.outdated, ...(same ? [] : before.files.map((old) => old.name))] : [];
   for (const old of same ? before.files : []) {

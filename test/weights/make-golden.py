@@ -102,7 +102,7 @@ def conversions():
 def verify(directory):
     files = sorted(directory.glob("written-*.safetensors"))
     for file in files:
-        expected = file.with_suffix(".txt").read_text().splitlines()
+        expected = file.with_suffix(".txt").read_text(encoding="utf-8").split("\n")
         assert meaning(file) == expected, f"{file}: the reference reads something else"
     assert files, f"no written files in {directory}"
     print(f"{len(files)} files that we wrote: the reference reads the same")
