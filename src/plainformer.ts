@@ -108,13 +108,18 @@ export const defaultModel = fileURLToPath(new URL("../weights/default", import.m
  * @throws one sentence that names the file, tensor or field, if anything is missing, broken or unknown.
  */
 export async function load(source: string = defaultModel, options: LoadOptions = {}): Promise<Plainformer> {
-  const directory = source.startsWith("hf:") ? await pull(source, { onProgress: options.onProgress }) : source;
+  const { onProgress } = options;
+  const directory = source.startsWith("hf:")
+    ? await pull(source, {
+        onProgress: ({ file, allLoaded, allTotal }) => onProgress?.({ file, loaded: allLoaded, total: allTotal }),
+      })
+    : source;
   const { kernels, why } = selectKernels(options.kernels);
   const ops = createOps(kernels);
   const [{ model, endIds, files }, tokenizer] = await Promise.all([
     loadModel(ops, directory, {
       dtype: options.dtype,
-      onProgress: options.onProgress && ((loaded, total) => options.onProgress?.({ loaded, total })),
+      onProgress: (loaded, total) => onProgress?.({ loaded, total }),
     }),
     loadTokenizer(directory),
   ]);

@@ -13,7 +13,10 @@ export function addPull(program: Command): void {
     .action(async (reference: string, { to }: { to?: string }) => {
       const bar = progressBar();
       try {
-        const directory = await pull(reference, { directory: to, onProgress: bar.update });
+        const directory = await pull(reference, {
+          directory: to,
+          onProgress: ({ file, allLoaded, allTotal }) => bar.update({ file, loaded: allLoaded, total: allTotal }),
+        });
         bar.stop();
         console.log(directory);
       } finally {

@@ -23,7 +23,7 @@ loaded in ${((performance.now() - began) / 1000).toFixed(2)} s:\n`);
   console.log(`\n2. The same as embeddings: ids ${JSON.stringify(ids)} → ${shape[0]} rows of ${shape[1]} numbers`);
   for (const [i, id] of ids.slice(0, 3).entries()) {
     const row = Array.from(embeds.subarray(i * shape[1], i * shape[1] + 4), (value) => value.toFixed(3).padStart(6));
-    console.log(`   ${JSON.stringify(model.tokenizer.tokenOf(id)).padEnd(24)} [${row.join(", ")}, …]`);
+    console.log(`   ${JSON.stringify(model.tokenizer.decode([id])).padEnd(26)} [${row.join(", ")}, …]`);
   }
   console.log();
   const fromEmbeds = await print(model.generate({ input: [{ embeds, shape }], ...greedy }));

@@ -4,8 +4,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Ops } from "../../kernels/ops.ts";
-import { sizeOf, type Tensor } from "../../kernels/tensor.ts";
-import { bytesPerElement, type DType, decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
+import type { Tensor } from "../../kernels/tensor.ts";
+import { decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
 import { assertComplete } from "../../weights/hub.ts";
 import { type Checkpoint, openSafetensors } from "../../weights/safetensors.ts";
 import { fieldsOf, type Json } from "./families/config-json.ts";
@@ -147,7 +147,7 @@ function endIdsOf(value: unknown): number[] {
 }
 
 /** The object in a JSON file, or undefined where there is no such file. */
-export async function readJson(path: string): Promise<Json | undefined> {
+async function readJson(path: string): Promise<Json | undefined> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -155,21 +155,17 @@ export async function readJson(path: string): Promise<Json | undefined> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     throw new Error(`${path}: not valid JSON (${(error as Error).message})`);
   }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Error(`${path}: expected an object, got ${text.trim().slice(0, 40)}`);
+  return value as Json;
 }
 
 function some(names: readonly string[]): string {
   return names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
-}
-
-/** Bytes of a set of tensors in memory, by dtype. */
-export function bytesByDType(tensors: Iterable<Tensor>): Map<DType, number> {
-  const bytes = new Map<DType, number>();
-  for (const { dtype, shape } of tensors)
-    bytes.set(dtype, (bytes.get(dtype) ?? 0) + sizeOf(shape) * bytesPerElement[dtype]);
-  return bytes;
 }

@@ -1,0 +1,95 @@
+// Inputs → rows; and each bad input with its sentence.
+
+import { describe, expect, test } from "vitest";
+import { defaultModel } from "../../src/plainformer.ts";
+import { type Input, promptOf } from "../../src/prompt/segments.ts";
+import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
+
+const tokenizer = await loadTokenizer(defaultModel);
+const limits = { dModel: 4, vocabSize: tokenizer.vocabSize };
+const bos = tokenizer.encode("")[0];
+const hello = tokenizer.encode("hello", { addSpecialTokens: false });
+const embeds = { embeds: Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8), shape: [2, 4] as const };
+
+test("text begins with the tokenizer's special token where the sequence begins, and nowhere else", () => {
+  const ids = (input: Input) =>
+    promptOf(input, tokenizer, limits).runs.map((run) => ("ids" in run ? [...run.ids] : `${run.rows} rows`));
+  expect(ids("hello")).toEqual([[bos, ...hello]]);
+  expect(ids([{ text: "hello" }, { text: "hello" }])).toEqual([[bos, ...hello], hello]);
+  expect(ids([embeds, { text: "hello" }])).toEqual(["2 rows", [bos, ...hello]]);
+  expect(ids([{ ids: [7] }, embeds, { text: "hello" }])).toEqual([[7], "2 rows", hello]);
+  expect(ids([{ text: "" }, embeds, { ids: [] }])).toEqual([[bos], "2 rows"]);
+});
+
+test("rows are counted, embeddings among them", () => {
+  const prompt = promptOf([embeds, { ids: [1, 2, 3] }, embeds], tokenizer, limits);
+  expect(prompt.rows).toBe(7);
+  expect(prompt.embedRows).toBe(4);
+});
+
+test("the text of every special token stays text", () => {
+  const special = tokenizer.addedTokens.filter((token) => token.special || token.content.startsWith("<"));
+  expect(special.length).toBeGreaterThan(10);
+  for (const { id, content } of special) {
+    const { runs } = promptOf([{ ids: [bos] }, { text: `a ${content} b` }], tokenizer, limits);
+    expect(runs.slice(1).flatMap((run) => ("ids" in run ? run.ids : []))).not.toContain(id);
+  }
+});
+
+describe("bad input", () => {
+  const matrix = (values: number[], shape: number[]) =>
+    [{ embeds: Float32Array.from(values), shape }] as unknown as Input;
+  test.each<[string, Input, string]>([
+    ["nothing", [], "input: it has no rows, expected at least one token or embedding"],
+    ["an object", {} as Input, "input: got object, expected a string or a list of segments"],
+    ["a number", [5] as unknown as Input, "input[0]: expected an object, got 5"],
+    [
+      "unknown fields",
+      [{ tokens: [1] }] as unknown as Input,
+      "input[0]: got fields tokens, expected text, ids or embeds",
+    ],
+    ["text of another type", [{ text: 5 }] as unknown as Input, "input[0].text: got number, expected a string"],
+    [
+      "an id too large",
+      [{ ids: [1, limits.vocabSize] }],
+      `input[0].ids: token 1 is ${limits.vocabSize}, expected a whole number from 0 to ${limits.vocabSize - 1}`,
+    ],
+    [
+      "a negative id",
+      [{ ids: [-1] }],
+      `input[0].ids: token 0 is -1, expected a whole number from 0 to ${limits.vocabSize - 1}`,
+    ],
+    [
+      "half an id",
+      [{ ids: [0.5] }],
+      `input[0].ids: token 0 is 0.5, expected a whole number from 0 to ${limits.vocabSize - 1}`,
+    ],
+    [
+      "ids of another type",
+      [{ ids: "12" }] as unknown as Input,
+      "input[0].ids: got string, expected a list of token ids",
+    ],
+    ["another width", matrix([1, 2, 3], [1, 3]), "input[0].shape: rows are 3 wide, expected the model's width of 4"],
+    ["too few values", matrix([1, 2, 3, 4], [2, 4]), "input[0].embeds: got 4 values, expected 2 · 4 = 8"],
+    [
+      "NaN",
+      matrix([1, 2, 3, 4, 5, NaN, 7, 8], [2, 4]),
+      "input[0].embeds: row 1, column 1 is NaN, expected finite numbers",
+    ],
+    [
+      "infinity",
+      matrix([1, 2, 3, -Infinity], [1, 4]),
+      "input[0].embeds: row 0, column 3 is -Infinity, expected finite numbers",
+    ],
+    ["three dimensions", matrix([1, 2, 3, 4], [1, 1, 4]), "input[0].shape: got [1,1,4], expected [rows, 4]"],
+    ["a negative shape", matrix([], [-1, 4]), "input[0].shape: got [-1,4], expected [rows, 4]"],
+    [
+      "plain arrays",
+      [{ embeds: [[1, 2, 3, 4]], shape: [1, 4] }] as unknown as Input,
+      "input[0].embeds: expected a Float32Array of rows",
+    ],
+    ["no rows of embeddings", matrix([], [0, 4]), "input: it has no rows, expected at least one token or embedding"],
+  ])("%s", (_, input, message) => {
+    expect(() => promptOf(input, tokenizer, limits)).toThrow(message);
+  });
+});
