@@ -1,7 +1,7 @@
 // The header of a safetensors file: every rule that the format's reference checks, applied to bytes already read.
 // No file is opened here; safetensors.ts does that. Where README and reference differ, the reference is followed (white
-// space may come before the header). Stricter than the reference: a key must not occur twice, an entry must be an object
-// (serde takes an array too), and a dimension beside a 0 must still be exact as a JavaScript number.
+// space may come before the header). Stricter than the reference: no key may occur twice, an entry is an object and a dtype a
+// string (serde takes other forms too), and a dimension beside a 0 must still be exact as a JavaScript number.
 // Source: huggingface/safetensors, README.md (the format) and safetensors/src/tensor.rs (the checks).
 
 import { parseStrictJson, type StrictJson } from "./strict-json.ts";

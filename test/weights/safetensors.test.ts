@@ -214,6 +214,18 @@ describe("what the reference refuses", () => {
   });
 });
 
+// The reference opens these: it keeps the last of two keys, and serde takes arrays and one-key objects for what they stand for.
+describe("what the reference lets pass and we refuse", () => {
+  test.each<[what: string, header: string, rule: SafetensorsRule]>([
+    ["a name twice", `{"w":${sixteen},"w":${sixteen}}`, "json"],
+    ["a key of the metadata twice", `{"w":${sixteen},"__metadata__":{"a":"1","a":"2"}}`, "json"],
+    ["an entry as an array", '{"w":["F32",[4],[0,16]]}', "entry"],
+    ["a dtype as an object", '{"w":{"dtype":{"F32":null},"shape":[4],"data_offsets":[0,16]}}', "dtype"],
+  ])("%s", async (_, header, rule) => {
+    expect((await refusal(await place("stricter.safetensors", fileOf(header, 16)))).rule).toBe(rule);
+  });
+});
+
 describe("files", () => {
   test("what is missing, a pipe, or an empty directory is named", async () => {
     expect((await refusal(join(folder, "nothing.safetensors"))).message).toContain("ENOENT");
