@@ -1,7 +1,7 @@
 // load() and the object it returns: a thin face on tokenizer, model, prompt, decoder and engine. Nothing is computed here.
 
 import { fileURLToPath } from "node:url";
-import { createOps } from "../kernels/ops.ts";
+import { createOps, type Ops } from "../kernels/ops.ts";
 import { selectKernels } from "../kernels/select.ts";
 import { pull } from "../weights/hub.ts";
 import { createDecoder, type DecodedToken, type FinishReason } from "./decode/decoder.ts";
@@ -10,7 +10,7 @@ import { type DecodeParameters, decodingOf } from "./decode/parameters.ts";
 import { createEngine } from "./engine/engine.ts";
 import { eventQueue } from "./engine/event-queue.ts";
 import type { ModelConfig } from "./model/config.ts";
-import { loadModel } from "./model/load.ts";
+import { type LoadedModel, loadModel } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
 import type { Probe } from "./model/probe.ts";
 import { checkIds, type Input, idsOf, promptOf } from "./prompt/segments.ts";
@@ -115,14 +115,29 @@ export async function load(source: string = defaultModel, options: LoadOptions =
       })
     : source;
   const { kernels, why } = selectKernels(options.kernels);
-  const ops = createOps(kernels);
-  const [{ model, endIds, files }, tokenizer] = await Promise.all([
-    loadModel(ops, directory, {
+  try {
+    const ops = createOps(kernels);
+    const loaded = await loadModel(ops, directory, {
       dtype: options.dtype,
       onProgress: (loaded, total) => onProgress?.({ loaded, total }),
-    }),
-    loadTokenizer(directory),
-  ]);
+    });
+    const tokenizer = await loadTokenizer(directory);
+    return assemble(ops, why, directory, loaded, tokenizer, options);
+  } catch (error) {
+    kernels.close();
+    throw error;
+  }
+}
+
+function assemble(
+  ops: Ops,
+  why: string,
+  directory: string,
+  { model, endIds, files }: LoadedModel,
+  tokenizer: Tokenizer,
+  options: LoadOptions,
+): Plainformer {
+  const { kernels } = ops;
   const { config } = model;
   const cacheTokens = cacheTokensOf(options.cacheTokens, config);
   const engine = createEngine(ops, model, { cacheTokens, stepRows: options.stepRows, probe: options.probe });

@@ -1,0 +1,165 @@
+// The command line as a person meets it: output, exit codes, one line for an error.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { defaultModel, load } from "../../src/index.ts";
+
+const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+/** Runs the program with `args`, `input` on its standard input. */
+function run(args: string[], input = ""): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["--import", "tsx", main, ...args]);
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+    child.stdin.end(input);
+  });
+}
+
+const greedy = ["--max-tokens", "12", "--temperature", "0"];
+
+async function expected(): Promise<string> {
+  const model = await load();
+  for await (const event of model.generate({ input: "Once upon a time", maxTokens: 12, temperature: 0 }))
+    if (event.type === "end") return event.text;
+  throw new Error("no end");
+}
+
+describe("generate", () => {
+  test("prints the continuation alone", async () => {
+    const { code, stdout, stderr } = await run(["generate", "Once upon a time", ...greedy]);
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${await expected()}\n`, stderr: "" });
+  });
+
+  test("reads standard input where no text is given", async () => {
+    expect((await run(["generate", ...greedy], "Once upon a time")).stdout).toBe(`${await expected()}\n`);
+  });
+
+  test("--json prints one object", async () => {
+    const { stdout } = await run(["generate", "Once upon a time", ...greedy, "--json", "--logprobs", "2"]);
+    const result = JSON.parse(stdout);
+    expect(Object.keys(result)).toEqual(["text", "ids", "finish_reason", "logprobs", "usage", "timings"]);
+    expect(result.text).toBe(await expected());
+    expect(result.ids).toHaveLength(12);
+    expect(result.finish_reason).toBe("length");
+    expect(result.logprobs[0].top_logprobs).toHaveLength(2);
+    expect(result.usage).toEqual({ prompt_tokens: 5, completion_tokens: 12, total_tokens: 17 });
+  });
+
+  test("a seed repeats", async () => {
+    const args = ["generate", "The", "--max-tokens", "15", "--seed", "5", "--top-p", "0.9", "--top-k", "50"];
+    expect((await run(args)).stdout).toBe((await run(args)).stdout);
+  });
+});
+
+describe("tokenize", () => {
+  const text = "Hello, 12345 wörld!\n";
+
+  test("--json prints the array of ids; a file and standard input are the same", async () => {
+    const model = await load();
+    const { code, stdout } = await run(["tokenize", "--model", defaultModel, "--json"], text);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual(model.tokenizer.encode(text));
+    const directory = await mkdtemp(join(tmpdir(), "plainformer-"));
+    await writeFile(join(directory, "text"), text);
+    expect((await run(["tokenize", "--file", join(directory, "text"), "--json"])).stdout).toBe(stdout);
+    await rm(directory, { recursive: true });
+  });
+
+  test("--no-special leaves out what begins a sequence, --parse-special reads control tokens", async () => {
+    const { tokenizer } = await load();
+    const ids = async (...args: string[]) =>
+      JSON.parse((await run(["tokenize", "--json", ...args], "<｜User｜>a")).stdout);
+    const options = { addSpecialTokens: false };
+    expect(await ids("--no-special")).toEqual(tokenizer.encode("<｜User｜>a", options));
+    expect(await ids("--no-special", "--parse-special")).toEqual(
+      tokenizer.encode("<｜User｜>a", { ...options, parseSpecialTokens: true }),
+    );
+  });
+});
+
+test("score prints a line per target, the likelier one higher", async () => {
+  const { code, stdout } = await run(["score", "Once upon a", " time", " xylophone", "--json"]);
+  expect(code).toBe(0);
+  const { scores } = JSON.parse(stdout);
+  expect(scores[0].sum).toBeGreaterThan(scores[1].sum);
+  expect(scores[0].logprobs).toHaveLength(scores[0].tokens.length);
+  expect((await run(["score", "Once upon a", " time"])).stdout).toMatch(/^ +-\d+\.\d{4} {2}" time" \(\d+ tokens\)\n$/);
+});
+
+test("inspect says shape, parameters, dtypes, memory, and which kernel set and why", async () => {
+  const facts = JSON.parse((await run(["inspect", "--json"])).stdout);
+  expect(facts.config).toMatchObject({ modelType: "llama", nLayers: 6, maxSeqLen: 8192 });
+  expect(facts.parameters).toBe(facts.parameters_by_dtype.bf16 + facts.parameters_by_dtype.f32);
+  expect(facts.weight_bytes).toBe(2 * facts.parameters_by_dtype.bf16 + 4 * facts.parameters_by_dtype.f32);
+  expect(facts.kernels.name).toBe("reference");
+  const { stdout } = await run(["inspect"]);
+  for (const word of ["model", "family", "positions", "parameters", "memory", "kernels"])
+    expect(stdout).toContain(word);
+});
+
+test("without a command: the tour, with text and embeddings giving the same", async () => {
+  const { code, stdout, stderr } = await run([]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain("The same text to the letter");
+  expect(stdout).toContain("What to type next");
+});
+
+describe("errors", () => {
+  test.each<[string, string[], number, string]>([
+    ["an unknown command", ["gnerate"], 2, "error: too many arguments"],
+    ["an unknown option", ["generate", "a", "--temprature", "1"], 2, "error: unknown option '--temprature'"],
+    [
+      "no number",
+      ["generate", "a", "--max-tokens", "many"],
+      2,
+      "option '--max-tokens <n>' argument 'many' is invalid. Expected a number.",
+    ],
+    [
+      "a number out of range",
+      ["generate", "a", "--max-tokens", "0"],
+      2,
+      "plainformer: maxTokens: got 0, expected a whole number ≥ 1",
+    ],
+    [
+      "a kernel set that is not there",
+      ["generate", "a", "--kernels", "cuda"],
+      1,
+      'plainformer: kernels: unknown set "cuda", expected auto, reference',
+    ],
+    ["a model that is not there", ["inspect", "--model", "/nowhere"], 1, "plainformer: /nowhere"],
+    [
+      "a file that is not there",
+      ["tokenize", "--file", "/nowhere.txt"],
+      1,
+      "plainformer: ENOENT: no such file or directory, open '/nowhere.txt'",
+    ],
+    ["a missing argument", ["score", "a"], 2, "error: missing required argument 'targets'"],
+  ])("%s", async (_, args, exitCode, message) => {
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: exitCode, stdout: "" });
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/\n +at /); // no stack
+  });
+
+  test("--verbose adds the stack", async () => {
+    const { stderr } = await run(["--verbose", "inspect", "--model", "/nowhere"]);
+    expect(stderr).toMatch(/\n +at /);
+  });
+
+  test("--help is no error", async () => {
+    for (const args of [["--help"], ["generate", "--help"]]) expect((await run(args)).code).toBe(0);
+  });
+});

@@ -1,0 +1,121 @@
+// A check of the checks: breaks a copy of the code in one place at a time and expects a test to turn red.
+// Prints, for each fault, which tests caught it; exits 1 if one went unseen. `npm run test:mutation`
+
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+interface Fault {
+  name: string;
+  file: string;
+  from: string;
+  to: string;
+  /** The tests that are run; those that need what is broken. */
+  tests: string[];
+}
+
+const faults: Fault[] = [
+  {
+    name: "rope turns neighboring pairs instead of halves",
+    file: "kernels/reference/rope.ts",
+    from: "const b = x[at + half + i];",
+    to: "const b = x[at + ((half + i) ^ 1)];",
+    tests: ["test/kernels", "test/model"],
+  },
+  {
+    name: "the causal mask lets a row see the next one",
+    file: "kernels/reference/attention.ts",
+    from: "new Float64Array(rows.positions[r] + 1)",
+    to: "new Float64Array(Math.min(rows.positions[r] + 2, shape.maxPages * pageSize))",
+    tests: ["test/kernels", "test/model"],
+  },
+  {
+    name: "RMS norm forgets epsilon",
+    file: "kernels/reference/rms-norm.ts",
+    from: "squares / dim + eps",
+    to: "squares / dim",
+    tests: ["test/kernels", "test/model"],
+  },
+  {
+    name: "layer norm adds ten times epsilon",
+    file: "kernels/reference/layer-norm.ts",
+    from: "Math.sqrt(variance + eps)",
+    to: "Math.sqrt(variance + 10 * eps)",
+    tests: ["test/kernels", "test/model"],
+  },
+  {
+    name: "merges change places in rank, 256 by 256",
+    file: "src/tokenizer/bpe.ts",
+    from: "table[slot + 2] = rank;",
+    to: "table[slot + 2] = rank ^ 255;",
+    tests: ["test/tokenizer"],
+  },
+  {
+    name: "a query head reads its neighbor group's keys",
+    file: "kernels/reference/attention.ts",
+    from: "const cacheHead = Math.floor((head * nCacheHeads) / nHeads);\n  const qAt",
+    to: "const cacheHead = head % nCacheHeads;\n  const qAt",
+    tests: ["test/kernels", "test/model"],
+  },
+  {
+    name: "YaRN rounds its range of pairs the wrong way",
+    file: "src/model/rope.ts",
+    from: "[Math.floor(first), Math.ceil(last)]",
+    to: "[Math.ceil(first), Math.floor(last)]",
+    tests: ["test/model"],
+  },
+  {
+    name: "top-p drops the token that crosses the border",
+    file: "src/decode/sampler.ts",
+    from: "while (n < ids.length && (n === 0 || kept < topP * total)) kept += weights[ids[n++]];",
+    to: "while (n < ids.length && (n === 0 || kept + weights[ids[n]] < topP * total)) kept += weights[ids[n++]];",
+    tests: ["test/decode"],
+  },
+  {
+    name: "a chunk of a prompt begins one position late",
+    file: "src/engine/engine.ts",
+    from: "const start = sequence.computed;",
+    to: "const start = sequence.computed + (sequence.computed > 0 ? 1 : 0);",
+    tests: ["test/model", "test/engine"],
+  },
+  {
+    name: "safetensors: bytes after the last tensor pass",
+    file: "weights/safetensors-header.ts",
+    from: "if (BigInt(dataStart) + position !== BigInt(size)) {",
+    to: "if (BigInt(dataStart) + position > BigInt(size)) {",
+    tests: ["test/weights"],
+  },
+];
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const copy = mkdtempSync(join(tmpdir(), "plainformer-mutation-"));
+for (const folder of ["src", "kernels", "weights", "test", "package.json", "tsconfig.json", "README.md"])
+  cpSync(join(root, folder), join(copy, folder), { recursive: true });
+symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+
+let unseen = 0;
+for (const { name, file, from, to, tests } of faults) {
+  const path = join(copy, file);
+  const good = readFileSync(path, "utf8");
+  if (good.split(from).length !== 2) throw new Error(`${file}: ${JSON.stringify(from)} is not there exactly once`);
+  writeFileSync(path, good.replace(from, to));
+  const args = ["vitest", "run", "--config", "test/vitest.config.ts", "--reporter=json", "--bail=0", ...tests];
+  const { stdout } = spawnSync("npx", args, { cwd: copy, encoding: "utf8", maxBuffer: 2 ** 28 });
+  writeFileSync(path, good);
+  const report = JSON.parse(stdout.slice(stdout.indexOf("{")));
+  if (report.numPassedTests + report.numFailedTests === 0) throw new Error(`no test ran for ${name}`);
+  const caught = report.testResults.flatMap(
+    (result: { name: string; assertionResults: { status: string; fullName: string }[] }) =>
+      result.assertionResults
+        .filter((test) => test.status === "failed")
+        .map((test) => `${result.name.slice(copy.length + 1)}: ${test.fullName}`),
+  );
+  console.log(`${caught.length > 0 ? "caught" : "UNSEEN"}  ${name} (${file}): ${caught.length} tests, among them`);
+  for (const test of caught.slice(0, 3)) console.log(`          ${test}`);
+  if (caught.length === 0) unseen++;
+}
+rmSync(copy, { recursive: true });
+console.log(`${faults.length - unseen} of ${faults.length} faults caught`);
+process.exitCode = unseen === 0 ? 0 : 1;
