@@ -1,22 +1,10 @@
 // plainformer generate "text": prints the continuation as it comes, or one JSON object.
 
 import type { Command } from "commander";
+import type { DecodeParameters } from "../decode/parameters.ts";
 import { list, loadFrom, type ModelOptions, number, readStdin, withModel } from "./options.ts";
 
-interface Options extends ModelOptions {
-  maxTokens?: number;
-  temperature?: number;
-  topK?: number;
-  topP?: number;
-  minP?: number;
-  frequencyPenalty?: number;
-  presencePenalty?: number;
-  repetitionPenalty?: number;
-  seed?: number;
-  stop?: string[];
-  logprobs?: number;
-  json?: true;
-}
+type Options = ModelOptions & DecodeParameters & { json?: true };
 
 export function addGenerate(program: Command): void {
   const command = program
