@@ -48,6 +48,8 @@ export class HubServer {
   readonly log: HubRequest[] = [];
   /** Asked for each answer that carries bytes of a file. */
   spoil: (file: string, request: HubRequest) => Spoil | undefined = () => undefined;
+  /** Another origin for the second page of a listing and those after it. */
+  nextPages: string | undefined;
   url = "";
   #cdnUrl = "";
   readonly #servers: Server[] = [];
@@ -122,7 +124,7 @@ export class HubServer {
         ...(lfs && { lfs: { oid: sha256(content), size: content.length, pointerSize: 130 } }),
       }));
       entries.push({ type: "directory", path: "onnx", size: 0, oid: "0".repeat(40) });
-      const next = `<${this.url}/api/models/${name}/tree/${commit}?cursor=${start + 2}>; rel="next"`;
+      const next = `<${this.nextPages ?? this.url}/api/models/${name}/tree/${commit}?cursor=${start + 2}>; rel="next"`;
       response.writeHead(200, {
         ...headers,
         "Content-Type": "application/json",
@@ -141,6 +143,7 @@ export class HubServer {
     const { cutAfter, flip, status, ignoreRange, hold } = this.spoil(name, request) ?? {};
     if (status) return void response.writeHead(status).end();
     const begin = ignoreRange ? 0 : Number(/^bytes=(\d+)-$/.exec(request.range ?? "")?.[1] ?? 0);
+    if (begin > 0 && begin >= content.length) return void response.writeHead(416).end();
     const body = Buffer.from(content.subarray(begin));
     if (flip !== undefined) body[flip] ^= 1;
     const range = `bytes ${begin}-${content.length - 1}/${content.length}`;
