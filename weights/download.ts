@@ -108,10 +108,14 @@ async function receive(
       if (position > file.size) break;
       onBytes(position);
     }
-    if (position === file.size) return { value: undefined };
+    if (position === file.size) {
+      await handle.sync(); // before the name: a power cut must not leave a complete file of zeros
+      return { value: undefined };
+    }
     await reader?.cancel();
+    const amount = position < file.size ? `only ${position} of` : "more than";
     if (position > file.size) await handle.truncate(0);
-    return { failure: `${file.url} gave ${position} bytes or more, the repository lists ${file.size}` };
+    return { failure: `${file.url} gave ${amount} the ${file.size} bytes that the repository lists` };
   } finally {
     await handle.close();
   }

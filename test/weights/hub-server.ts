@@ -20,6 +20,8 @@ export interface Spoil {
   flip?: number;
   status?: number;
   ignoreRange?: boolean;
+  /** Bytes by which the answer is longer, or shorter where negative, without the connection breaking. */
+  excess?: number;
   /** Called when the headers are out; the body waits for it. */
   hold?: Promise<unknown>;
 }
@@ -140,11 +142,12 @@ export class HubServer {
   }
 
   #send({ content }: HubFile, name: string, request: HubRequest, response: ServerResponse): void {
-    const { cutAfter, flip, status, ignoreRange, hold } = this.spoil(name, request) ?? {};
+    const { cutAfter, flip, status, ignoreRange, excess = 0, hold } = this.spoil(name, request) ?? {};
     if (status) return void response.writeHead(status).end();
     const begin = ignoreRange ? 0 : Number(/^bytes=(\d+)-$/.exec(request.range ?? "")?.[1] ?? 0);
     if (begin > 0 && begin >= content.length) return void response.writeHead(416).end();
-    const body = Buffer.from(content.subarray(begin));
+    const body = Buffer.alloc(content.length - begin + excess);
+    content.copy(body, 0, begin);
     if (flip !== undefined) body[flip] ^= 1;
     const range = `bytes ${begin}-${content.length - 1}/${content.length}`;
     response.writeHead(begin > 0 ? 206 : 200, {

@@ -262,6 +262,16 @@ describe("a broken line", () => {
     expect(sha256(await readFile(join(directory, "model.safetensors")))).toBe(sha256(changed));
   });
 
+  test("an answer of another length than the listing has is not taken for the file", async () => {
+    server.spoil = (file) => (file === "model.safetensors" ? { excess: 10 } : undefined);
+    const listed = "the 300000 bytes that the repository lists";
+    await expect(get("owner/name", { attempts: 1 })).rejects.toThrow(`gave more than ${listed}`);
+    spoilInTurn("model.safetensors", { excess: -10 });
+    await expect(get("owner/name", { attempts: 1 })).rejects.toThrow(`gave only 299990 of ${listed}`);
+    await expectWeights(await get());
+    expect(server.fetched).toContain("cdn model.safetensors bytes=299990-");
+  });
+
   test("a server that is busy is asked again; one that stays so is named", async () => {
     spoilInTurn("config.json", { status: 503 }, { status: 429 });
     await get();
