@@ -40,6 +40,7 @@ export function createBpe(value: unknown, byteLevel: boolean): Bpe {
   for (const text of idOfText.keys()) longestText = Math.max(longestText, text.length);
   const ignoreMerges = flagOf(model.ignore_merges, "model.ignore_merges", false);
   const cache = new Map<string, readonly number[]>();
+  const mayJoin = ignoreMerges || byteLevel ? undefined : readJoints(model.merges, idOfText, symbols);
 
   const encodeUncached = (word: string, ids: number[]) => {
     if (ignoreMerges && word.length <= longestText) {
@@ -55,7 +56,7 @@ export function createBpe(value: unknown, byteLevel: boolean): Bpe {
     for (let i = 0; i < count; i++) ids.push(symbols.ids[i]);
   };
 
-  const encode = (word: string, ids: number[]) => {
+  const encodePart = (word: string, ids: number[]) => {
     if (word.length > cacheWordLength) return encodeUncached(word, ids);
     let known = cache.get(word);
     if (known === undefined) {
@@ -66,6 +67,16 @@ export function createBpe(value: unknown, byteLevel: boolean): Bpe {
       known = fresh;
     }
     for (let i = 0; i < known.length; i++) ids.push(known[i]);
+  };
+
+  const encode = (word: string, ids: number[]) => {
+    let start = 0;
+    for (let i = 1; mayJoin && i < word.length; i++) {
+      if (mayJoin(word.charCodeAt(i - 1), word.charCodeAt(i))) continue;
+      encodePart(word.slice(start, i), ids);
+      start = i;
+    }
+    encodePart(start === 0 ? word : word.slice(start), ids);
   };
   return { idOfText, encode };
 }
@@ -96,6 +107,12 @@ interface Merges {
   mergedAt(slot: number): number;
 }
 
+function halvesOf(merge: unknown): readonly unknown[] {
+  if (typeof merge !== "string") return Array.isArray(merge) ? merge : [];
+  const space = merge.indexOf(" ");
+  return [merge.slice(0, space), merge.slice(space + 1)];
+}
+
 function readMerges(value: unknown, idOfText: ReadonlyMap<string, number>): Merges {
   const list = listOf(value, "model.merges");
   let size = 16;
@@ -110,14 +127,12 @@ function readMerges(value: unknown, idOfText: ReadonlyMap<string, number>): Merg
     return slot;
   };
   for (let rank = 0; rank < list.length; rank++) {
-    const merge = list[rank];
-    const space = typeof merge === "string" ? merge.indexOf(" ") : 0;
-    const [a, b] = typeof merge === "string" ? [merge.slice(0, space), merge.slice(space + 1)] : listOf(merge, "merge");
+    const [a, b] = halvesOf(list[rank]);
     const left = idOfText.get(a as string);
     const right = idOfText.get(b as string);
     const merged = idOfText.get(`${a}${b}`);
     if (left === undefined || right === undefined || merged === undefined) {
-      throw fieldError(`model.merges[${rank}]`, merge, "two tokens of the vocabulary that make a third");
+      throw fieldError(`model.merges[${rank}]`, list[rank], "two tokens of the vocabulary that make a third");
     }
     const slot = seek(left, right);
     table[slot] = left;
@@ -136,11 +151,35 @@ function readMerges(value: unknown, idOfText: ReadonlyMap<string, number>): Merg
   };
 }
 
+/**
+ * Without a pre-tokenizer the whole text is one word. It may still be cut, with the same result, between two characters
+ * (UTF-16 code units) that no merge can join: those that never end the left and begin the right half of one. Not so
+ * where a merge takes a byte token, whose text is not what it stands for, or where unknown characters may be fused or
+ * dropped.
+ */
+function readJoints(
+  merges: unknown,
+  idOfText: ReadonlyMap<string, number>,
+  symbols: Symbols,
+): ((last: number, first: number) => boolean) | undefined {
+  if (symbols.mayBeUnknown) return undefined;
+  const joints = new Set<number>();
+  for (const merge of listOf(merges, "model.merges")) {
+    const [a, b] = halvesOf(merge) as [string, string];
+    if (symbols.isByte(idOfText.get(a)) || symbols.isByte(idOfText.get(b))) return undefined;
+    joints.add((a.charCodeAt(a.length - 1) << 16) | b.charCodeAt(0));
+  }
+  const isLowSurrogate = (unit: number) => (unit & 0xfc00) === 0xdc00;
+  return (last, first) => joints.has((last << 16) | first) || isLowSurrogate(first);
+}
+
 /** The symbols that a word starts from: `ids[0..count)` after `fill`. */
 interface Symbols {
   ids: Int32Array;
   count: number;
   fill(word: string): void;
+  readonly mayBeUnknown: boolean;
+  isByte(id: number | undefined): boolean;
 }
 
 /** Characters that are no tokens become the tokens of their bytes where the model says so, else the unknown token. */
@@ -156,6 +195,10 @@ function createSymbols(model: Fields, idOfText: ReadonlyMap<string, number>, byt
   const idOfByte = Array.from({ length: 256 }, (_, byte) => {
     return idOfText.get(byteLevel ? charOfByte[byte] : byteName(byte)) ?? none;
   });
+
+  const byteIds = new Set(idOfByte);
+  const idOfUnit = new Int32Array(0x10000).fill(none);
+  for (const [text, id] of idOfText) if (text.length === 1) idOfUnit[text.charCodeAt(0)] = id;
 
   let bytes = new Uint8Array(256);
   let pending = false; // an unknown token that the next unknown character may join
@@ -179,6 +222,8 @@ function createSymbols(model: Fields, idOfText: ReadonlyMap<string, number>, byt
   const symbols: Symbols = {
     ids: new Int32Array(256),
     count: 0,
+    mayBeUnknown: !fallback || idOfByte.includes(none),
+    isByte: (id) => id !== undefined && byteIds.has(id),
     fill(word) {
       if (bytes.length < 3 * word.length) {
         bytes = new Uint8Array(4 * word.length);
@@ -189,9 +234,15 @@ function createSymbols(model: Fields, idOfText: ReadonlyMap<string, number>, byt
         const { written } = utf8.encodeInto(word, bytes);
         for (let i = 0; i < written; i++) addToken(idOfByte[bytes[i]]);
       } else {
-        for (const char of word) {
-          const id = idOfText.get(char) ?? none;
-          if (id !== none || !fallback || !addBytes(char)) addToken(id);
+        for (let i = 0; i < word.length; i++) {
+          let id = idOfUnit[word.charCodeAt(i)];
+          let char: string | undefined;
+          if (id === none) {
+            char = String.fromCodePoint(word.codePointAt(i) as number);
+            id = idOfText.get(char) ?? none;
+            i += char.length - 1;
+          }
+          if (id !== none || !fallback || !addBytes(char as string)) addToken(id);
         }
       }
       if (pending) add(unknown);
@@ -234,71 +285,75 @@ function mergeByScan(ids: Int32Array, count: number, merges: Merges): number {
   }
 }
 
-/** Positions that wait for the merge of one rank: mostly they come in order (`run`, read from `at`), else they are `late`. */
+/** The positions where one pair waits for its merge, leftmost first; those before `at` are done. */
 interface Bucket {
-  readonly run: number[];
+  readonly left: number;
+  readonly right: number;
+  readonly merged: number;
+  readonly positions: number[];
+  inOrder: boolean;
   at: number;
-  readonly late: number[];
 }
 
 /**
  * Merges `ids[0..count)` in place, O(count log count) in any case and O(count) where few ranks occur, as in a long run of
- * one letter; returns how many ids are left. The symbols are a linked list; each rank that some pair has, has a bucket.
+ * one letter; returns how many ids are left. A symbol stays where its first
+ * part was, and its first and last place hold its length; each rank that occurs has a bucket. While a
+ * bucket is emptied nothing comes to it: whatever is merged meanwhile contains its pair, and so is no half of it.
  */
 function mergeByRank(ids: Int32Array, count: number, merges: Merges): number {
-  const previous = new Int32Array(count);
-  const next = new Int32Array(count);
-  const buckets: (Bucket | undefined)[] = new Array(merges.count);
+  const lengths = new Int32Array(count).fill(1);
+  const buckets: (Bucket | undefined)[] = new Array(merges.count); // by rank
   const ranks: number[] = [];
 
-  const offer = (position: number, right: number) => {
-    const rank = merges.rankAt(merges.find(ids[position], ids[right]));
-    if (rank === noRank) return;
-    let bucket = buckets[rank];
+  const offer = (position: number, after: number) => {
+    const slot = merges.find(ids[position], ids[after]);
+    if (slot === none) return;
+    const rank = merges.rankAt(slot);
+    const bucket = buckets[rank];
     if (bucket === undefined) {
-      bucket = { run: [], at: 0, late: [] };
-      buckets[rank] = bucket;
+      const [left, right, merged] = [ids[position], ids[after], merges.mergedAt(slot)];
+      buckets[rank] = { left, right, merged, positions: [position], inOrder: true, at: 0 };
       pushHeap(ranks, rank);
+    } else {
+      const { positions } = bucket;
+      if (positions[positions.length - 1] > position) bucket.inOrder = false;
+      positions.push(position);
     }
-    const { run, late } = bucket;
-    if (run.length === 0 || run[run.length - 1] <= position) run.push(position);
-    else pushHeap(late, position);
   };
 
-  for (let i = 0; i < count; i++) {
-    previous[i] = i - 1;
-    next[i] = i + 1;
-  }
   for (let i = 0; i + 1 < count; i++) offer(i, i + 1);
 
   while (ranks.length > 0) {
-    const rank = ranks[0];
-    const bucket = buckets[rank] as Bucket;
-    const { run, late } = bucket;
-    if (bucket.at === run.length && late.length === 0) {
-      popHeap(ranks);
-      buckets[rank] = undefined;
+    const bucket = buckets[ranks[0]] as Bucket;
+    const { positions } = bucket;
+    if (!bucket.inOrder) {
+      Int32Array.from(positions)
+        .sort()
+        .forEach((position, i) => {
+          positions[i] = position;
+        });
+      bucket.inOrder = true;
+    }
+    if (bucket.at === positions.length) {
+      buckets[popHeap(ranks)] = undefined;
       continue;
     }
-    const takeLate = late.length > 0 && (bucket.at === run.length || late[0] < run[bucket.at]);
-    const position = takeLate ? popHeap(late) : run[bucket.at++];
-    const right = next[position];
-    if (ids[position] === none || right === count) continue;
-    const slot = merges.find(ids[position], ids[right]);
-    if (merges.rankAt(slot) !== rank) continue; // one of the two was merged with another neighbor meanwhile
-    ids[position] = merges.mergedAt(slot);
+    const position = positions[bucket.at++];
+    const right = position + lengths[position];
+    // One of the two may have been merged with its other neighbor meanwhile.
+    if (ids[position] !== bucket.left || right === count || ids[right] !== bucket.right) continue;
+    const after = right + lengths[right];
+    ids[position] = bucket.merged;
     ids[right] = none;
-    const after = next[right];
-    next[position] = after;
-    if (after < count) {
-      previous[after] = position;
-      offer(position, after);
-    }
-    if (position > 0) offer(previous[position], position);
+    lengths[position] = after - position;
+    lengths[after - 1] = after - position;
+    if (after < count) offer(position, after);
+    if (position > 0) offer(position - lengths[position - 1], position);
   }
 
   let kept = 0;
-  for (let i = 0; i < count; i = next[i]) ids[kept++] = ids[i];
+  for (let i = 0; i < count; i += lengths[i]) ids[kept++] = ids[i];
   return kept;
 }
 

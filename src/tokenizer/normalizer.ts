@@ -20,8 +20,9 @@ const builders: Readonly<Record<string, (config: Fields, where: string) => Norma
   },
   Replace(config, where) {
     const pattern = patternOf(config.pattern, `${where}.pattern`);
-    const content = stringOf(config.content, `${where}.content`);
-    return (text) => text.replace(pattern, () => content);
+    const plain = fieldsOf(config.pattern, where).String as string | undefined; // replaced several times faster
+    const content = stringOf(config.content, `${where}.content`).replaceAll("$", "$$$$"); // "$$" stands for "$"
+    return (text) => text.replaceAll(plain ?? pattern, content);
   },
 };
 
