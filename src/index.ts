@@ -6,6 +6,7 @@ export { selectKernels } from "../kernels/select.ts";
 export type { Tensor } from "../kernels/tensor.ts";
 export { pull } from "../weights/hub.ts";
 export { type Checkpoint, openSafetensors, type TensorEntry, writeSafetensors } from "../weights/safetensors.ts";
+export { SafetensorsError } from "../weights/safetensors-header.ts";
 export type { DecodedToken, FinishReason } from "./decode/decoder.ts";
 export type { LogProb } from "./decode/log-probs.ts";
 export type { DecodeParameters } from "./decode/parameters.ts";

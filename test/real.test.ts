@@ -10,7 +10,7 @@ import { loadModel } from "../src/model/load.ts";
 import { expectClose, tolerance } from "./expect-close.ts";
 import { readGolden } from "./golden/golden.ts";
 import { collect, logitsOf } from "./model/run.ts";
-import { smollm2, stories260k } from "./real-models.ts";
+import { smollm2, stories260k } from "./outside-data.ts";
 
 test("stories260k: 200 greedy tokens = llama2.c's, byte for byte", async (context) => {
   if (stories260k.missing) return context.skip(stories260k.missing);

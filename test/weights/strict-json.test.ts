@@ -5,6 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseStrictJson, type StrictJson } from "../../weights/strict-json.ts";
+import { jsonTestSuite } from "../outside-data.ts";
 
 function plain(value: StrictJson): unknown {
   if (typeof value === "bigint") return Number(value);
@@ -99,8 +100,8 @@ test("is linear: a million backslashes, digits, spaces or keys", () => {
 });
 
 test("JSONTestSuite: y_ accepted, n_ refused", (context) => {
-  const folder = process.env.JSON_TEST_SUITE;
-  if (!folder) return context.skip("set JSON_TEST_SUITE to the folder test_parsing of nst/JSONTestSuite");
+  if (jsonTestSuite.missing) return context.skip(jsonTestSuite.missing);
+  const folder = jsonTestSuite.directory;
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const counts = { y: 0, n: 0 };
   for (const file of readdirSync(folder)) {
