@@ -3,7 +3,7 @@
 // decoding are elsewhere. Source: Sennrich et al. 2016 (arXiv:1508.07909); huggingface/tokenizers src/models/bpe.
 
 import { charOfByte, textOfBytes } from "./byte-level.ts";
-import { countOf, type Fields, fieldError, fieldsOf, flagOf, listOf } from "./fields.ts";
+import { type Fields, fieldError, fieldsOf, flagOf, isCount, listOf } from "./fields.ts";
 
 export interface Bpe {
   /** The vocabulary: token text → id. */
@@ -91,8 +91,8 @@ function readVocabulary(value: unknown): Map<string, number> {
   const idOfText = new Map<string, number>();
   for (const text in vocabulary) {
     const id = vocabulary[text];
-    if (!Number.isSafeInteger(id)) countOf(id, `model.vocab[${JSON.stringify(text)}]`);
-    idOfText.set(text, id as number);
+    if (!isCount(id)) throw fieldError(`model.vocab[${JSON.stringify(text)}]`, id, "a whole number from 0");
+    idOfText.set(text, id);
   }
   return idOfText;
 }
@@ -170,7 +170,16 @@ function readJoints(
     joints.add((a.charCodeAt(a.length - 1) << 16) | b.charCodeAt(0));
   }
   const isLowSurrogate = (unit: number) => (unit & 0xfc00) === 0xdc00;
-  return (last, first) => joints.has((last << 16) | first) || isLowSurrogate(first);
+  let asked = 0; // the last question, since a run asks the same one over and over
+  let answer = joints.has(asked);
+  return (last, first) => {
+    const joint = (last << 16) | first;
+    if (joint !== asked) {
+      asked = joint;
+      answer = joints.has(joint) || isLowSurrogate(first);
+    }
+    return answer;
+  };
 }
 
 /** The symbols that a word starts from: `ids[0..count)` after `fill`. */
@@ -290,7 +299,8 @@ interface Bucket {
   readonly left: number;
   readonly right: number;
   readonly merged: number;
-  readonly positions: number[];
+  positions: Int32Array;
+  count: number;
   inOrder: boolean;
   at: number;
 }
@@ -313,12 +323,18 @@ function mergeByRank(ids: Int32Array, count: number, merges: Merges): number {
     const bucket = buckets[rank];
     if (bucket === undefined) {
       const [left, right, merged] = [ids[position], ids[after], merges.mergedAt(slot)];
-      buckets[rank] = { left, right, merged, positions: [position], inOrder: true, at: 0 };
+      buckets[rank] = { left, right, merged, positions: Int32Array.of(position), count: 1, inOrder: true, at: 0 };
       pushHeap(ranks, rank);
     } else {
-      const { positions } = bucket;
-      if (positions[positions.length - 1] > position) bucket.inOrder = false;
-      positions.push(position);
+      const { count } = bucket;
+      if (count === bucket.positions.length) {
+        const larger = new Int32Array(8 * count);
+        larger.set(bucket.positions);
+        bucket.positions = larger;
+      }
+      if (bucket.positions[count - 1] > position) bucket.inOrder = false;
+      bucket.positions[count] = position;
+      bucket.count = count + 1;
     }
   };
 
@@ -326,20 +342,13 @@ function mergeByRank(ids: Int32Array, count: number, merges: Merges): number {
 
   while (ranks.length > 0) {
     const bucket = buckets[ranks[0]] as Bucket;
-    const { positions } = bucket;
-    if (!bucket.inOrder) {
-      Int32Array.from(positions)
-        .sort()
-        .forEach((position, i) => {
-          positions[i] = position;
-        });
-      bucket.inOrder = true;
-    }
-    if (bucket.at === positions.length) {
+    if (!bucket.inOrder) bucket.positions.subarray(0, bucket.count).sort();
+    bucket.inOrder = true;
+    if (bucket.at === bucket.count) {
       buckets[popHeap(ranks)] = undefined;
       continue;
     }
-    const position = positions[bucket.at++];
+    const position = bucket.positions[bucket.at++];
     const right = position + lengths[position];
     // One of the two may have been merged with its other neighbor meanwhile.
     if (ids[position] !== bucket.left || right === count || ids[right] !== bucket.right) continue;

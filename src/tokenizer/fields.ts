@@ -34,10 +34,15 @@ export function flagOf(value: unknown, where: string, fallback: boolean): boolea
   return value;
 }
 
+/** Whether `value` is a whole number of at least 0 that fits 32 bits, as ids do. */
+export function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0x7fffffff;
+}
+
 /** `value` as a whole number of at least 0; throws if it is anything else. */
 export function countOf(value: unknown, where: string): number {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw fieldError(where, value, "a whole number from 0");
-  return value as number;
+  if (!isCount(value)) throw fieldError(where, value, "a whole number from 0");
+  return value;
 }
 
 /** The entry of `known` that `value.type` names; throws, listing the known types, if there is none. */

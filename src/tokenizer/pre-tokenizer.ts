@@ -50,7 +50,7 @@ const builders: Readonly<Record<string, (config: Fields, where: string) => PreTo
     return {
       byteLevel: false,
       cut(piece, atStart, sink) {
-        const text = piece.replaceAll(" ", () => mark);
+        const text = piece.split(" ").join(mark);
         const prepend = scheme === "always" || (scheme === "first" && atStart);
         words.cut(prepend && !text.startsWith(mark) ? mark + text : text, atStart, sink);
       },

@@ -81,6 +81,7 @@ export function toRegExp(source: string): RegExp {
       at += char.length;
     }
   }
+  if (groups.length > 0) refuse("an unclosed (");
   return new RegExp(out, "gu");
 }
 
