@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { DecodeParameters } from "../decode/parameters.ts";
 import { list, loadFrom, type ModelOptions, number, readStdin, withModel } from "./options.ts";
 
-type Options = ModelOptions & DecodeParameters & { json?: true };
+type Options = ModelOptions & DecodeParameters & { parseSpecial?: true; json?: true };
 
 export function addGenerate(program: Command): void {
   const command = program
@@ -23,12 +23,16 @@ export function addGenerate(program: Command): void {
     .option("--seed <n>", "seed of the random choice", number)
     .option("--stop <text>", "end before this text; may be given several times", list)
     .option("--logprobs <n>", "with --json: log-probabilities of each token and of the n most likely", number)
+    .option("--parse-special", "take the text of special tokens for those tokens")
     .option("--json", "one object with text, ids, finish_reason, usage and timings")
     .action(generate);
 }
 
-async function generate(text: string | undefined, { json, model, kernels, dtype, ...decode }: Options): Promise<void> {
-  const input = text ?? (await readStdin());
+async function generate(
+  text: string | undefined,
+  { json, parseSpecial, model, kernels, dtype, ...decode }: Options,
+): Promise<void> {
+  const input = [{ text: text ?? (await readStdin()), parseSpecialTokens: parseSpecial }];
   const loaded = await loadFrom({ model, kernels, dtype });
   const tokens: object[] = [];
   for await (const event of loaded.generate({ input, ...decode })) {

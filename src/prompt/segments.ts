@@ -5,7 +5,11 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** One stretch of a prompt. */
 export type Segment =
-  | { readonly text: string }
+  | {
+      readonly text: string;
+      /** Take the text of control tokens for those tokens: for text that the program wrote, never for a user's. Default false */
+      readonly parseSpecialTokens?: boolean;
+    }
   | { readonly ids: readonly number[] }
   | {
       /** A name, for gradients to come back under. */
@@ -37,7 +41,7 @@ export interface PromptLimits {
 /**
  * Turns an input into rows. The tokenizer's own special tokens (a beginning-of-sequence token) are added to text that is
  * first or has only embeddings before it; text after ids or other text gets none, so a caller who writes ids decides alone.
- * Special tokens spelled out in text stay text.
+ * Control tokens spelled out in text stay text, unless the segment says otherwise.
  * @throws one sentence that names the segment and field: an id outside the vocabulary, embeddings of another width, of
  * another length than their shape, or not finite, no rows at all.
  */
@@ -54,7 +58,10 @@ export function promptOf(input: Input, tokenizer: Tokenizer, { dModel, vocabSize
     if ("text" in segment) {
       if (typeof segment.text !== "string")
         throw new TypeError(`${where}.text: got ${typeof segment.text}, expected a string`);
-      const ids = tokenizer.encode(segment.text, { addSpecialTokens: onlyEmbeds });
+      const ids = tokenizer.encode(segment.text, {
+        addSpecialTokens: onlyEmbeds,
+        parseSpecialTokens: segment.parseSpecialTokens,
+      });
       runs.push({ ids: checkIds(ids, vocabSize, where) });
       onlyEmbeds = false;
     } else if ("ids" in segment) {

@@ -36,6 +36,13 @@ test("the text of every special token stays text", () => {
   }
 });
 
+test("a segment may say that its text holds control tokens", () => {
+  const text = "<｜User｜>hello<｜Assistant｜>";
+  const { runs } = promptOf([{ text, parseSpecialTokens: true }], tokenizer, limits);
+  const ids = [bos, tokenizer.idOf("<｜User｜>"), ...hello, tokenizer.idOf("<｜Assistant｜>")];
+  expect(runs).toEqual([{ ids }]);
+});
+
 describe("bad input", () => {
   const matrix = (values: number[], shape: number[]) =>
     [{ embeds: Float32Array.from(values), shape }] as unknown as Input;
