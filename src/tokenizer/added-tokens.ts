@@ -23,8 +23,7 @@ export interface AddedToken {
 /** Cuts text at added tokens: a number is the id of a token that was found, a string is text in between. */
 export type AddedTokenFinder = (text: string, parseSpecialTokens: boolean) => (string | number)[];
 
-/** The `added_tokens` of tokenizer.json; throws an Error that names the field if one is malformed or has another id in
- * the vocabulary. */
+/** The `added_tokens` of tokenizer.json; throws an Error that names the field if one is malformed or misnumbered. */
 export function readAddedTokens(value: unknown, vocabulary: ReadonlyMap<string, number>): AddedToken[] {
   return listOf(value ?? [], "added_tokens").map((entry, i) => {
     const where = `added_tokens[${i}]`;

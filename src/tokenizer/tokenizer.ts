@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type AddedToken, createFinder, readAddedTokens } from "./added-tokens.ts";
-import { createBpe } from "./bpe.ts";
+import { createWordEncoder, readVocabulary } from "./bpe.ts";
 import { createDecoder } from "./decoder.ts";
 import { type Fields, fieldsOf } from "./fields.ts";
 import { createNormalizer } from "./normalizer.ts";
@@ -63,9 +63,12 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
   const config = fieldsOf(tokenizerConfig, "tokenizer_config.json");
   const normalize = createNormalizer(json.normalizer);
   const preTokenizer = createPreTokenizer(json.pre_tokenizer);
-  const model = createBpe(json.model, preTokenizer.byteLevel);
   const decoder = createDecoder(json.decoder);
-  const addedTokens = readAddedTokens(json.added_tokens, model.idOfText);
+  const vocabulary = readVocabulary(json.model);
+  const addedTokens = readAddedTokens(json.added_tokens, vocabulary);
+  const addedById = new Map(addedTokens.map((token) => [token.id, token]));
+  const isSpecial = (id: number) => addedById.get(id)?.special ?? false;
+  const encodeWord = createWordEncoder(json.model, vocabulary, preTokenizer.byteLevel, isSpecial);
   const frame = createFrame(json.post_processor);
 
   const findRaw = createFinder(
@@ -76,10 +79,9 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
     addedTokens.filter((token) => token.normalized),
     normalize,
   );
-  const addedById = new Map(addedTokens.map((token) => [token.id, token]));
   const addedByContent = new Map(addedTokens.map((token) => [token.content, token]));
   const textOfId: (string | undefined)[] = [];
-  for (const [text, id] of model.idOfText) textOfId[id] = text;
+  for (const [text, id] of vocabulary) textOfId[id] = text;
   for (const token of addedTokens) textOfId[token.id] = token.content;
 
   const tokenText = (id: number): string => {
@@ -87,8 +89,7 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
     if (text === undefined) throw new RangeError(`no token has the id ${id}; ids go from 0 to ${textOfId.length - 1}`);
     return text;
   };
-  const idOf = (token: string) => addedByContent.get(token)?.id ?? model.idOfText.get(token);
-  const isSpecial = (id: number) => addedById.get(id)?.special ?? false;
+  const idOf = (token: string) => addedByContent.get(token)?.id ?? vocabulary.get(token);
   /** The text that decoding starts from: an added token that is looked for in normalized text is decoded from it. */
   const decodedText = (id: number) => {
     const text = tokenText(id);
@@ -121,7 +122,7 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
         const parts = typeof section === "number" ? [section] : findNormalized(normalize(section), parseSpecialTokens);
         for (const part of parts) {
           if (typeof part === "number") ids.push(part);
-          else preTokenizer.cut(part, atStart, (word) => model.encode(word, ids));
+          else preTokenizer.cut(part, atStart, (word) => encodeWord(word, ids));
           atStart = false;
         }
       }

@@ -57,6 +57,16 @@ describe("special tokens", () => {
     }
   });
 
+  test("a special token that is also in the vocabulary is not taken whole with ignore_merges", () => {
+    const json = familyJson("llama3.1");
+    const id = Object.keys(json.model.vocab).length;
+    json.model.vocab["<s>"] = id;
+    json.pre_tokenizer = { type: "ByteLevel", use_regex: false, add_prefix_space: false };
+    const { encode } = createTokenizer(json);
+    expect(encode("<s>", { addSpecialTokens: false })).not.toContain(id);
+    expect(encode("<s>", { addSpecialTokens: false, parseSpecialTokens: true })).toEqual([id]);
+  });
+
   test("added tokens that are not special are always found", () => {
     const think = tokenizer("qwen3").idOf("<think>");
     expect(think).toBe(151667);
@@ -183,7 +193,8 @@ describe("long words", () => {
     );
   });
 
-  test.each(names)("%s: a run takes no more than three times as long as prose", (name) => {
+  // Tried again where other work on the machine disturbs it; time that grows with the square fails by far each time.
+  test.each(names)("%s: a run takes no more than three times as long as prose", { retry: 4 }, (name) => {
     const files = ["vite/LICENSE.md", "fast-check/README.md", "expect-type/README.md", "vitest/LICENSE.md"];
     const texts = files.map((file) => readFileSync(new URL(`../../node_modules/${file}`, import.meta.url), "utf8"));
     const prose = texts.join("\n").slice(0, 200_000);

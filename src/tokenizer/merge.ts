@@ -1,0 +1,143 @@
+// Merging the symbols of one word: the adjacent pair of the lowest rank first, the leftmost of equals, until no pair has a
+// merge. Two ways with one result: short words are scanned, long ones would take the square of their length.
+// Source: Sennrich et al. 2016 (arXiv:1508.07909), algorithm 1; huggingface/tokenizers src/models/bpe/word.rs.
+
+import { type MergeTable, none, noRank } from "./merge-table.ts";
+
+/** Words of up to this many symbols are scanned. */
+const scanLimit = 64;
+
+/** Merges `ids[0..count)` in place; returns how many ids are left. */
+export function mergeSymbols(ids: Int32Array, count: number, merges: MergeTable): number {
+  return count <= scanLimit ? mergeByScan(ids, count, merges) : mergeByRank(ids, count, merges);
+}
+
+const scanSlots = new Int32Array(scanLimit);
+const scanRanks = new Int32Array(scanLimit);
+
+/** Looks for the lowest rank each time: O(count²). */
+function mergeByScan(ids: Int32Array, count: number, merges: MergeTable): number {
+  const look = (i: number) => {
+    scanSlots[i] = merges.find(ids[i], ids[i + 1]);
+    scanRanks[i] = merges.rankAt(scanSlots[i]);
+  };
+  let left = count;
+  for (let i = 0; i + 1 < left; i++) look(i);
+  for (;;) {
+    let best = 0;
+    let bestRank = noRank;
+    for (let i = 0; i + 1 < left; i++) {
+      if (scanRanks[i] < bestRank) {
+        best = i;
+        bestRank = scanRanks[i];
+      }
+    }
+    if (bestRank === noRank) return left;
+    ids[best] = merges.mergedAt(scanSlots[best]);
+    left--;
+    for (let i = best + 1; i < left; i++) {
+      ids[i] = ids[i + 1];
+      scanSlots[i] = scanSlots[i + 1];
+      scanRanks[i] = scanRanks[i + 1];
+    }
+    if (best > 0) look(best - 1);
+    if (best + 1 < left) look(best);
+  }
+}
+
+/** The positions where one pair waits for its merge, leftmost first; those before `at` are done. */
+interface Bucket {
+  readonly left: number;
+  readonly right: number;
+  readonly merged: number;
+  positions: Int32Array;
+  count: number;
+  inOrder: boolean;
+  at: number;
+}
+
+/**
+ * Keeps a bucket of positions for each rank that occurs: O(count log count) in any case, O(count) where few ranks occur,
+ * as in a long run of one letter. A symbol stays where its first part was, and its first and last place hold its length.
+ * While a bucket is emptied nothing comes to it: whatever is merged meanwhile contains its pair, so is no half of it.
+ */
+function mergeByRank(ids: Int32Array, count: number, merges: MergeTable): number {
+  const lengths = new Int32Array(count).fill(1);
+  const buckets: (Bucket | undefined)[] = new Array(merges.count); // by rank
+  const ranks: number[] = [];
+
+  const offer = (position: number, after: number) => {
+    const slot = merges.find(ids[position], ids[after]);
+    if (slot === none) return;
+    const rank = merges.rankAt(slot);
+    const bucket = buckets[rank];
+    if (bucket === undefined) {
+      const [left, right, merged] = [ids[position], ids[after], merges.mergedAt(slot)];
+      buckets[rank] = { left, right, merged, positions: Int32Array.of(position), count: 1, inOrder: true, at: 0 };
+      pushHeap(ranks, rank);
+    } else {
+      const { count } = bucket;
+      if (count === bucket.positions.length) {
+        const larger = new Int32Array(8 * count);
+        larger.set(bucket.positions);
+        bucket.positions = larger;
+      }
+      if (bucket.positions[count - 1] > position) bucket.inOrder = false;
+      bucket.positions[count] = position;
+      bucket.count = count + 1;
+    }
+  };
+
+  for (let i = 0; i + 1 < count; i++) offer(i, i + 1);
+
+  while (ranks.length > 0) {
+    const bucket = buckets[ranks[0]] as Bucket;
+    if (!bucket.inOrder) bucket.positions.subarray(0, bucket.count).sort();
+    bucket.inOrder = true;
+    if (bucket.at === bucket.count) {
+      buckets[popHeap(ranks)] = undefined;
+      continue;
+    }
+    const position = bucket.positions[bucket.at++];
+    const right = position + lengths[position];
+    // One of the two may have been merged with its other neighbor meanwhile.
+    if (ids[position] !== bucket.left || right === count || ids[right] !== bucket.right) continue;
+    const after = right + lengths[right];
+    ids[position] = bucket.merged;
+    ids[right] = none;
+    lengths[position] = after - position;
+    lengths[after - 1] = after - position;
+    if (after < count) offer(position, after);
+    if (position > 0) offer(position - lengths[position - 1], position);
+  }
+
+  let kept = 0;
+  for (let i = 0; i < count; i += lengths[i]) ids[kept++] = ids[i];
+  return kept;
+}
+
+function pushHeap(heap: number[], value: number): void {
+  let at = heap.length;
+  heap.push(value);
+  while (at > 0) {
+    const parent = (at - 1) >> 1;
+    if (heap[parent] <= value) break;
+    heap[at] = heap[parent];
+    at = parent;
+  }
+  heap[at] = value;
+}
+
+function popHeap(heap: number[]): number {
+  const top = heap[0];
+  const value = heap.pop() as number;
+  let at = 0;
+  for (let child = 1; child < heap.length; child = 2 * at + 1) {
+    if (child + 1 < heap.length && heap[child + 1] < heap[child]) child++;
+    if (heap[child] >= value) break;
+    heap[at] = heap[child];
+    at = child;
+  }
+  if (heap.length > 0) heap[at] = value;
+  return top;
+}
