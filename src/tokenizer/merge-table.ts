@@ -5,19 +5,35 @@ import { fieldError, listOf } from "./fields.ts";
 
 /** Where a pair has no merge, or a character no token. */
 export const none = -1;
-/** The rank of a pair that has no merge. */
-export const noRank = 0x7fffffff;
-
-/** (left id, right id) → rank and merged id: a hash table with open addressing, four integers a slot. */
+/** (left id, right id) → rank and merged id: a hash table with open addressing. */
 export interface MergeTable {
   /** How many merges there are; ranks are below. */
   readonly count: number;
-  /** The slot of a pair, or `none`. */
-  find(left: number, right: number): number;
-  /** Of a slot; `noRank` of `none`. */
-  rankAt(slot: number): number;
-  mergedAt(slot: number): number;
+  /** Four integers a slot: left, right, rank, merged; left is `none` where the slot is empty. Its length is a power of 2. */
+  readonly slots: Int32Array;
 }
+
+/** Where the merge of a pair is in `table.slots`, or the empty slot where it would be. */
+function seek({ slots }: MergeTable, left: number, right: number): number {
+  const mask = slots.length - 1;
+  let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
+  hash ^= hash >>> 15;
+  let slot = (4 * hash) & mask;
+  while (slots[slot] !== none && (slots[slot] !== left || slots[slot + 1] !== right)) slot = (slot + 4) & mask;
+  return slot;
+}
+
+/** The slot of a pair, or `none` if it has no merge. */
+export function findMerge(table: MergeTable, left: number, right: number): number {
+  const slot = seek(table, left, right);
+  return table.slots[slot] === none ? none : slot;
+}
+
+/** The rank of the merge in a slot. */
+export const rankAt = (table: MergeTable, slot: number): number => table.slots[slot + 2];
+
+/** The id that the merge in a slot makes. */
+export const mergedAt = (table: MergeTable, slot: number): number => table.slots[slot + 3];
 
 /** The two halves of an entry of `model.merges`: "a b", or ["a", "b"] where tokens may hold a space. */
 export function halvesOf(merge: unknown): readonly unknown[] {
@@ -31,15 +47,7 @@ export function readMergeTable(value: unknown, idOfText: ReadonlyMap<string, num
   const list = listOf(value, "model.merges");
   let size = 16;
   while (size < 2 * list.length) size *= 2;
-  const mask = 4 * size - 1;
-  const table = new Int32Array(4 * size).fill(none);
-  const seek = (left: number, right: number) => {
-    let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
-    hash ^= hash >>> 15;
-    let slot = (4 * hash) & mask;
-    while (table[slot] !== none && (table[slot] !== left || table[slot + 1] !== right)) slot = (slot + 4) & mask;
-    return slot;
-  };
+  const table: MergeTable = { count: list.length, slots: new Int32Array(4 * size).fill(none) };
   for (let rank = 0; rank < list.length; rank++) {
     const [a, b] = halvesOf(list[rank]);
     const left = idOfText.get(a as string);
@@ -48,19 +56,7 @@ export function readMergeTable(value: unknown, idOfText: ReadonlyMap<string, num
     if (left === undefined || right === undefined || merged === undefined) {
       throw fieldError(`model.merges[${rank}]`, list[rank], "two tokens of the vocabulary that make a third");
     }
-    const slot = seek(left, right);
-    table[slot] = left;
-    table[slot + 1] = right;
-    table[slot + 2] = rank;
-    table[slot + 3] = merged;
+    table.slots.set([left, right, rank, merged], seek(table, left, right));
   }
-  return {
-    count: list.length,
-    find(left, right) {
-      const slot = seek(left, right);
-      return table[slot] === none ? none : slot;
-    },
-    rankAt: (slot) => (slot === none ? noRank : table[slot + 2]),
-    mergedAt: (slot) => table[slot + 3],
-  };
+  return table;
 }

@@ -2,10 +2,12 @@
 // merge. Two ways with one result: short words are scanned, long ones would take the square of their length.
 // Source: Sennrich et al. 2016 (arXiv:1508.07909), algorithm 1; huggingface/tokenizers src/models/bpe/word.rs.
 
-import { type MergeTable, none, noRank } from "./merge-table.ts";
+import { findMerge, type MergeTable, mergedAt, none, rankAt } from "./merge-table.ts";
 
 /** Words of up to this many symbols are scanned. */
 const scanLimit = 64;
+/** The rank of a pair that has no merge: above all others. */
+const noRank = 0x7fffffff;
 
 /** Merges `ids[0..count)` in place; returns how many ids are left. */
 export function mergeSymbols(ids: Int32Array, count: number, merges: MergeTable): number {
@@ -18,8 +20,9 @@ const scanRanks = new Int32Array(scanLimit);
 /** Looks for the lowest rank each time: O(count²). */
 function mergeByScan(ids: Int32Array, count: number, merges: MergeTable): number {
   const look = (i: number) => {
-    scanSlots[i] = merges.find(ids[i], ids[i + 1]);
-    scanRanks[i] = merges.rankAt(scanSlots[i]);
+    const slot = findMerge(merges, ids[i], ids[i + 1]);
+    scanSlots[i] = slot;
+    scanRanks[i] = slot === none ? noRank : rankAt(merges, slot);
   };
   let left = count;
   for (let i = 0; i + 1 < left; i++) look(i);
@@ -33,7 +36,7 @@ function mergeByScan(ids: Int32Array, count: number, merges: MergeTable): number
       }
     }
     if (bestRank === noRank) return left;
-    ids[best] = merges.mergedAt(scanSlots[best]);
+    ids[best] = mergedAt(merges, scanSlots[best]);
     left--;
     for (let i = best + 1; i < left; i++) {
       ids[i] = ids[i + 1];
@@ -56,6 +59,14 @@ interface Bucket {
   at: number;
 }
 
+interface Work {
+  readonly ids: Int32Array;
+  readonly merges: MergeTable;
+  /** By rank; `ranks` is a heap of the ranks that have one. */
+  readonly buckets: (Bucket | undefined)[];
+  readonly ranks: number[];
+}
+
 /**
  * Keeps a bucket of positions for each rank that occurs: O(count log count) in any case, O(count) where few ranks occur,
  * as in a long run of one letter. A symbol stays where its first part was, and its first and last place hold its length.
@@ -63,39 +74,15 @@ interface Bucket {
  */
 function mergeByRank(ids: Int32Array, count: number, merges: MergeTable): number {
   const lengths = new Int32Array(count).fill(1);
-  const buckets: (Bucket | undefined)[] = new Array(merges.count); // by rank
-  const ranks: number[] = [];
+  const work: Work = { ids, merges, buckets: new Array(merges.count), ranks: [] };
+  for (let i = 0; i + 1 < count; i++) offer(work, i, i + 1);
 
-  const offer = (position: number, after: number) => {
-    const slot = merges.find(ids[position], ids[after]);
-    if (slot === none) return;
-    const rank = merges.rankAt(slot);
-    const bucket = buckets[rank];
-    if (bucket === undefined) {
-      const [left, right, merged] = [ids[position], ids[after], merges.mergedAt(slot)];
-      buckets[rank] = { left, right, merged, positions: Int32Array.of(position), count: 1, inOrder: true, at: 0 };
-      pushHeap(ranks, rank);
-    } else {
-      const { count } = bucket;
-      if (count === bucket.positions.length) {
-        const larger = new Int32Array(8 * count);
-        larger.set(bucket.positions);
-        bucket.positions = larger;
-      }
-      if (bucket.positions[count - 1] > position) bucket.inOrder = false;
-      bucket.positions[count] = position;
-      bucket.count = count + 1;
-    }
-  };
-
-  for (let i = 0; i + 1 < count; i++) offer(i, i + 1);
-
-  while (ranks.length > 0) {
-    const bucket = buckets[ranks[0]] as Bucket;
+  while (work.ranks.length > 0) {
+    const bucket = work.buckets[work.ranks[0]] as Bucket;
     if (!bucket.inOrder) bucket.positions.subarray(0, bucket.count).sort();
     bucket.inOrder = true;
     if (bucket.at === bucket.count) {
-      buckets[popHeap(ranks)] = undefined;
+      work.buckets[popHeap(work.ranks)] = undefined;
       continue;
     }
     const position = bucket.positions[bucket.at++];
@@ -107,13 +94,36 @@ function mergeByRank(ids: Int32Array, count: number, merges: MergeTable): number
     ids[right] = none;
     lengths[position] = after - position;
     lengths[after - 1] = after - position;
-    if (after < count) offer(position, after);
-    if (position > 0) offer(position - lengths[position - 1], position);
+    if (after < count) offer(work, position, after);
+    if (position > 0) offer(work, position - lengths[position - 1], position);
   }
 
   let kept = 0;
   for (let i = 0; i < count; i += lengths[i]) ids[kept++] = ids[i];
   return kept;
+}
+
+/** Puts the pair of the symbols at two positions into its bucket, if it has a merge. */
+function offer({ ids, merges, buckets, ranks }: Work, position: number, after: number): void {
+  const slot = findMerge(merges, ids[position], ids[after]);
+  if (slot === none) return;
+  const rank = rankAt(merges, slot);
+  const bucket = buckets[rank];
+  if (bucket === undefined) {
+    const [left, right, merged] = [ids[position], ids[after], mergedAt(merges, slot)];
+    buckets[rank] = { left, right, merged, positions: Int32Array.of(position), count: 1, inOrder: true, at: 0 };
+    pushHeap(ranks, rank);
+    return;
+  }
+  const { count } = bucket;
+  if (count === bucket.positions.length) {
+    const larger = new Int32Array(8 * count);
+    larger.set(bucket.positions);
+    bucket.positions = larger;
+  }
+  if (bucket.positions[count - 1] > position) bucket.inOrder = false;
+  bucket.positions[count] = position;
+  bucket.count = count + 1;
 }
 
 function pushHeap(heap: number[], value: number): void {

@@ -1,5 +1,6 @@
 // What the tokenizer promises beside exact ids (golden.test.ts): special tokens stay out of reach of user text, streamed
 // text is whole, time is linear, and bad input is named. The other implementation here is `@huggingface/tokenizers`.
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
@@ -29,7 +30,7 @@ describe("beside @huggingface/tokenizers", () => {
     const read = (file: string) => JSON.parse(readFileSync(directory(name) + file, "utf8"));
     const theirs = new HuggingFaceTokenizer(read("tokenizer.json"), read("tokenizer_config.json"));
     const differing: string[] = [];
-    for (const text of strings.filter((_, i) => i % 8 === 1)) {
+    for (const text of strings.filter((_, i) => i % 10 === 1)) {
       const ids = tokenizer(name).encode(text, { parseSpecialTokens: true });
       const options = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
       const sameText = ids.length === 0 || theirs.decode(ids, options) === tokenizer(name).decode(ids);
@@ -164,52 +165,45 @@ describe("streaming", () => {
 });
 
 describe("long words", () => {
-  test("are merged as the definition says", () => {
-    const { vocab, merges } = familyJson("smollm2").model as { vocab: Record<string, number>; merges: string[][] };
-    const json = {
-      ...familyJson("smollm2"),
-      pre_tokenizer: { type: "ByteLevel", use_regex: false, add_prefix_space: false },
-    };
-    const { encode } = createTokenizer(json);
-    const ranks = new Map(merges.map(([a, b], rank) => [`${a} ${b}`, rank]));
-    const define = (text: string) => {
+  // Random tables of merges, in any order of ranks and several for one token, which no training would make.
+  const token = fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 2, maxLength: 7 });
+  const merge = fc.tuple(token, fc.nat()).map(([text, at]) => {
+    const cut = 1 + (at % (text.length - 1));
+    return [text.slice(0, cut), text.slice(cut)];
+  });
+  const word = fc.string({ unit: fc.constantFrom("a", "b", "c", "é"), minLength: 60, maxLength: 200 });
+  const bytes = Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`);
+
+  test.each([true, false])("are merged as the definition says, pre-tokenizer: %s", (preTokenized) => {
+    const property = fc.property(fc.uniqueArray(merge, { selector: String, maxLength: 60 }), word, (merges, text) => {
+      const texts = new Set([...bytes, ..."abcé", ...merges.flatMap(([a, b]) => [a, b, a + b])]);
+      const vocab = Object.fromEntries([...texts].map((text, id) => [text, id]));
+      // Characters in both cases; a Split that never matches keeps words whole but takes no shortcut.
+      const pre_tokenizer = preTokenized ? { type: "Metaspace", replacement: "▁", prepend_scheme: "never" } : null;
+      const { encode } = createTokenizer({ pre_tokenizer, model: { vocab, merges, byte_fallback: true } });
+      const ranks = new Map(merges.map(([a, b], rank) => [`${a} ${b}`, rank]));
       const symbols = [...text];
       for (;;) {
-        const found = symbols
-          .slice(1)
-          .map((right, i) => ranks.get(`${symbols[i]} ${right}`) ?? Number.POSITIVE_INFINITY);
+        const found = symbols.slice(1).map((right, i) => ranks.get(`${symbols[i]} ${right}`) ?? 1e9);
         const lowest = Math.min(...found);
-        if (lowest === Number.POSITIVE_INFINITY) return symbols.map((symbol) => vocab[symbol]);
+        if (lowest === 1e9) break;
         const at = found.indexOf(lowest);
         symbols.splice(at, 2, symbols[at] + symbols[at + 1]);
       }
-    };
-    const word = fc.string({ unit: fc.constantFrom(..."aaaeeithnos0-"), minLength: 40, maxLength: 300 });
-    fc.assert(
-      fc.property(word, (text) => {
-        expect(encode(text, { addSpecialTokens: false })).toEqual(define(text));
-      }),
-      { numRuns: 300 },
-    );
+      expect(encode(text)).toEqual(symbols.map((symbol) => vocab[symbol]));
+    });
+    fc.assert(property, { numRuns: 300 });
   });
 
-  // Tried again where other work on the machine disturbs it; time that grows with the square fails by far each time.
-  test.each(names)("%s: a run takes no more than three times as long as prose", { retry: 4 }, (name) => {
-    const files = ["vite/LICENSE.md", "fast-check/README.md", "expect-type/README.md", "vitest/LICENSE.md"];
-    const texts = files.map((file) => readFileSync(new URL(`../../node_modules/${file}`, import.meta.url), "utf8"));
-    const prose = texts.join("\n").slice(0, 200_000);
-    const size = prose.length;
-    const runs = ["a", "7", "0123456789", " ", "\n", "-"].map((unit) => unit.repeat(size).slice(0, size));
-    const inputs = [prose, ...runs, `${" ".repeat(size)}x`];
-    const best = inputs.map(() => Number.POSITIVE_INFINITY);
-    for (let round = 0; round < 10; round++) {
-      inputs.forEach((text, i) => {
-        const start = performance.now();
-        tokenizer(name).encode(text);
-        best[i] = Math.min(best[i], performance.now() - start);
-      });
-    }
-    expect(Math.max(...best.slice(1)) / best[0]).toBeLessThan(3);
+  // In a process of its own, since the test runner's way of importing slows small functions down. Tried again where other
+  // work on the machine disturbs it; time that grows with the square of the input fails by far each time.
+  test("take no more than three times as long as prose", { retry: 3 }, () => {
+    const script = new URL("linear-time.ts", import.meta.url).pathname;
+    const ratios: Record<string, number> = JSON.parse(
+      execFileSync(process.execPath, ["--import", "tsx", script], { encoding: "utf8" }),
+    );
+    expect(Object.keys(ratios)).toHaveLength(7 * names.length);
+    expect(Object.entries(ratios).filter(([, ratio]) => ratio >= 3)).toEqual([]);
   });
 });
 
