@@ -55,7 +55,6 @@ interface Bucket {
   readonly merged: number;
   positions: Int32Array;
   count: number;
-  inOrder: boolean;
   at: number;
 }
 
@@ -68,9 +67,13 @@ interface Work {
 }
 
 /**
- * Keeps a bucket of positions for each rank that occurs: O(count log count) in any case, O(count) where few ranks occur,
- * as in a long run of one letter. A symbol stays where its first part was, and its first and last place hold its length.
- * While a bucket is emptied nothing comes to it: whatever is merged meanwhile contains its pair, so is no half of it.
+ * Keeps a bucket of positions for each rank that occurs: O(count log ranks). A symbol stays where its first part was, and
+ * its first and last place hold its length.
+ *
+ * Positions come to a bucket in order and never while it is emptied. In order: what stands round a token does not change
+ * how it is merged from its symbols, as no merge crosses its ends, so its occurrences are completed by merges of one rank,
+ * leftmost first; and a pair comes when the later of its halves is complete. Never while it is emptied: all that is
+ * completed meanwhile contains the bucket's pair, so is no half of it.
  */
 function mergeByRank(ids: Int32Array, count: number, merges: MergeTable): number {
   const lengths = new Int32Array(count).fill(1);
@@ -79,8 +82,6 @@ function mergeByRank(ids: Int32Array, count: number, merges: MergeTable): number
 
   while (work.ranks.length > 0) {
     const bucket = work.buckets[work.ranks[0]] as Bucket;
-    if (!bucket.inOrder) bucket.positions.subarray(0, bucket.count).sort();
-    bucket.inOrder = true;
     if (bucket.at === bucket.count) {
       work.buckets[popHeap(work.ranks)] = undefined;
       continue;
@@ -111,7 +112,7 @@ function offer({ ids, merges, buckets, ranks }: Work, position: number, after: n
   const bucket = buckets[rank];
   if (bucket === undefined) {
     const [left, right, merged] = [ids[position], ids[after], mergedAt(merges, slot)];
-    buckets[rank] = { left, right, merged, positions: Int32Array.of(position), count: 1, inOrder: true, at: 0 };
+    buckets[rank] = { left, right, merged, positions: Int32Array.of(position), count: 1, at: 0 };
     pushHeap(ranks, rank);
     return;
   }
@@ -121,7 +122,6 @@ function offer({ ids, merges, buckets, ranks }: Work, position: number, after: n
     larger.set(bucket.positions);
     bucket.positions = larger;
   }
-  if (bucket.positions[count - 1] > position) bucket.inOrder = false;
   bucket.positions[count] = position;
   bucket.count = count + 1;
 }
