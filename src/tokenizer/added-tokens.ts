@@ -9,8 +9,13 @@ import { literal } from "./regex.ts";
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** A control token: user text never becomes one unless the caller says so; decoding may skip it. */
+  /** Decoding may skip it. */
   readonly special: boolean;
+  /**
+   * User text never becomes one unless the caller says so: it is special, or written in angle brackets. DeepSeek's
+   * <｜User｜> and tool tokens and Qwen's <think> and <tool_call> are not marked special, and steer a model all the same.
+   */
+  readonly control: boolean;
   /** Takes the white space to its left, or right, with it. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
@@ -37,6 +42,7 @@ export function readAddedTokens(value: unknown, vocabulary: ReadonlyMap<string, 
       id,
       content,
       special,
+      control: special || /^<.*>$/s.test(content),
       lstrip: flagOf(fields.lstrip, `${where}.lstrip`, false),
       rstrip: flagOf(fields.rstrip, `${where}.rstrip`, false),
       singleWord: flagOf(fields.single_word, `${where}.single_word`, false),
@@ -61,7 +67,7 @@ export function createFinder(tokens: readonly AddedToken[], textOf: Normalizer):
       const token = tokenOfText.get(match[0]) as AddedToken;
       let start = match.index;
       let stop = start + match[0].length;
-      if (token.special && !parseSpecialTokens) continue;
+      if (token.control && !parseSpecialTokens) continue;
       if (token.singleWord && (isWord(charBefore(text, start)) || isWord(charAt(text, stop)))) continue;
       if (token.lstrip) while (start > end && isSpace(text[start - 1])) start--;
       if (token.rstrip) while (stop < text.length && isSpace(text[stop])) stop++;

@@ -21,13 +21,13 @@ const utf8 = new TextEncoder();
 
 /**
  * The encoder of tokenizer.json's `model`. `byteLevel`: symbols are bytes in the alphabet of byte-level.ts, else they are
- * characters; a word that `isSpecial` is not taken whole. Throws an Error that names the field on anything not supported.
+ * characters; a word that `isControl` is not taken whole. Throws an Error that names the field on anything not supported.
  */
 export function createWordEncoder(
   value: unknown,
   vocabulary: Vocabulary,
   byteLevel: boolean,
-  isSpecial: (id: number) => boolean,
+  isControl: (id: number) => boolean,
 ): WordEncoder {
   const model = fieldsOf(value, "model");
   for (const field of ["continuing_subword_prefix", "end_of_word_suffix", "dropout"]) {
@@ -44,7 +44,7 @@ export function createWordEncoder(
   const encodeUncached = (word: string, ids: number[]) => {
     if (ignoreMerges && word.length <= longestText) {
       const id = vocabulary.get(byteLevel ? textOfBytes(utf8.encode(word)) : word);
-      if (id !== undefined && !isSpecial(id)) {
+      if (id !== undefined && !isControl(id)) {
         ids.push(id);
         return;
       }

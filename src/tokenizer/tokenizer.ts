@@ -15,7 +15,7 @@ import { createPreTokenizer } from "./pre-tokenizer.ts";
 export interface EncodeOptions {
   /** Add what the post-processor adds, such as a beginning-of-sequence token. Default true. */
   readonly addSpecialTokens?: boolean;
-  /** Take the text of a special token for that token. Default false: user text never becomes a control token. */
+  /** Take the text of a control token (see AddedToken) for that token. Default false: user text never becomes one. */
   readonly parseSpecialTokens?: boolean;
 }
 
@@ -68,7 +68,8 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
   const addedTokens = readAddedTokens(json.added_tokens, vocabulary);
   const addedById = new Map(addedTokens.map((token) => [token.id, token]));
   const isSpecial = (id: number) => addedById.get(id)?.special ?? false;
-  const encodeWord = createWordEncoder(json.model, vocabulary, preTokenizer.byteLevel, isSpecial);
+  const isControl = (id: number) => addedById.get(id)?.control ?? false;
+  const encodeWord = createWordEncoder(json.model, vocabulary, preTokenizer.byteLevel, isControl);
   const frame = createFrame(json.post_processor);
 
   const findRaw = createFinder(
