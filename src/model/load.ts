@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Ops } from "../../kernels/ops.ts";
 import { sizeOf, type Tensor } from "../../kernels/tensor.ts";
-import { bytesPerElement, type DType, decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
+import { byteLengthOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
 import { assertComplete } from "../../weights/hub.ts";
 import { type Checkpoint, openSafetensors } from "../../weights/safetensors.ts";
 import { fieldsOf, type Json } from "./families/config-json.ts";
@@ -170,6 +170,6 @@ function some(names: readonly string[]): string {
 export function bytesByDType(tensors: Iterable<Tensor>): Map<DType, number> {
   const bytes = new Map<DType, number>();
   for (const { dtype, shape } of tensors)
-    bytes.set(dtype, (bytes.get(dtype) ?? 0) + sizeOf(shape) * bytesPerElement[dtype]);
+    bytes.set(dtype, (bytes.get(dtype) ?? 0) + byteLengthOf(dtype, sizeOf(shape)));
   return bytes;
 }

@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bf16ToNumber, decodeF32, encodeF32, f16ToNumber } from "../../weights/dtype.ts";
+import { decodeF32, encodeF32 } from "../../weights/dtype.ts";
+import { bf16ToNumber, f16ToNumber } from "../../weights/half.ts";
 
 const golden = readFileSync(new URL("golden/conversions.txt", import.meta.url), "utf8")
   .trim()
