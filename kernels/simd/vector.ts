@@ -1,0 +1,58 @@
+// Four floats at a time: the few functions that every op shares.
+
+/** a · b + c. Relaxed SIMD rounds once where the processor can (a fused multiply-add), plain SIMD twice: two kernel sets. */
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** ((v₀ + v₁) + v₂) + v₃ */
+export function sumLanes(v: v128): f32 {
+  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3);
+}
+
+export function maxLanes(v: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
+/** Σ a[i] · b[i], i < n: lane l of the one accumulator takes i = 4m + l, the last n mod 4 are added one by one. */
+export function dot(a: usize, b: usize, n: i32): f32 {
+  const end = a + ((<usize>(n & ~3)) << 2);
+  const last = a + ((<usize>n) << 2);
+  let sum = f32x4.splat(0);
+  for (; a < end; a += 16, b += 16) sum = madd(v128.load(a), v128.load(b), sum);
+  let total = sumLanes(sum);
+  for (; a < last; a += 4, b += 4) total += load<f32>(a) * load<f32>(b);
+  return total;
+}
+
+/**
+ * eˣ in each lane, to about 2 units in the last place; ∞ above 88.72, 0 below −103.
+ * x = n·ln 2 + r with |r| ≤ ln 2 / 2; eʳ by its Taylor polynomial of degree 7 (the first term left out is below 6e-9);
+ * 2ⁿ by writing n into the exponent, in two halves so that results near either end of the range are reached too.
+ */
+export function exp(x: v128): v128 {
+  // Clamped so that n fits: the ends give 0 and ∞ by themselves. pmin and pmax keep NaN where x is one.
+  const inRange = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-104));
+  const n = f32x4.nearest(f32x4.mul(inRange, f32x4.splat(<f32>Math.LOG2E)));
+  // ln 2 in two parts: the first has few enough bits that n · part is exact.
+  let r = f32x4.sub(inRange, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.1219444e-4)));
+  let p = f32x4.splat(1.0 / 5040);
+  p = madd(p, r, f32x4.splat(1.0 / 720));
+  p = madd(p, r, f32x4.splat(1.0 / 120));
+  p = madd(p, r, f32x4.splat(1.0 / 24));
+  p = madd(p, r, f32x4.splat(1.0 / 6));
+  p = madd(p, r, f32x4.splat(0.5));
+  p = madd(p, r, f32x4.splat(1));
+  p = madd(p, r, f32x4.splat(1));
+  const whole = i32x4.trunc_sat_f32x4_s(n);
+  const half = i32x4.shr_s(whole, 1);
+  const bias = i32x4.splat(127);
+  const a = i32x4.shl(i32x4.add(half, bias), 23);
+  const b = i32x4.shl(i32x4.add(i32x4.sub(whole, half), bias), 23);
+  return f32x4.mul(f32x4.mul(p, a), b);
+}
