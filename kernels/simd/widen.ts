@@ -1,13 +1,16 @@
-// How stored elements become f32. Every bf16 and f16 pattern becomes its exact value.
+// How stored elements become f32. Every bf16 and f16 pattern becomes its exact value; blocks are in blocks.ts.
 //
 // A bf16 is the upper half of an f32. Eight of them fill a vector; seen as four 32-bit lanes, each lane holds an element of
 // even index in its lower half and one of odd index in its upper half, so a shift gives the four even elements and a mask
 // the four odd ones: one instruction for four numbers, where taking them in their order costs two.
 
-import { bf16Code, f16Code, f32Code } from "./codes";
+import { blockBytesOf, widenUnits } from "./blocks";
+import { bf16Code, f16Code, f32Code, q8_0Code } from "./codes";
+import { ownScratch } from "./threads";
 
 /** Bytes that n elements take. */
 export function bytesOf(dtype: i32, n: i32): usize {
+  if (dtype >= q8_0Code) return blockBytesOf(dtype, n);
   return dtype === f32Code ? (<usize>n) << 2 : (<usize>n) << 1;
 }
 
@@ -47,6 +50,10 @@ function fromF16(shifted: v128, signed: v128): v128 {
 export function widenRow(out: usize, from: usize, dtype: i32, n: i32): void {
   if (dtype === f32Code) {
     memory.copy(out, from, (<usize>n) << 2);
+    return;
+  }
+  if (dtype >= q8_0Code) {
+    widenUnits(out, from, dtype, n, ownScratch());
     return;
   }
   let i = 0;

@@ -6,7 +6,7 @@ import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import { type DType, encodeF32, type FloatDType } from "../../weights/dtype.ts";
+import { blockOf, type DType, encodeF32, type FloatDType, isBlockDType } from "../../weights/dtype.ts";
 import { expectNmse } from "../expect-close.ts";
 import { guarded } from "./cases.ts";
 
@@ -20,13 +20,34 @@ export function noise(length: number, seed: number): Float32Array {
   return Float32Array.from({ length }, () => (next() + next() + next() + next()) * 1.7);
 }
 
-/** Values as a kept tensor of any dtype that holds weights. */
+/** A kept tensor of any dtype that holds weights: noise, or blocks of all bit patterns with scales near 0.01. */
 export function weights(ops: Ops, dtype: FloatDType, shape: number[], seed: number): Promise<Tensor> {
-  const values = noise(
-    shape.reduce((a, b) => a * b, 1),
-    seed,
-  );
-  return ops.load(dtype, shape, async (into) => into.set(encodeF32(dtype, values)));
+  const length = shape.reduce((a, b) => a * b, 1);
+  return ops.load(dtype, shape, async (into) => {
+    if (!isBlockDType(dtype)) return into.set(encodeF32(dtype, noise(length, seed)));
+    const { bytes } = blockOf(dtype);
+    const halves = { q8_0: [0], q4_0: [0], q4_1: [0, 2], q4_K: [0, 2], q6_K: [208] }[dtype];
+    into.set(noise(into.length, seed).map((value) => value * 1e6));
+    for (let at = 0; at < into.length; at += bytes)
+      for (const half of halves) into[at + half + 1] = 0x1f + (into[at + half + 1] & 0x81); // 2^-8 to 2^-6, either sign
+  });
+}
+
+/** What the quantized products of the SIMD set make of x: 32 values share a scale of (largest magnitude) / 127. */
+export function roundedActivations(x: Float32Array): Float32Array {
+  const out = new Float32Array(x.length);
+  for (let at = 0; at < x.length; at += 32) {
+    const block = x.subarray(at, at + 32);
+    const most = block.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    const inverse = Math.fround(127 / most);
+    for (const [i, value] of block.entries()) {
+      const scaled = Math.fround(value * inverse);
+      const down = Math.floor(scaled);
+      const up = scaled - down > 0.5 || (scaled - down === 0.5 && down % 2 !== 0); // ties to even
+      out[at + i] = Math.fround(most / 127) * (down + Number(up));
+    }
+  }
+  return out;
 }
 
 type Run = (ops: Ops) => Promise<Tensor>;
@@ -46,23 +67,30 @@ const linears = [
   [70, 16, 129],
 ];
 
+/** x as the reference must see it to be equal: rounded where the set under test rounds it. */
+function roundedFor(ops: Ops, dtype: FloatDType, x: Float32Array): Float32Array {
+  return isBlockDType(dtype) && ops.kernels.name === "reference" ? roundedActivations(x) : x;
+}
+
 function* runs(weightDTypes: readonly FloatDType[]): Generator<[string, Run]> {
   for (const dtype of weightDTypes) {
-    for (const [rows, inDim, outDim] of linears) {
+    const unit = blockOf(dtype).elements;
+    for (const [rows, size, outDim] of linears) {
+      const inDim = Math.ceil(size / unit) * unit;
       for (const bias of [false, true])
         yield [
           `linear ${dtype} ${rows} × ${inDim} → ${outDim}${bias ? " with bias" : ""}`,
           async (ops) =>
             ops.linear(
-              ops.upload(noise(rows * inDim, 1), [rows, inDim]),
+              ops.upload(roundedFor(ops, dtype, noise(rows * inDim, 1)), [rows, inDim]),
               await weights(ops, dtype, [outDim, inDim], 2),
               bias ? ops.upload(noise(outDim, 3)) : undefined,
             ),
         ];
     }
     for (const [rows, dim] of [
-      [3, 5],
-      [70, 576],
+      [3, unit === 1 ? 5 : unit],
+      [70, 3 * unit === 3 ? 576 : 3 * unit],
     ])
       yield [
         `gather ${dtype} ${rows} of ${dim}`,

@@ -6,28 +6,38 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
+import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import type { FloatDType } from "../../weights/dtype.ts";
-import { tolerance } from "../expect-close.ts";
+import { expectNmse, tolerance } from "../expect-close.ts";
 import { testKernels } from "./cases.ts";
 import { attend, noise, testAgainstReference, weights } from "./simd-cases.ts";
 
 const open = (options?: SimdOptions) => simdKernels(options) as Kernels;
-const floatDTypes: FloatDType[] = ["f32", "bf16", "f16"];
+const blockDTypes: FloatDType[] = ["q8_0", "q4_0", "q4_1", "q4_K", "q6_K"];
+const dtypes: FloatDType[] = ["f32", "bf16", "f16", ...blockDTypes];
 
 describe.each([
   ["relaxed", {}],
   ["plain", { plain: true }],
 ] as [string, SimdOptions][])("%s build", (_, options) => {
   describe("against PyTorch in f64", () => testKernels(() => open(options), tolerance.fastKernel));
-  describe("against the reference set", () =>
-    testAgainstReference(() => open(options), floatDTypes, tolerance.fastKernel));
+  describe("against the reference set", () => testAgainstReference(() => open(options), dtypes, tolerance.fastKernel));
+});
+
+test.each(blockDTypes)("%s: rounding x to 8 bits costs an NMSE of about 3e-5", async (dtype) => {
+  const product = async (kernels: Kernels) => {
+    const ops = createOps(kernels);
+    return ops.read(ops.linear(ops.upload(noise(16 * 1024, 1), [16, 1024]), await weights(ops, dtype, [64, 1024], 2)));
+  };
+  expectNmse(await product(open()), await product(referenceKernels()), 5e-5, dtype);
 });
 
 describe("the same bits", () => {
-  test.each(floatDTypes.flatMap((dtype) => [1, 15, 16, 37, 576, 1000].map((inDim) => [dtype, inDim] as const)))(
+  const sizes = (dtype: FloatDType) => (blockDTypes.includes(dtype) ? [256, 768] : [1, 15, 16, 37, 576, 1000]);
+  test.each(dtypes.flatMap((dtype) => sizes(dtype).map((inDim) => [dtype, inDim] as const)))(
     "linear, %s, inDim %i: rows alone, in chunks, all at once",
     async (dtype, inDim) => {
       const ops = createOps(open());

@@ -4,7 +4,19 @@
 import { availableParallelism } from "node:os";
 import { byteLengthOf, type DType, decodeF32 } from "../../../weights/dtype.ts";
 import type { Kernels } from "../../kernels.ts";
-import { bf16Code, chunkCountsAt, f16Code, f32Code, maxThreads, startedAt } from "../codes.ts";
+import {
+  bf16Code,
+  chunkCountsAt,
+  f16Code,
+  f32Code,
+  maxThreads,
+  q4_0Code,
+  q4_1Code,
+  q4_KCode,
+  q6_KCode,
+  q8_0Code,
+  startedAt,
+} from "../codes.ts";
 import { createMemory } from "./memory.ts";
 import { hasRelaxedSimd, instantiate } from "./module.ts";
 
@@ -29,7 +41,16 @@ export interface SimdKernels extends Kernels<Range> {
   ready(): boolean;
 }
 
-const codes: Partial<Record<DType, number>> = { f32: f32Code, bf16: bf16Code, f16: f16Code };
+const codes: Partial<Record<DType, number>> = {
+  f32: f32Code,
+  bf16: bf16Code,
+  f16: f16Code,
+  q8_0: q8_0Code,
+  q4_0: q4_0Code,
+  q4_1: q4_1Code,
+  q4_K: q4_KCode,
+  q6_K: q6_KCode,
+};
 
 /** Weights of this size and more are worth threads; a set that never loads as much never starts any. */
 const workerBytes = 1 << 20;
@@ -66,7 +87,7 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
   return {
     name: "simd",
     about: `WebAssembly SIMD${relaxed ? ", relaxed" : " without relaxed instructions"}, ${threads === 1 ? "one thread" : `${threads} threads`}`,
-    weightDTypes: ["f32", "bf16", "f16"],
+    weightDTypes: Object.keys(codes) as DType[],
 
     alloc(dtype, length, kept) {
       const bytes = bytesOf(dtype, length);
@@ -98,7 +119,7 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
     copy: (out, offset, x, length) => void call.copy(a(out), offset, a(x), length),
     add: (out, x, y, length) => void call.add(a(out), a(x), a(y), length),
     linear(out, x, w, dtype, bias, rows, inDim, outDim) {
-      borrow(call.linearScratch(rows, inDim, threads) >>> 0, (scratch) => {
+      borrow(call.linearScratch(codeOf(dtype), rows, inDim, threads) >>> 0, (scratch) => {
         call.linear(a(out), a(x), a(w), codeOf(dtype), a(bias), rows, inDim, outDim, scratch);
       });
     },
