@@ -15,7 +15,7 @@
 // 16-bit products of values widened from 8 bits, because they are exact on every engine and cost no more than the 8-bit
 // product of relaxed SIMD, whose left operand alone may have a sign: moving signs to one side takes what it would save.
 
-import { blockBytesOf, highNibbles, lowNibbles, unitBytes, unpackUnit } from "./blocks";
+import { blockBytesOf, halfAt, highNibbles, lowNibbles, unitBytes, unpackUnit } from "./blocks";
 import { q4_0Code, q4_1Code, q4_KCode, q6_KCode, q8_0Code } from "./codes";
 import {
   dtypeArg,
@@ -34,7 +34,6 @@ import {
 } from "./linear";
 import { arg, ownNumber } from "./threads";
 import { madd, maxLanes } from "./vector";
-import { evenF16 } from "./widen";
 
 /** Bytes of 32 quantized elements of x: 32 × i16, the sums of each lane as i32x4, dx in all four lanes. */
 const xUnitBytes: i32 = 96;
@@ -139,7 +138,7 @@ function dotQ8_0(x: usize, w: usize, units: i32): v128 {
   for (; x < end; x += xUnitBytes, w += 34) {
     const first = i32x4.add(product(x, v128.load_ext<i8>(w, 2)), product(x + 16, v128.load_ext<i8>(w, 10)));
     const last = i32x4.add(product(x + 32, v128.load_ext<i8>(w, 18)), product(x + 48, v128.load_ext<i8>(w, 26)));
-    sum = addScaled(sum, i32x4.add(first, last), x, evenF16(v128.load16_splat(w)));
+    sum = addScaled(sum, i32x4.add(first, last), x, f32x4.splat(halfAt(w)));
   }
   return sum;
 }
@@ -150,7 +149,7 @@ function dotQ4_0(x: usize, w: usize, units: i32): v128 {
   for (; x < end; x += xUnitBytes, w += 18) {
     // Σ (q − 8)·xq = Σ q·xq − 8·Σ xq
     const q = productOfNibbles(x, v128.load(w, 2));
-    sum = addScaled(sum, i32x4.sub(q, i32x4.shl(v128.load(x, 64), 3)), x, evenF16(v128.load16_splat(w)));
+    sum = addScaled(sum, i32x4.sub(q, i32x4.shl(v128.load(x, 64), 3)), x, f32x4.splat(halfAt(w)));
   }
   return sum;
 }
@@ -159,8 +158,8 @@ function dotQ4_1(x: usize, w: usize, units: i32): v128 {
   let sum = f32x4.splat(0);
   const end = x + <usize>units * xUnitBytes;
   for (; x < end; x += xUnitBytes, w += 20) {
-    sum = addScaled(sum, productOfNibbles(x, v128.load(w, 4)), x, evenF16(v128.load16_splat(w)));
-    sum = addScaled(sum, v128.load(x, 64), x, evenF16(v128.load16_splat(w, 2)));
+    sum = addScaled(sum, productOfNibbles(x, v128.load(w, 4)), x, f32x4.splat(halfAt(w)));
+    sum = addScaled(sum, v128.load(x, 64), x, f32x4.splat(halfAt(w + 2)));
   }
   return sum;
 }

@@ -34,7 +34,7 @@ import {
 } from "./linear";
 import { arg, ownNumber, ownScratch } from "./threads";
 import { madd } from "./vector";
-import { bytesOf, evenBf16, evenF16, oddBf16, oddF16, widenPart } from "./widen";
+import { bytesOf, evenBf16, evenF16, oddBf16, oddF16 } from "./widen";
 
 const tileOuts: i32 = 2;
 
@@ -238,7 +238,6 @@ function packWeights(panel: usize, begin: i32, end: i32, blocks: i32): void {
   const inDim = <i32>arg(inDimArg);
   const dtype = <i32>arg(dtypeArg);
   const wBytes = bytesOf(dtype, inDim);
-  const blockBytes = bytesOf(dtype, 16);
   const partBytes = ((<usize>blocks) << 4) * tileOuts;
   const whole = inDim >> 4;
   const rest = inDim & 15;
@@ -247,14 +246,40 @@ function packWeights(panel: usize, begin: i32, end: i32, blocks: i32): void {
     // The pair of a lone last output is that output again; what comes of it is never stored.
     const w = arg(wArg) + <usize>min(o, end - 1) * wBytes;
     const to = panel + <usize>(i >> 1) * 4 * partBytes + ((<usize>(i & 1)) << 4);
-    const last = rest ? lastBlock(w + <usize>whole * blockBytes, bytesOf(dtype, rest)) : 0;
-    for (let j = 0; j < 4; j++) {
-      const part = to + <usize>j * partBytes;
-      for (let m = 0; m < whole; m++)
-        v128.store(part + ((<usize>m) << 5), widenPart(w + <usize>m * blockBytes, dtype, j));
-      if (rest) v128.store(part + ((<usize>whole) << 5), widenPart(last, dtype, j));
+    packBlocksOf(dtype, to, w, whole, partBytes);
+    if (rest) {
+      const last = lastBlock(w + bytesOf(dtype, whole << 4), bytesOf(dtype, rest));
+      packBlocksOf(dtype, to + ((<usize>whole) << 5), last, 1, partBytes);
     }
   }
+}
+
+/** Parts 0 … 3 of each of n blocks of 16, one loop for each dtype: a test inside would cost more than the work. */
+function packBlocksOf(dtype: i32, to: usize, w: usize, n: i32, part: usize): void {
+  const end = to + ((<usize>n) << 5);
+  if (dtype === f32Code) {
+    for (; to < end; to += 32, w += 64)
+      storeParts(to, part, v128.load(w), v128.load(w, 16), v128.load(w, 32), v128.load(w, 48));
+  } else if (dtype === bf16Code) {
+    for (; to < end; to += 32, w += 32) {
+      const low = v128.load(w);
+      const high = v128.load(w, 16);
+      storeParts(to, part, evenBf16(low), oddBf16(low), evenBf16(high), oddBf16(high));
+    }
+  } else {
+    for (; to < end; to += 32, w += 32) {
+      const low = v128.load(w);
+      const high = v128.load(w, 16);
+      storeParts(to, part, evenF16(low), oddF16(low), evenF16(high), oddF16(high));
+    }
+  }
+}
+
+function storeParts(to: usize, part: usize, a: v128, b: v128, c: v128, d: v128): void {
+  v128.store(to, a);
+  v128.store(to + part, b);
+  v128.store(to + 2 * part, c);
+  v128.store(to + 3 * part, d);
 }
 
 /** One walk of a tile: accumulator j of 4 × 2 sums, from x [m][4][lane] and w [m][2][lane], added to `sums` [4][2][lane]. */
