@@ -83,3 +83,18 @@ export function encodeF32(dtype: FloatDType, values: Float32Array): Uint8Array {
   for (let i = 0; i < out.length; i++) out[i] = encode(bits[i]);
   return new Uint8Array(out.buffer);
 }
+
+const piece = 2 ** 18; // elements: whole blocks of every dtype
+
+/**
+ * The numbers in `bytes` of one dtype as bytes of another, written to `into`; piece by piece, so that there is never a whole
+ * f32 copy. Throws as `decodeF32` and `encodeF32` do.
+ */
+export function recode(bytes: Uint8Array, from: FloatDType, to: FloatDType, into: Uint8Array): Uint8Array {
+  const [step, toStep] = [byteLengthOf(from, piece), byteLengthOf(to, piece)];
+  for (let at = 0, toAt = 0; at < bytes.length; at += step, toAt += toStep) {
+    const part = bytes.subarray(at, at + step);
+    into.set(from === to ? part : encodeF32(to, decodeF32(from, part)), toAt);
+  }
+  return into;
+}

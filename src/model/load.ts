@@ -6,7 +6,15 @@ import { join } from "node:path";
 import type { Ops } from "../../kernels/ops.ts";
 import { sizeOf, type Tensor } from "../../kernels/tensor.ts";
 import { quantizable } from "../../weights/blocks.ts";
-import { blockOf, byteLengthOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
+import {
+  blockOf,
+  byteLengthOf,
+  type DType,
+  decodeF32,
+  encodeF32,
+  type FloatDType,
+  recode,
+} from "../../weights/dtype.ts";
 import { assertComplete } from "../../weights/hub.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import type { ModelConfig } from "./config.ts";
@@ -145,11 +153,6 @@ function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, options: 
     return dtype;
   }
 
-  /** The tensor's bytes in another dtype. */
-  function recoded(bytes: Uint8Array, from: FloatDType, to: FloatDType): Uint8Array {
-    return from === to ? bytes : encodeF32(to, decodeF32(from, bytes));
-  }
-
   const weights: Weights = {
     has: (name) => source.tensors.has(name),
 
@@ -158,7 +161,7 @@ function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, options: 
       const dtype = dtypeFor(name, file, fileDType, shape);
       const tensor = await ops.load(dtype, shape, async (into) => {
         if (dtype === fileDType) await source.read(name, into);
-        else into.set(recoded(await source.read(name), fileDType, dtype));
+        else recode(await source.read(name), fileDType, dtype, into);
       });
       report(bytes);
       return tensor;
@@ -184,8 +187,9 @@ function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, options: 
       const biases = decodeF32(vector.dtype, await source.read(`${prefix}.bias`)); // [outDim]
       const linears: Linear[] = [];
       for (let part = 0; part < parts; part++) {
-        const rows = recoded(rowsOf(part), turned ? matrix.dtype : "f32", dtype);
-        const weight = await ops.load(dtype, [width, inDim], async (into) => into.set(rows));
+        const weight = await ops.load(dtype, [width, inDim], async (into) => {
+          recode(rowsOf(part), turned ? matrix.dtype : "f32", dtype, into);
+        });
         const bias = await ops.load("f32", [width], async (into) =>
           into.set(encodeF32("f32", biases.slice(part * width, (part + 1) * width))),
         );

@@ -3,7 +3,15 @@
 // Source: ggml-org/llama.cpp, convert_hf_to_gguf.py.
 
 import { basename } from "node:path";
-import { blockOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
+import {
+  blockOf,
+  byteLengthOf,
+  type DType,
+  decodeF32,
+  encodeF32,
+  type FloatDType,
+  recode,
+} from "../../weights/dtype.ts";
 import type { GgufField, GgufMetadata, GgufTensorType } from "../../weights/gguf-header.ts";
 import { type GgufTensorToWrite, writeGguf } from "../../weights/gguf-write.ts";
 import type { ModelConfig } from "./config.ts";
@@ -134,7 +142,7 @@ function tensorToWrite(
     shape: written,
     async data() {
       const stored = await source.read(name);
-      const bytes = dtype === from && !turns ? stored : recode(stored, entry, from, dtype, turns);
+      const bytes = turns ? turned(stored, entry, from, dtype) : sameRows(stored, from, dtype);
       return pairs ? toNeighbors(bytes, written[0], config.headDim) : bytes;
     },
   };
@@ -151,19 +159,18 @@ function dtypeFor(
   return asked ?? (from === "f64" ? "f32" : from);
 }
 
-function recode(
-  bytes: Uint8Array,
-  { shape }: SourceTensor,
-  from: FloatDType,
-  to: FloatDType,
-  turns: boolean,
-): Uint8Array {
+function sameRows(bytes: Uint8Array, from: FloatDType, to: FloatDType): Uint8Array {
+  if (from === to) return bytes;
+  const elements = (bytes.length / blockOf(from).bytes) * blockOf(from).elements;
+  return recode(bytes, from, to, new Uint8Array(byteLengthOf(to, elements)));
+}
+
+function turned(bytes: Uint8Array, { shape }: SourceTensor, from: FloatDType, to: FloatDType): Uint8Array {
   const values = decodeF32(from, bytes);
-  if (!turns) return encodeF32(to, values);
   const [rows, columns] = shape;
-  const turned = new Float32Array(values.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) turned[c * rows + r] = values[r * columns + c];
-  return encodeF32(to, turned);
+  const out = new Float32Array(values.length);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c];
+  return encodeF32(to, out);
 }
 
 /** Rows of q or k from Hugging Face's order to GGUF's. */

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { type BlockDType, blockFormats, quantizable } from "../../weights/blocks.ts";
-import { blockOf, byteLengthOf, decodeF32, encodeF32 } from "../../weights/dtype.ts";
+import { blockOf, byteLengthOf, decodeF32, encodeF32, recode } from "../../weights/dtype.ts";
 import { openSafetensors, readF32 } from "../../weights/safetensors.ts";
 
 const golden = await openSafetensors(fileURLToPath(new URL("golden/blocks.safetensors", import.meta.url)));
@@ -94,3 +94,12 @@ test.each(blockDTypes.filter((dtype) => !(quantizable as readonly string[]).incl
     );
   },
 );
+
+test("recoding in pieces is decoding and encoding of the whole", () => {
+  const values = Float32Array.from({ length: 2 ** 18 + 32 * 5 }, (_, i) => Math.sin(i) * 3);
+  const halves = encodeF32("bf16", values);
+  const into = new Uint8Array(byteLengthOf("q8_0", values.length));
+  expect(recode(halves, "bf16", "q8_0", into)).toBe(into);
+  expect(Buffer.compare(into, encodeF32("q8_0", decodeF32("bf16", halves)))).toBe(0);
+  expect(Buffer.compare(recode(halves, "bf16", "bf16", new Uint8Array(halves.length)), halves)).toBe(0);
+});
