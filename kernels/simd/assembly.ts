@@ -1,7 +1,7 @@
 // What the host can call in the WebAssembly module.
 
 export { add } from "./add";
-export { attention, attentionProbs } from "./attention";
+export { attention, attentionProbs, attentionScratch } from "./attention";
 export { copy } from "./copy";
 export { gather } from "./gather";
 export { gelu } from "./gelu";

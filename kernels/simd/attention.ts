@@ -3,16 +3,22 @@
 // The softmax is never stored: positions are taken a page at a time, and what has been summed so far is rescaled whenever a
 // page has a larger score than all before it (online softmax: Milakov & Gimelshein 2018, arXiv 1805.02867; as in
 // FlashAttention, Dao et al. 2022, arXiv 2205.14135). With m the largest score so far, l = Σ e^(score − m) and
-// acc = Σ e^(score − m) · v, the result is acc / l. Memory is one page of scores, however long the sequence; and since the
-// pages are those of the row's own sequence in their order, the sum has the same order whatever else the step holds.
+// acc = Σ e^(score − m) · v, the result is acc / l.
 //
-// A chunk is one head of one row.
+// A chunk of the first job is one row, one cache head with all its query heads (they look at the same keys while these are
+// in the cache), and one segment of four pages: so the threads share the work of a single row too (split keys:
+// Dao et al. 2023, "Flash-Decoding"). Its m, l and acc go to scratch memory; the second job joins the segments of each row
+// in their order. Where segments begin depends on the row's own positions alone, so its sum has the same order whatever
+// else the step holds; and memory grows with the number of positions, not with its square.
+//
+// Within a page, four keys at a time share each load of q, and 16 values of v stay in registers while the page passes.
 
-import { Job } from "./jobs";
+import { chunksOf, Job } from "./jobs";
 import { arg, floatArg, ownScratch, parallel, setArg, setFloatArg } from "./threads";
-import { dot, exp, madd, sumLanes } from "./vector";
+import { exp, madd, maxLanes, sumLanes } from "./vector";
 
 const pageSize: i32 = 64;
+const segmentSize: i32 = 4 * pageSize;
 
 const outArg: i32 = 0;
 const qArg: i32 = 1;
@@ -28,6 +34,26 @@ const vDimArg: i32 = 10;
 const valueStrideArg: i32 = 11;
 const maxPagesArg: i32 = 12;
 const scaleArg: i32 = 13;
+const segmentsArg: i32 = 14;
+const partsArg: i32 = 15;
+const rowsArg: i32 = 16;
+
+/** Most segments of a row of the step. */
+function segmentsOf(positions: usize, rows: i32): i32 {
+  let last = 0;
+  for (let r = 0; r < rows; r++) last = max(last, load<i32>(positions + ((<usize>r) << 2)));
+  return last / segmentSize + 1;
+}
+
+/** Bytes of what is known of one head and segment: acc [vDim], m, l. */
+function partBytes(vDim: i32): usize {
+  return (<usize>(vDim + 2)) << 2;
+}
+
+/** Bytes of scratch memory that a call needs. */
+export function attentionScratch(positions: usize, rows: i32, nHeads: i32, vDim: i32): usize {
+  return <usize>rows * nHeads * segmentsOf(positions, rows) * partBytes(vDim);
+}
 
 /** q [rows, nHeads, kDim], k [rows, nCacheHeads, kDim], v [rows, nCacheHeads, vDim] or 0 → out [rows, nHeads, vDim] */
 export function attention(
@@ -47,6 +73,7 @@ export function attention(
   vDim: i32,
   maxPages: i32,
   scale: f32,
+  scratch: usize,
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
   // Without values of their own, the first vDim of each key are the values.
@@ -59,10 +86,251 @@ export function attention(
     storeRow(keys, slot, k, r, nCacheHeads * kDim);
     if (v) storeRow(values, slot, v, r, nCacheHeads * vDim);
   }
-  parallel(Job.Attention, rows * nHeads);
+  const segments = segmentsOf(positions, rows);
+  setArg(segmentsArg, segments);
+  setArg(rowsArg, rows);
+  setArg(partsArg, scratch);
+  parallel(Job.Attention, rows * segments * nCacheHeads);
+  parallel(Job.AttentionJoin, chunksOf(rows, joinedRows));
 }
 
-/** The softmax by itself: → out [rows, nHeads, maxPages · pageSize], zero after each row's own position */
+function storeRow(pages: usize, slot: i32, from: usize, r: i32, width: i32): void {
+  memory.copy(pages + ((<usize>slot * width) << 2), from + ((<usize>r * width) << 2), (<usize>width) << 2);
+}
+
+/** One segment of the heads of one cache head of one row. */
+export function attentionChunk(chunk: i32): void {
+  const nCacheHeads = <i32>arg(nCacheHeadsArg);
+  const segments = <i32>arg(segmentsArg);
+  const cacheHead = chunk % nCacheHeads;
+  const segment = (chunk / nCacheHeads) % segments;
+  const r = chunk / (nCacheHeads * segments);
+  const positions = positionOf(r) + 1;
+  const first = segment * segmentSize;
+  if (first >= positions) return;
+  const last = min(positions, first + segmentSize);
+  const nHeads = <i32>arg(nHeadsArg);
+  const group = nHeads / nCacheHeads;
+  const vDim = <i32>arg(vDimArg);
+  const stride = arg(valueStrideArg) << 2;
+  const width = stride * arg(nCacheHeadsArg);
+  for (let begin = first; begin < last; begin += pageSize) {
+    const n = min(pageSize, last - begin);
+    const slot = slotOf(r, begin);
+    const value = arg(valuesArg) + <usize>slot * width + <usize>cacheHead * stride;
+    for (let head = cacheHead * group; head < (cacheHead + 1) * group; head++)
+      addPage(partOf(r, head, segment), r, head, cacheHead, slot, n, value, width, vDim, begin === first);
+  }
+}
+
+/** Adds n positions of a page to what is known of a head: acc [vDim], m, l at `part`. */
+function addPage(
+  part: usize,
+  r: i32,
+  head: i32,
+  cacheHead: i32,
+  slot: i32,
+  n: i32,
+  value: usize,
+  width: usize,
+  vDim: i32,
+  first: bool,
+): void {
+  const scores = ownScratch();
+  const known = part + ((<usize>vDim) << 2);
+  const before: f32 = first ? -Infinity : load<f32>(known);
+  const largest = max(before, pageScores(scores, r * <i32>arg(nHeadsArg) + head, cacheHead, slot, n));
+  const shrink: f32 = first ? 0 : f32x4.extract_lane(exp(f32x4.splat(before - largest)), 0);
+  const total = toWeights(scores, n, largest);
+  store<f32>(known, largest);
+  store<f32>(known, first ? total : load<f32>(known, 4) * shrink + total, 4);
+  addValues(part, shrink, first, value, width, scores, n, vDim);
+}
+
+/** Rows of a chunk of the second job. */
+const joinedRows: i32 = 16;
+
+/** out = Σ e^(m − largest m) · acc / Σ e^(m − largest m) · l over the segments of each row and head. */
+export function attentionJoinChunk(chunk: i32): void {
+  const nHeads = <i32>arg(nHeadsArg);
+  const vDim = <i32>arg(vDimArg);
+  const rows = <i32>arg(rowsArg);
+  const end = min(rows, (chunk + 1) * joinedRows);
+  for (let r = chunk * joinedRows; r < end; r++) {
+    const segments = positionOf(r) / segmentSize + 1;
+    for (let head = 0; head < nHeads; head++) join(r, head, segments, vDim);
+  }
+}
+
+function join(r: i32, head: i32, segments: i32, vDim: i32): void {
+  const dimBytes = (<usize>vDim) << 2;
+  const bytes = partBytes(vDim);
+  const parts = partOf(r, head, 0);
+  const out = arg(outArg) + <usize>(r * <i32>arg(nHeadsArg) + head) * dimBytes;
+  let largest: f32 = -Infinity;
+  for (let s = 0; s < segments; s++) largest = max(largest, load<f32>(parts + <usize>s * bytes + dimBytes));
+  let total: f32 = 0;
+  memory.fill(out, 0, dimBytes);
+  for (let s = 0; s < segments; s++) {
+    const part = parts + <usize>s * bytes;
+    const share = f32x4.extract_lane(exp(f32x4.splat(load<f32>(part + dimBytes) - largest)), 0);
+    total += share * load<f32>(part + dimBytes, 4);
+    addScaled(out, part, share, vDim);
+  }
+  scaleBy(out, 1 / total, vDim);
+}
+
+// ---- where things are
+
+function partOf(r: i32, head: i32, segment: i32): usize {
+  const index = (r * <i32>arg(nHeadsArg) + head) * <i32>arg(segmentsArg) + segment;
+  return arg(partsArg) + <usize>index * partBytes(<i32>arg(vDimArg));
+}
+
+function positionOf(r: i32): i32 {
+  return load<i32>(arg(positionsArg) + ((<usize>r) << 2));
+}
+
+/** Index of a position of row r's sequence among all positions of all pages. */
+function slotOf(r: i32, position: i32): i32 {
+  const sequence = load<i32>(arg(sequencesArg) + ((<usize>r) << 2));
+  const entry = sequence * <i32>arg(maxPagesArg) + position / pageSize;
+  return load<i32>(arg(pageTableArg) + ((<usize>entry) << 2)) * pageSize + (position % pageSize);
+}
+
+// ---- one page
+
+/** scale · q·k of n positions of a page; → the largest. Fills the last four up with −∞. */
+function pageScores(scores: usize, qRow: i32, cacheHead: i32, slot: i32, n: i32): f32 {
+  const kDim = <i32>arg(kDimArg);
+  const width = (arg(nCacheHeadsArg) * <usize>kDim) << 2;
+  const q = arg(qArg) + ((<usize>qRow * kDim) << 2);
+  const scale = f32x4.splat(floatArg(scaleArg));
+  let key = arg(keysArg) + <usize>slot * width + ((<usize>cacheHead * kDim) << 2);
+  let largest = f32x4.splat(-Infinity);
+  for (let t = 0; t < n; t += 4, key += 4 * width) {
+    // A page has room for whole fours: keys after the n-th are read, and overruled.
+    let four = f32x4.mul(fourDots(q, key, width, kDim), scale);
+    if (t + 4 > n) four = v128.bitselect(four, f32x4.splat(-Infinity), i32x4.lt_s(lanes(t), i32x4.splat(n)));
+    v128.store(scores + ((<usize>t) << 2), four);
+    largest = f32x4.max(largest, four);
+  }
+  return maxLanes(largest);
+}
+
+function lanes(t: i32): v128 {
+  return i32x4.add(i32x4.splat(t), i32x4(0, 1, 2, 3));
+}
+
+/** q · k for four keys. Each product: lane l takes i = 4m + l, then ((s₀ + s₁) + s₂) + s₃, then the last kDim mod 4. */
+function fourDots(q: usize, key: usize, width: usize, kDim: i32): v128 {
+  const end = q + ((<usize>(kDim & ~3)) << 2);
+  const last = q + ((<usize>kDim) << 2);
+  let k0 = key;
+  let k1 = k0 + width;
+  let k2 = k1 + width;
+  let k3 = k2 + width;
+  let a = f32x4.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (; q < end; q += 16, k0 += 16, k1 += 16, k2 += 16, k3 += 16) {
+    const four = v128.load(q);
+    a = madd(v128.load(k0), four, a);
+    b = madd(v128.load(k1), four, b);
+    c = madd(v128.load(k2), four, c);
+    d = madd(v128.load(k3), four, d);
+  }
+  // Turned about: lane l of the four sums becomes a vector.
+  const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+  const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+  const ab23 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  const cd23 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+  let sum = f32x4.add(v128.shuffle<f32>(ab01, cd01, 0, 1, 4, 5), v128.shuffle<f32>(ab01, cd01, 2, 3, 6, 7));
+  sum = f32x4.add(sum, v128.shuffle<f32>(ab23, cd23, 0, 1, 4, 5));
+  sum = f32x4.add(sum, v128.shuffle<f32>(ab23, cd23, 2, 3, 6, 7));
+  for (; q < last; q += 4, k0 += 4, k1 += 4, k2 += 4, k3 += 4) {
+    const four = f32x4(load<f32>(k0), load<f32>(k1), load<f32>(k2), load<f32>(k3));
+    sum = f32x4.add(sum, f32x4.mul(four, v128.load_splat<f32>(q)));
+  }
+  return sum;
+}
+
+/** score → e^(score − largest) in place, the last four filled up with zeros; their sum. */
+function toWeights(scores: usize, n: i32, largest: f32): f32 {
+  const largests = f32x4.splat(largest);
+  let sum = f32x4.splat(0);
+  for (let t = 0; t < n; t += 4, scores += 16) {
+    const weights = exp(f32x4.sub(v128.load(scores), largests));
+    v128.store(scores, weights);
+    sum = f32x4.add(sum, weights);
+  }
+  return sumLanes(sum);
+}
+
+/** acc = acc · shrink + Σ_t weight_t · v_t, t = 0, 1, …; where `first`, acc was nothing before. */
+function addValues(
+  acc: usize,
+  shrink: f32,
+  first: bool,
+  value: usize,
+  width: usize,
+  weights: usize,
+  n: i32,
+  vDim: i32,
+): void {
+  if (first) memory.fill(acc, 0, (<usize>vDim) << 2);
+  else scaleBy(acc, shrink, vDim);
+  const end16 = acc + ((<usize>(vDim & ~15)) << 2);
+  const end = acc + ((<usize>vDim) << 2);
+  const weightsEnd = weights + ((<usize>n) << 2);
+  for (; acc < end16; acc += 64, value += 64) {
+    let a = v128.load(acc);
+    let b = v128.load(acc, 16);
+    let c = v128.load(acc, 32);
+    let d = v128.load(acc, 48);
+    let v = value;
+    for (let w = weights; w < weightsEnd; w += 4, v += width) {
+      const weight = v128.load_splat<f32>(w);
+      a = madd(v128.load(v), weight, a);
+      b = madd(v128.load(v, 16), weight, b);
+      c = madd(v128.load(v, 32), weight, c);
+      d = madd(v128.load(v, 48), weight, d);
+    }
+    v128.store(acc, a);
+    v128.store(acc, b, 16);
+    v128.store(acc, c, 32);
+    v128.store(acc, d, 48);
+  }
+  for (; acc < end; acc += 4, value += 4) {
+    let a = load<f32>(acc);
+    let v = value;
+    for (let w = weights; w < weightsEnd; w += 4, v += width) a += load<f32>(v) * load<f32>(w);
+    store<f32>(acc, a);
+  }
+}
+
+/** sum += share · x */
+function addScaled(sum: usize, x: usize, share: f32, n: i32): void {
+  const end = sum + ((<usize>(n & ~3)) << 2);
+  const last = sum + ((<usize>n) << 2);
+  const shares = f32x4.splat(share);
+  for (; sum < end; sum += 16, x += 16) v128.store(sum, madd(v128.load(x), shares, v128.load(sum)));
+  for (; sum < last; sum += 4, x += 4) store<f32>(sum, load<f32>(x) * share + load<f32>(sum));
+}
+
+/** x *= factor */
+function scaleBy(x: usize, factor: f32, n: i32): void {
+  const end = x + ((<usize>(n & ~3)) << 2);
+  const last = x + ((<usize>n) << 2);
+  const factors = f32x4.splat(factor);
+  for (; x < end; x += 16) v128.store(x, f32x4.mul(v128.load(x), factors));
+  for (; x < last; x += 4) store<f32>(x, load<f32>(x) * factor);
+}
+
+// ---- the softmax by itself
+
+/** → out [rows, nHeads, maxPages · pageSize], zero after each row's own position. A chunk is one head of one row. */
 export function attentionProbs(
   out: usize,
   q: usize,
@@ -79,6 +347,23 @@ export function attentionProbs(
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
   parallel(Job.AttentionProbs, rows * nHeads);
+}
+
+export function attentionProbsChunk(chunk: i32): void {
+  const nHeads = <i32>arg(nHeadsArg);
+  const r = chunk / nHeads;
+  const cacheHead = ((chunk % nHeads) * <i32>arg(nCacheHeadsArg)) / nHeads;
+  const positions = positionOf(r) + 1;
+  const columns = <i32>arg(maxPagesArg) * pageSize;
+  const out = arg(outArg) + ((<usize>chunk * columns) << 2);
+  let largest: f32 = -Infinity;
+  for (let begin = 0; begin < positions; begin += pageSize) {
+    const n = min(pageSize, positions - begin);
+    largest = max(largest, pageScores(out + ((<usize>begin) << 2), chunk, cacheHead, slotOf(r, begin), n));
+  }
+  const total = toWeights(out, positions, largest);
+  scaleBy(out, 1 / total, positions);
+  memory.fill(out + ((<usize>positions) << 2), 0, (<usize>(columns - positions)) << 2);
 }
 
 function setRows(
@@ -105,110 +390,4 @@ function setRows(
   setArg(kDimArg, kDim);
   setArg(maxPagesArg, maxPages);
   setFloatArg(scaleArg, scale);
-}
-
-function storeRow(pages: usize, slot: i32, from: usize, r: i32, width: i32): void {
-  memory.copy(pages + ((<usize>slot * width) << 2), from + ((<usize>r * width) << 2), (<usize>width) << 2);
-}
-
-/** Index of a position of row r's sequence among all positions of all pages. */
-function slotOf(r: i32, position: i32): i32 {
-  const sequence = load<i32>(arg(sequencesArg) + ((<usize>r) << 2));
-  const entry = sequence * <i32>arg(maxPagesArg) + position / pageSize;
-  return load<i32>(arg(pageTableArg) + ((<usize>entry) << 2)) * pageSize + (position % pageSize);
-}
-
-export function attentionChunk(chunk: i32): void {
-  const nHeads = <i32>arg(nHeadsArg);
-  const r = chunk / nHeads;
-  const head = chunk % nHeads;
-  const vDim = <i32>arg(vDimArg);
-  const cacheHead = (head * <i32>arg(nCacheHeadsArg)) / nHeads;
-  const positions = load<i32>(arg(positionsArg) + ((<usize>r) << 2)) + 1;
-  const out = arg(outArg) + ((<usize>chunk * vDim) << 2);
-  memory.fill(out, 0, (<usize>vDim) << 2);
-
-  const scores = ownScratch();
-  let largest: f32 = -Infinity;
-  let total: f32 = 0;
-  for (let begin = 0; begin < positions; begin += pageSize) {
-    const n = min(pageSize, positions - begin);
-    const slot = slotOf(r, begin);
-    const pageLargest = pageScores(scores, chunk, cacheHead, slot, n);
-    if (pageLargest > largest) {
-      const shrink = f32x4.extract_lane(exp(f32x4.splat(largest - pageLargest)), 0); // 0 on the first page
-      scale(out, shrink, vDim);
-      total *= shrink;
-      largest = pageLargest;
-    }
-    total += toWeights(scores, n, largest);
-    const stride = arg(valueStrideArg) << 2;
-    const width = stride * arg(nCacheHeadsArg);
-    const value = arg(valuesArg) + <usize>slot * width + <usize>cacheHead * stride;
-    for (let t = 0; t < n; t++) addScaled(out, value + <usize>t * width, load<f32>(scores + ((<usize>t) << 2)), vDim);
-  }
-  scale(out, 1 / total, vDim);
-}
-
-/** scale · q·k of n positions of a page; the largest of them. Fills the rest of the last vector with −∞. */
-function pageScores(scores: usize, qRow: i32, cacheHead: i32, slot: i32, n: i32): f32 {
-  const kDim = <i32>arg(kDimArg);
-  const width = (arg(nCacheHeadsArg) * <usize>kDim) << 2;
-  const q = arg(qArg) + ((<usize>qRow * kDim) << 2);
-  let key = arg(keysArg) + <usize>slot * width + ((<usize>cacheHead * kDim) << 2);
-  let largest: f32 = -Infinity;
-  for (let t = 0; t < n; t++, key += width) {
-    const score = dot(q, key, kDim) * floatArg(scaleArg);
-    store<f32>(scores + ((<usize>t) << 2), score);
-    largest = max(largest, score);
-  }
-  for (let t = n; t & 3; t++) store<f32>(scores + ((<usize>t) << 2), -Infinity);
-  return largest;
-}
-
-/** score → e^(score − largest) in place; their sum. */
-function toWeights(scores: usize, n: i32, largest: f32): f32 {
-  const largests = f32x4.splat(largest);
-  let sum = f32x4.splat(0);
-  for (let t = 0; t < n; t += 4, scores += 16) {
-    const weights = exp(f32x4.sub(v128.load(scores), largests));
-    v128.store(scores, weights);
-    sum = f32x4.add(sum, weights);
-  }
-  return sumLanes(sum);
-}
-
-/** x *= factor */
-function scale(x: usize, factor: f32, n: i32): void {
-  const end = x + ((<usize>(n & ~3)) << 2);
-  const last = x + ((<usize>n) << 2);
-  const factors = f32x4.splat(factor);
-  for (; x < end; x += 16) v128.store(x, f32x4.mul(v128.load(x), factors));
-  for (; x < last; x += 4) store<f32>(x, load<f32>(x) * factor);
-}
-
-/** sum += weight · value */
-function addScaled(sum: usize, value: usize, weight: f32, n: i32): void {
-  const end = sum + ((<usize>(n & ~3)) << 2);
-  const last = sum + ((<usize>n) << 2);
-  const weights = f32x4.splat(weight);
-  for (; sum < end; sum += 16, value += 16) v128.store(sum, madd(v128.load(value), weights, v128.load(sum)));
-  for (; sum < last; sum += 4, value += 4) store<f32>(sum, load<f32>(value) * weight + load<f32>(sum));
-}
-
-export function attentionProbsChunk(chunk: i32): void {
-  const nHeads = <i32>arg(nHeadsArg);
-  const r = chunk / nHeads;
-  const cacheHead = ((chunk % nHeads) * <i32>arg(nCacheHeadsArg)) / nHeads;
-  const positions = load<i32>(arg(positionsArg) + ((<usize>r) << 2)) + 1;
-  const columns = <i32>arg(maxPagesArg) * pageSize;
-  const out = arg(outArg) + ((<usize>chunk * columns) << 2);
-  let largest: f32 = -Infinity;
-  for (let begin = 0; begin < positions; begin += pageSize) {
-    const n = min(pageSize, positions - begin);
-    largest = max(largest, pageScores(out + ((<usize>begin) << 2), chunk, cacheHead, slotOf(r, begin), n));
-  }
-  const total = toWeights(out, positions, largest);
-  scale(out, 1 / total, positions);
-  memory.fill(out + ((<usize>positions) << 2), 0, (<usize>(columns - positions)) << 2);
 }

@@ -1,7 +1,7 @@
 // What a chunk of each job is: one line per op. Which job has which number matters to nobody else.
 
 import { addChunk } from "./add";
-import { attentionChunk, attentionProbsChunk } from "./attention";
+import { attentionChunk, attentionJoinChunk, attentionProbsChunk } from "./attention";
 import { gatherChunk } from "./gather";
 import { geluChunk } from "./gelu";
 import { layerNormChunk } from "./layer-norm";
@@ -13,6 +13,7 @@ import { swigluChunk } from "./swiglu";
 export enum Job {
   Add,
   Attention,
+  AttentionJoin,
   AttentionProbs,
   Gather,
   Gelu,
@@ -31,6 +32,9 @@ export function runChunk(job: i32, chunk: i32): void {
       break;
     case Job.Attention:
       attentionChunk(chunk);
+      break;
+    case Job.AttentionJoin:
+      attentionJoinChunk(chunk);
       break;
     case Job.AttentionProbs:
       attentionProbsChunk(chunk);

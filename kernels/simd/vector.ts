@@ -18,17 +18,6 @@ export function maxLanes(v: v128): f32 {
   );
 }
 
-/** Σ a[i] · b[i], i < n: lane l of the one accumulator takes i = 4m + l, the last n mod 4 are added one by one. */
-export function dot(a: usize, b: usize, n: i32): f32 {
-  const end = a + ((<usize>(n & ~3)) << 2);
-  const last = a + ((<usize>n) << 2);
-  let sum = f32x4.splat(0);
-  for (; a < end; a += 16, b += 16) sum = madd(v128.load(a), v128.load(b), sum);
-  let total = sumLanes(sum);
-  for (; a < last; a += 4, b += 4) total += load<f32>(a) * load<f32>(b);
-  return total;
-}
-
 /**
  * eˣ in each lane, to about 2 units in the last place; ∞ above 88.72, 0 below −103.
  * x = n·ln 2 + r with |r| ≤ ln 2 / 2; eʳ by its Taylor polynomial of degree 7 (the first term left out is below 6e-9);

@@ -132,7 +132,10 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
       if (cacheDType !== "f32") throw new Error(`the simd kernels do not keep a cache in dtype ${cacheDType}`);
       const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
       const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
-      call.attention(a(out), a(q), a(k), a(v), ...where, rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale);
+      borrow(call.attentionScratch(a(positions), rows, nHeads, vDim) >>> 0, (scratch) => {
+        const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages];
+        call.attention(a(out), a(q), a(k), a(v), ...where, ...dims, scale, scratch);
+      });
     },
     attentionProbs(out, q, keys, cacheDType, { sequences, positions, pageTable }, shape) {
       if (cacheDType !== "f32") throw new Error(`the simd kernels do not keep a cache in dtype ${cacheDType}`);
