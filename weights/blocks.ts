@@ -44,7 +44,7 @@ export function quantize(dtype: BlockDType, values: Float32Array, into: Uint8Arr
   if (!encode) throw new RangeError(`${dtype} is read only, expected ${quantizable.join(" or ")} to quantize to`);
   const format = blockFormats[dtype];
   for (let at = 0, from = 0; from < values.length; at += format.bytes, from += format.elements) {
-    encode(values.subarray(from, from + format.elements), into.subarray(at, at + format.bytes));
+    encode(values, from, into, at);
   }
   return into;
 }
@@ -118,45 +118,58 @@ function signed(byte: number): number {
 
 // ---- rounding. Each step of the reference is f32 arithmetic, hence the frounds.
 
-type Encode = (x: Float32Array, out: Uint8Array) => void;
+type Encode = (x: Float32Array, from: number, out: Uint8Array, at: number) => void;
 const { fround } = Math;
 
 const encoders: Readonly<Partial<Record<BlockDType, Encode>>> = {
-  q8_0(x, out) {
-    const d = fround(Math.abs(largest(x)) / 127);
+  q8_0(x, from, out, at) {
+    const d = fround(Math.abs(largest(x, from)) / 127);
     const inverse = inverseOf(d);
-    putF16(out, 0, d);
+    putF16(out, at, d);
     for (let i = 0; i < 32; i++) {
-      const scaled = fround(x[i] * inverse);
-      out[2 + i] = Math.sign(scaled) * Math.floor(Math.abs(scaled) + 0.5); // ties away from zero
+      const scaled = fround(x[from + i] * inverse);
+      out[at + 2 + i] = scaled < 0 ? -Math.floor(0.5 - scaled) : Math.floor(scaled + 0.5); // ties away from zero
     }
   },
-  q4_0(x, out) {
-    const d = fround(largest(x) / -8);
+  q4_0(x, from, out, at) {
+    const d = fround(largest(x, from) / -8);
     const inverse = inverseOf(d);
-    putF16(out, 0, d);
-    const quant = (value: number) => Math.min(15, Math.trunc(fround(fround(value * inverse) + 8.5)));
-    for (let i = 0; i < 16; i++) out[2 + i] = quant(x[i]) | (quant(x[16 + i]) << 4);
+    putF16(out, at, d);
+    for (let i = from; i < from + 16; i++) {
+      const low = fround(fround(x[i] * inverse) + 8.5);
+      const high = fround(fround(x[i + 16] * inverse) + 8.5);
+      out[at + 2 + i - from] = nibble(low) | (nibble(high) << 4);
+    }
   },
-  q4_1(x, out) {
-    largest(x); // complains of what is not finite
-    const minimum = x.reduce((a, b) => (b < a ? b : a));
-    const maximum = x.reduce((a, b) => (b > a ? b : a));
+  q4_1(x, from, out, at) {
+    largest(x, from); // complains of what is not finite
+    let [minimum, maximum] = [x[from], x[from]];
+    for (let i = from + 1; i < from + 32; i++) {
+      if (x[i] < minimum) minimum = x[i];
+      if (x[i] > maximum) maximum = x[i];
+    }
     const d = fround(fround(maximum - minimum) / 15);
     const inverse = inverseOf(d);
-    putF16(out, 0, d);
-    putF16(out, 2, minimum);
-    const quant = (value: number) => Math.min(15, Math.trunc(fround(fround(fround(value - minimum) * inverse) + 0.5)));
-    for (let i = 0; i < 16; i++) out[4 + i] = quant(x[i]) | (quant(x[16 + i]) << 4);
+    putF16(out, at, d);
+    putF16(out, at + 2, minimum);
+    for (let i = from; i < from + 16; i++) {
+      const low = fround(fround(fround(x[i] - minimum) * inverse) + 0.5);
+      const high = fround(fround(fround(x[i + 16] - minimum) * inverse) + 0.5);
+      out[at + 4 + i - from] = nibble(low) | (nibble(high) << 4);
+    }
   },
 };
 
-/** The value of the largest magnitude, the first of equals. */
-function largest(x: Float32Array): number {
+function nibble(value: number): number {
+  return Math.min(15, Math.trunc(value));
+}
+
+/** The value of the largest magnitude of the 32 from `from` on, the first of equals. */
+function largest(x: Float32Array, from: number): number {
   let found = 0;
-  for (const value of x) {
-    if (!Number.isFinite(value)) throw new RangeError(`${value} cannot be quantized`);
-    if (Math.abs(value) > Math.abs(found)) found = value;
+  for (let i = from; i < from + 32; i++) {
+    if (!Number.isFinite(x[i])) throw new RangeError(`${x[i]} cannot be quantized`);
+    if (Math.abs(x[i]) > Math.abs(found)) found = x[i];
   }
   return found;
 }

@@ -3,7 +3,7 @@
 // readers. Bytes are little-endian, as files have them and as every engine that runs WebAssembly has them.
 
 import { type BlockDType, blockFormats, dequantize, quantize } from "./blocks.ts";
-import { bf16FromF32Bits, bf16ToNumber, f16FromF32Bits, f16ToNumber } from "./half.ts";
+import { bf16FromF32Bits, f16FromF32Bits, f16ToNumber } from "./half.ts";
 
 /** Bytes of one element of the dtypes that store elements one by one. */
 export const bytesPerElement = { f64: 8, f32: 4, bf16: 2, f16: 2, i32: 4 } as const;
@@ -61,8 +61,9 @@ export function decodeF32(dtype: FloatDType, bytes: Uint8Array, into?: Float32Ar
   else if (dtype === "f64") out.set(new Float64Array(buffer, byteOffset, length));
   else {
     const halves = new Uint16Array(buffer, byteOffset, length);
-    const toNumber = dtype === "bf16" ? bf16ToNumber : f16ToNumber;
-    for (let i = 0; i < length; i++) out[i] = toNumber(halves[i]);
+    const bits = new Uint32Array(out.buffer, out.byteOffset, length); // a bf16 is the upper half of an f32
+    if (dtype === "bf16") for (let i = 0; i < length; i++) bits[i] = halves[i] << 16;
+    else for (let i = 0; i < length; i++) out[i] = f16ToNumber(halves[i]);
   }
   return out;
 }
@@ -79,8 +80,9 @@ export function encodeF32(dtype: FloatDType, values: Float32Array): Uint8Array {
   if (dtype === "f64") return new Uint8Array(Float64Array.from(values).buffer);
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const out = new Uint16Array(values.length);
-  const encode = dtype === "bf16" ? bf16FromF32Bits : f16FromF32Bits;
-  for (let i = 0; i < out.length; i++) out[i] = encode(bits[i]);
+  // Two loops: a single one that calls either function took twice as long.
+  if (dtype === "bf16") for (let i = 0; i < out.length; i++) out[i] = bf16FromF32Bits(bits[i]);
+  else for (let i = 0; i < out.length; i++) out[i] = f16FromF32Bits(bits[i]);
   return new Uint8Array(out.buffer);
 }
 

@@ -1,15 +1,9 @@
-// The two 16-bit float formats, one number at a time: f16 and bf16 patterns to numbers and back. Arrays of them are in
-// dtype.ts. Source: IEEE 754-2019 binary16 and binary32; bfloat16 as the upper half of binary32; PyTorch's
+// The two 16-bit float formats, one number at a time. Arrays of them, and the decoding of bf16, which is but the upper half
+// of an f32, are in dtype.ts. Source: IEEE 754-2019 binary16 and binary32; bfloat16 as the upper half of binary32; PyTorch's
 // c10/util/{Half,BFloat16}.h for rounding and NaN.
 
 const scratch = new Uint32Array(1);
 const scratchF32 = new Float32Array(scratch.buffer);
-
-/** The value of one bf16 pattern: the upper half of an f32. */
-export function bf16ToNumber(bits: number): number {
-  scratch[0] = bits << 16;
-  return scratchF32[0];
-}
 
 // 2^(exponent - 25): what one unit of the 11-bit significand is worth, by biased exponent.
 const f16Units = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (exponent - 25));
