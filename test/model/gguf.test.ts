@@ -17,7 +17,7 @@ import { encodeF32 } from "../../weights/dtype.ts";
 import { openGguf } from "../../weights/gguf.ts";
 import { GgufError, type GgufField, type GgufTensorType } from "../../weights/gguf-header.ts";
 import { writeGguf } from "../../weights/gguf-write.ts";
-import { writeSafetensors } from "../../weights/safetensors.ts";
+import { openSafetensors, readF32, writeSafetensors } from "../../weights/safetensors.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { type Golden, goldenCases, readGolden } from "../golden/golden.ts";
 import { smollm2 } from "../real-models.ts";
@@ -88,6 +88,34 @@ test("a GGUF file as a GGUF file: nothing changes", async () => {
     await expectSameTensors(b.model, a.model);
     expect(b.model.config).toEqual(a.model.config);
   }
+});
+
+test.each([
+  ["llama-gqa", "q_proj", "attn_q"],
+  ["llama-gqa", "k_proj", "attn_k"],
+  ["llama-bias", "q_proj", "attn_q"],
+  ["llama-gqa", "v_proj", "attn_v"],
+  ["qwen2", "q_proj", "attn_q"],
+])("%s: the rows of %s lie in the file as llama.cpp's converter has them", async (name, ours, theirs) => {
+  const golden = await readGolden(name);
+  const { model } = await loadModel(ops, golden.directory);
+  const file = await openGguf(await converted(golden, "f32"));
+  const checkpoint = await openSafetensors(golden.directory);
+  const stored = await file.read(`blk.1.${theirs}.weight`);
+  const rows = await readF32(checkpoint, `model.layers.1.self_attn.${ours}.weight`);
+  const { headDim, dModel } = model.config;
+  const expected = new Float32Array(rows.length);
+  // reshape(heads, 2, headDim / 2).swapaxes(1, 2), for q and k of architecture llama
+  const moves = name.startsWith("llama") && ours !== "v_proj";
+  for (let row = 0; row < rows.length / dModel; row++) {
+    const [head, half, i] = [Math.floor(row / headDim), row % headDim < headDim / 2 ? 0 : 1, row % (headDim / 2)];
+    expected.set(
+      rows.subarray(row * dModel, (row + 1) * dModel),
+      dModel * (moves ? head * headDim + 2 * i + half : row),
+    );
+  }
+  expect(Buffer.compare(stored, encodeF32("f32", expected))).toBe(0);
+  await Promise.all([file.close(), checkpoint.close()]);
 });
 
 /** A random checkpoint whose rows are whole blocks of 32, those of the goldens being smaller. */
