@@ -5,13 +5,12 @@
 // FlashAttention, Dao et al. 2022, arXiv 2205.14135). With m the largest score so far, l = Σ e^(score − m) and
 // acc = Σ e^(score − m) · v, the result is acc / l.
 //
-// A chunk of the first job is one row, one cache head with all its query heads (they look at the same keys while these are
-// in the cache), and one segment of four pages: so the threads share the work of a single row too (split keys:
+// A chunk of the first job is a few rows, one cache head with all its query heads, and one segment of four pages: so the threads share the work of a single row too (split keys:
 // Dao et al. 2023, "Flash-Decoding"). Its m, l and acc go to scratch memory; the second job joins the segments of each row
 // in their order. Where segments begin depends on the row's own positions alone, so its sum has the same order whatever
 // else the step holds; and memory grows with the number of positions, not with its square.
 //
-// Within a page, four keys at a time share each load of q, and 16 values of v stay in registers while the page passes.
+// Within a page, four keys at a time share each load of q, and 32 sums over v stay in registers while the page passes.
 
 import { chunksOf, Job } from "./jobs";
 import { arg, floatArg, ownScratch, parallel, setArg, setFloatArg } from "./threads";
@@ -37,6 +36,7 @@ const scaleArg: i32 = 13;
 const segmentsArg: i32 = 14;
 const partsArg: i32 = 15;
 const rowsArg: i32 = 16;
+const rowsPerChunkArg: i32 = 17;
 
 /** Most segments of a row of the step. */
 function segmentsOf(positions: usize, rows: i32): i32 {
@@ -90,7 +90,9 @@ export function attention(
   setArg(segmentsArg, segments);
   setArg(rowsArg, rows);
   setArg(partsArg, scratch);
-  parallel(Job.Attention, rows * segments * nCacheHeads);
+  const rowsPerChunk = min(16, max(1, rows >> 3));
+  setArg(rowsPerChunkArg, rowsPerChunk);
+  parallel(Job.Attention, chunksOf(rows, rowsPerChunk) * segments * nCacheHeads);
   parallel(Job.AttentionJoin, chunksOf(rows, joinedRows));
 }
 
@@ -98,29 +100,29 @@ function storeRow(pages: usize, slot: i32, from: usize, r: i32, width: i32): voi
   memory.copy(pages + ((<usize>slot * width) << 2), from + ((<usize>r * width) << 2), (<usize>width) << 2);
 }
 
-/** One segment of the heads of one cache head of one row. */
+/** One segment of the heads of one cache head of a few rows. A page stays in the processor's cache while all of them look at it. */
 export function attentionChunk(chunk: i32): void {
   const nCacheHeads = <i32>arg(nCacheHeadsArg);
   const segments = <i32>arg(segmentsArg);
+  const rowsPerChunk = <i32>arg(rowsPerChunkArg);
   const cacheHead = chunk % nCacheHeads;
   const segment = (chunk / nCacheHeads) % segments;
-  const r = chunk / (nCacheHeads * segments);
-  const positions = positionOf(r) + 1;
-  const first = segment * segmentSize;
-  if (first >= positions) return;
-  const last = min(positions, first + segmentSize);
-  const nHeads = <i32>arg(nHeadsArg);
-  const group = nHeads / nCacheHeads;
+  const firstRow = (chunk / (nCacheHeads * segments)) * rowsPerChunk;
+  const lastRow = min(<i32>arg(rowsArg), firstRow + rowsPerChunk);
+  const group = <i32>arg(nHeadsArg) / nCacheHeads;
   const vDim = <i32>arg(vDimArg);
   const stride = arg(valueStrideArg) << 2;
   const width = stride * arg(nCacheHeadsArg);
-  for (let begin = first; begin < last; begin += pageSize) {
-    const n = min(pageSize, last - begin);
-    const slot = slotOf(r, begin);
-    const value = arg(valuesArg) + <usize>slot * width + <usize>cacheHead * stride;
-    for (let head = cacheHead * group; head < (cacheHead + 1) * group; head++)
-      addPage(partOf(r, head, segment), r, head, cacheHead, slot, n, value, width, vDim, begin === first);
-  }
+  const first = segment * segmentSize;
+  for (let begin = first; begin < first + segmentSize; begin += pageSize)
+    for (let r = firstRow; r < lastRow; r++) {
+      const n = min(pageSize, positionOf(r) + 1 - begin);
+      if (n <= 0) continue;
+      const slot = slotOf(r, begin);
+      const value = arg(valuesArg) + <usize>slot * width + <usize>cacheHead * stride;
+      for (let head = cacheHead * group; head < (cacheHead + 1) * group; head++)
+        addPage(partOf(r, head, segment), r, head, cacheHead, slot, n, value, width, vDim, begin === first);
+    }
 }
 
 /** Adds n positions of a page to what is known of a head: acc [vDim], m, l at `part`. */
@@ -222,9 +224,12 @@ function lanes(t: i32): v128 {
   return i32x4.add(i32x4.splat(t), i32x4(0, 1, 2, 3));
 }
 
-/** q · k for four keys. Each product: lane l takes i = 4m + l, then ((s₀ + s₁) + s₂) + s₃, then the last kDim mod 4. */
+/**
+ * q · k for four keys. Each product has two accumulators (one would wait for itself): lane l of the first takes i = 8m + l,
+ * of the second i = 8m + 4 + l; then their sum, then ((s₀ + s₁) + s₂) + s₃ over lanes, then the last kDim mod 4.
+ */
 function fourDots(q: usize, key: usize, width: usize, kDim: i32): v128 {
-  const end = q + ((<usize>(kDim & ~3)) << 2);
+  const end8 = q + ((<usize>(kDim & ~7)) << 2);
   const last = q + ((<usize>kDim) << 2);
   let k0 = key;
   let k1 = k0 + width;
@@ -234,13 +239,38 @@ function fourDots(q: usize, key: usize, width: usize, kDim: i32): v128 {
   let b = a;
   let c = a;
   let d = a;
-  for (; q < end; q += 16, k0 += 16, k1 += 16, k2 += 16, k3 += 16) {
-    const four = v128.load(q);
-    a = madd(v128.load(k0), four, a);
-    b = madd(v128.load(k1), four, b);
-    c = madd(v128.load(k2), four, c);
-    d = madd(v128.load(k3), four, d);
+  let a2 = a;
+  let b2 = a;
+  let c2 = a;
+  let d2 = a;
+  for (; q < end8; q += 32, k0 += 32, k1 += 32, k2 += 32, k3 += 32) {
+    const q1 = v128.load(q);
+    a = madd(v128.load(k0), q1, a);
+    b = madd(v128.load(k1), q1, b);
+    c = madd(v128.load(k2), q1, c);
+    d = madd(v128.load(k3), q1, d);
+    const q2 = v128.load(q, 16);
+    a2 = madd(v128.load(k0, 16), q2, a2);
+    b2 = madd(v128.load(k1, 16), q2, b2);
+    c2 = madd(v128.load(k2, 16), q2, c2);
+    d2 = madd(v128.load(k3, 16), q2, d2);
   }
+  if (kDim & 4) {
+    const q1 = v128.load(q);
+    a = madd(v128.load(k0), q1, a);
+    b = madd(v128.load(k1), q1, b);
+    c = madd(v128.load(k2), q1, c);
+    d = madd(v128.load(k3), q1, d);
+    q += 16;
+    k0 += 16;
+    k1 += 16;
+    k2 += 16;
+    k3 += 16;
+  }
+  a = f32x4.add(a, a2);
+  b = f32x4.add(b, b2);
+  c = f32x4.add(c, c2);
+  d = f32x4.add(d, d2);
   // Turned about: lane l of the four sums becomes a vector.
   const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
   const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
@@ -281,14 +311,19 @@ function addValues(
 ): void {
   if (first) memory.fill(acc, 0, (<usize>vDim) << 2);
   else scaleBy(acc, shrink, vDim);
-  const end16 = acc + ((<usize>(vDim & ~15)) << 2);
+  const end32 = acc + ((<usize>(vDim & ~31)) << 2);
+  const end4 = acc + ((<usize>(vDim & ~3)) << 2);
   const end = acc + ((<usize>vDim) << 2);
   const weightsEnd = weights + ((<usize>n) << 2);
-  for (; acc < end16; acc += 64, value += 64) {
+  for (; acc < end32; acc += 128, value += 128) {
     let a = v128.load(acc);
     let b = v128.load(acc, 16);
     let c = v128.load(acc, 32);
     let d = v128.load(acc, 48);
+    let e = v128.load(acc, 64);
+    let f = v128.load(acc, 80);
+    let g = v128.load(acc, 96);
+    let h = v128.load(acc, 112);
     let v = value;
     for (let w = weights; w < weightsEnd; w += 4, v += width) {
       const weight = v128.load_splat<f32>(w);
@@ -296,11 +331,25 @@ function addValues(
       b = madd(v128.load(v, 16), weight, b);
       c = madd(v128.load(v, 32), weight, c);
       d = madd(v128.load(v, 48), weight, d);
+      e = madd(v128.load(v, 64), weight, e);
+      f = madd(v128.load(v, 80), weight, f);
+      g = madd(v128.load(v, 96), weight, g);
+      h = madd(v128.load(v, 112), weight, h);
     }
     v128.store(acc, a);
     v128.store(acc, b, 16);
     v128.store(acc, c, 32);
     v128.store(acc, d, 48);
+    v128.store(acc, e, 64);
+    v128.store(acc, f, 80);
+    v128.store(acc, g, 96);
+    v128.store(acc, h, 112);
+  }
+  for (; acc < end4; acc += 16, value += 16) {
+    let a = v128.load(acc);
+    let v = value;
+    for (let w = weights; w < weightsEnd; w += 4, v += width) a = madd(v128.load(v), v128.load_splat<f32>(w), a);
+    v128.store(acc, a);
   }
   for (; acc < end; acc += 4, value += 4) {
     let a = load<f32>(acc);
