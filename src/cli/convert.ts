@@ -50,7 +50,9 @@ async function tokenizerMetadata(model: string, vocabSize: number, endIds: reado
   if (!tokenizerJson) throw new Error(`${model}: tokenizer.json is missing, and a GGUF file carries its tokenizer`);
   const tokenizerConfig: Json = (await readJson(join(model, "tokenizer_config.json"))) ?? {};
   // Newer directories have the chat template in a file of its own.
-  tokenizerConfig.chat_template ??= await readFile(join(model, "chat_template.jinja"), "utf8").catch(() => undefined);
+  tokenizerConfig.chat_template ??= await readFile(join(model, "chat_template.jinja"), "utf8").catch((error) => {
+    if (error.code !== "ENOENT") throw error;
+  });
   const metadata = tokenizerToGguf({ tokenizerJson, tokenizerConfig }, vocabSize);
   return new Map([...metadata, ...endFields(metadata, endIds)]);
 }

@@ -4,17 +4,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Ops } from "../../kernels/ops.ts";
-import { sizeOf, type Tensor } from "../../kernels/tensor.ts";
 import { quantizable } from "../../weights/blocks.ts";
-import {
-  blockOf,
-  byteLengthOf,
-  type DType,
-  decodeF32,
-  encodeF32,
-  type FloatDType,
-  recode,
-} from "../../weights/dtype.ts";
+import { blockOf, decodeF32, encodeF32, type FloatDType, recode } from "../../weights/dtype.ts";
 import { assertComplete } from "../../weights/hub.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import type { ModelConfig } from "./config.ts";
@@ -238,21 +229,17 @@ export async function readJson(path: string): Promise<Json | undefined> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     throw new Error(`${path}: not valid JSON (${(error as Error).message})`);
   }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Error(`${path}: expected an object, got ${text.trim().slice(0, 40)}`);
+  return value as Json;
 }
 
 function some(names: readonly string[]): string {
   return names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
-}
-
-/** Bytes of a set of tensors in memory, by dtype. */
-export function bytesByDType(tensors: Iterable<Tensor>): Map<DType, number> {
-  const bytes = new Map<DType, number>();
-  for (const { dtype, shape } of tensors)
-    bytes.set(dtype, (bytes.get(dtype) ?? 0) + byteLengthOf(dtype, sizeOf(shape)));
-  return bytes;
 }
