@@ -110,11 +110,11 @@ function configOf(opened: GgufFile, architecture: GgufArchitecture): Json {
 
 function ropeScalingOf(opened: GgufFile, key: (name: string) => string): Json | null {
   const { file, metadata } = opened;
-  const type = metadata.get(key("rope.scaling.type"))?.value ?? "none";
+  const type = metadata.get(key("rope.scaling.type"))?.value ?? "linear";
   const read = (name: string) => numberOf(opened, key(`rope.scaling.${name}`));
-  // Files from before 2023-10 have one number for it.
+  // Files from before 2023-10 have one number for it. 0 stands for none.
   const factor = read("factor") ?? numberOf(opened, key("rope.scale_linear"));
-  if (type === "none") return factor === undefined || factor === 0 || factor === 1 ? null : { type: "linear", factor };
+  if (type === "none" || (type === "linear" && !factor)) return null;
   if (type === "linear") return { type, factor };
   if (type !== "yarn") {
     const problem = `${JSON.stringify(type)}, expected none, linear or yarn`;

@@ -76,7 +76,7 @@ export interface OpenModel {
 
 /** Opens a directory or a .gguf file; `source` is to be closed. @throws as `loadModel`. */
 export async function openModel(path: string): Promise<OpenModel> {
-  if (path.endsWith(".gguf")) return { ...(await openGgufModel(path)), where: path };
+  if (path.endsWith(".gguf")) return { ...(await openGgufModel(path)), where: `${path} (as config.json)` };
   await assertComplete(path);
   const where = join(path, "config.json");
   const json = await readJson(where);
@@ -91,6 +91,10 @@ export async function openModel(path: string): Promise<OpenModel> {
 export async function withRopeFactors(config: ModelConfig, source: TensorSource): Promise<ModelConfig> {
   const entry = source.tensors.get(ropeFactorsName);
   if (!entry || !config.rope) return config;
+  if (config.rope.scaling.type !== "none")
+    throw new Error(
+      `${entry.file}: both ${ropeFactorsName} and rope.scaling.type ${config.rope.scaling.type}, expected one`,
+    );
   const half = config.rope.ropeDim / 2;
   if (entry.dtype !== "F32" || entry.shape.length !== 1 || entry.shape[0] !== half)
     throw new Error(

@@ -272,6 +272,14 @@ describe("what is refused", () => {
     await expect(load({ "rope_freqs.weight": { ...extra, shape: [3] } })).rejects.toThrow(
       "rope_freqs.weight is F32 [3]",
     );
+    const linear = { "llama.rope.scaling.factor": { type: "f32", value: 2 } } as const;
+    const both = await changed(linear, { "rope_freqs.weight": extra });
+    await expect(loadModel(ops, both)).rejects.toThrow("both rope_freqs.weight and rope.scaling.type linear");
+  });
+
+  test("a number that no model has is named as config.json names it", async () => {
+    const path = await changed({ "llama.block_count": count(0) });
+    await expect(loadModel(ops, path)).rejects.toThrow("(as config.json): num_hidden_layers is 0, expected a whole");
   });
 
   test("rows that are not whole blocks, at load and in a file", async () => {
