@@ -205,7 +205,7 @@ describe("what is refused", () => {
   /** The file of llama-gqa, with some metadata and tensors otherwise. */
   async function changed(
     metadata: Record<string, GgufField | undefined>,
-    tensors: Record<string, { dtype: GgufTensorType; shape: number[]; bytes: number } | undefined> = {},
+    tensors: Record<string, { dtype: GgufTensorType; shape: readonly number[]; bytes: number } | undefined> = {},
   ): Promise<string> {
     const file = await openGguf(await converted(await readGolden("llama-gqa")));
     const pairs = new Map(file.metadata);
