@@ -8,6 +8,7 @@ export { gelu } from "./gelu";
 export { layerNorm } from "./layer-norm";
 export { linear, linearScratch } from "./linear";
 export { rmsNorm } from "./rms-norm";
+export { multiplyAll, readAll } from "./roofline";
 export { rope } from "./rope";
 export { swiglu } from "./swiglu";
 export { close, work } from "./threads";

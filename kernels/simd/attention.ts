@@ -215,7 +215,7 @@ function pageScores(scores: usize, qRow: i32, cacheHead: i32, slot: i32, n: i32)
     let four = f32x4.mul(fourDots(q, key, width, kDim), scale);
     if (t + 4 > n) four = v128.bitselect(four, f32x4.splat(-Infinity), i32x4.lt_s(lanes(t), i32x4.splat(n)));
     v128.store(scores + ((<usize>t) << 2), four);
-    largest = f32x4.max(largest, four);
+    largest = f32x4.pmax(largest, four);
   }
   return maxLanes(largest);
 }

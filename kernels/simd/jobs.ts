@@ -7,6 +7,7 @@ import { geluChunk } from "./gelu";
 import { layerNormChunk } from "./layer-norm";
 import { linearChunk, packChunk } from "./linear";
 import { rmsNormChunk } from "./rms-norm";
+import { multiplyAllChunk, readAllChunk } from "./roofline";
 import { ropeChunk } from "./rope";
 import { swigluChunk } from "./swiglu";
 
@@ -19,7 +20,9 @@ export enum Job {
   Gelu,
   LayerNorm,
   Linear,
+  MultiplyAll,
   Pack,
+  ReadAll,
   RmsNorm,
   Rope,
   Swiglu,
@@ -51,8 +54,14 @@ export function runChunk(job: i32, chunk: i32): void {
     case Job.Linear:
       linearChunk(chunk);
       break;
+    case Job.MultiplyAll:
+      multiplyAllChunk();
+      break;
     case Job.Pack:
       packChunk(chunk);
+      break;
+    case Job.ReadAll:
+      readAllChunk(chunk);
       break;
     case Job.RmsNorm:
       rmsNormChunk(chunk);

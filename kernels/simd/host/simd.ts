@@ -39,6 +39,10 @@ export interface SimdKernels extends Kernels<Range> {
   chunkCounts(): number[];
   /** Whether all workers run. */
   ready(): boolean;
+  /** Reads a buffer of so many MiB once, on all threads: what the memory gives. */
+  readAll(buffer: Range, mebibytes: number): void;
+  /** Does `chunks` · 393216 floating-point operations in registers, on all threads: what the processor gives. */
+  multiplyAll(chunks: number): void;
 }
 
 const codes: Partial<Record<DType, number>> = {
@@ -147,6 +151,8 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
     gelu: (out, x, length) => void call.gelu(a(out), a(x), length),
 
     chunkCounts: () => Array.from({ length: threads }, (_, i) => control[chunkCountsAt / 4 + i]),
+    readAll: (buffer, mebibytes) => void call.readAll(a(buffer), mebibytes * 2 ** 20),
+    multiplyAll: (chunks) => void call.multiplyAll(chunks),
     ready: () => Atomics.load(control, startedAt / 4) === threads - 1,
   };
 }
