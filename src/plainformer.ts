@@ -14,7 +14,7 @@ import { loadModel, type WeightDType } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
 import type { Probe } from "./model/probe.ts";
 import { checkIds, type Input, idsOf, promptOf } from "./prompt/segments.ts";
-import { loadGgufTokenizer } from "./tokenizer/from-gguf.ts";
+import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 
 export interface LoadOptions {
@@ -113,13 +113,11 @@ export async function load(source: string = defaultModel, options: LoadOptions =
   const directory = source.startsWith("hf:") ? await pull(source, { onProgress: options.onProgress }) : source;
   const { kernels, why } = selectKernels(options.kernels);
   const ops = createOps(kernels);
-  const [{ model, endIds, files }, tokenizer] = await Promise.all([
-    loadModel(ops, directory, {
-      dtype: options.dtype,
-      onProgress: options.onProgress && ((loaded, total) => options.onProgress?.({ loaded, total })),
-    }),
-    directory.endsWith(".gguf") ? loadGgufTokenizer(directory) : loadTokenizer(directory),
-  ]);
+  const { model, endIds, files, metadata } = await loadModel(ops, directory, {
+    dtype: options.dtype,
+    onProgress: options.onProgress && ((loaded, total) => options.onProgress?.({ loaded, total })),
+  });
+  const tokenizer = metadata ? ggufTokenizer(directory, metadata) : await loadTokenizer(directory);
   const { config } = model;
   const cacheTokens = cacheTokensOf(options.cacheTokens, config);
   const engine = createEngine(ops, model, { cacheTokens, stepRows: options.stepRows, probe: options.probe });

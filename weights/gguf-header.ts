@@ -351,6 +351,7 @@ type Cursor = ReturnType<typeof cursorOf>;
 /** Reads forward; nothing is taken that the file does not hold. */
 function cursorOf(file: string, data: Uint8Array, size: number) {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const chars = Buffer.from(data.buffer, data.byteOffset, data.byteLength); // decodes short strings faster than utf8
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let position = 0;
 
@@ -387,9 +388,11 @@ function cursorOf(file: string, data: Uint8Array, size: number) {
     },
     string(what: string, limit: number, subject?: string): string {
       const length = cursor.count(`the length of ${what}`, limit, 1, subject);
-      const bytes = cursor.bytes(length, what, subject);
+      const at = cursor.take(length, what, subject);
+      const text = chars.toString("utf8", at, at + length);
+      if (!text.includes("\ufffd")) return text;
       try {
-        return utf8.decode(bytes);
+        return utf8.decode(data.subarray(at, at + length)); // it may be there, or stand for what is not UTF-8
       } catch (cause) {
         throw new GgufError(file, "utf8", `${what} is not valid UTF-8`, subject, cause);
       }

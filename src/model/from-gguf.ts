@@ -24,6 +24,7 @@ export interface GgufModel {
   readonly json: Json;
   readonly source: TensorSource;
   readonly endIds: readonly number[];
+  readonly metadata: GgufMetadata;
 }
 
 /**
@@ -36,7 +37,7 @@ export async function openGgufModel(path: string): Promise<GgufModel> {
   try {
     const architecture = architectureOf(file);
     const json = configOf(file, architecture);
-    return { json, source: sourceOf(file, architecture, json), endIds: endIdsOf(file) };
+    return { json, source: sourceOf(file, architecture, json), endIds: endIdsOf(file), metadata: file.metadata };
   } catch (error) {
     await file.close();
     throw error;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Ops } from "../../kernels/ops.ts";
 import { quantizable } from "../../weights/blocks.ts";
 import { blockOf, decodeF32, encodeF32, type FloatDType, recode } from "../../weights/dtype.ts";
+import type { GgufMetadata } from "../../weights/gguf-header.ts";
 import { assertComplete } from "../../weights/hub.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import type { ModelConfig } from "./config.ts";
@@ -36,6 +37,8 @@ export interface LoadedModel {
   /** Ids that end a text: `eos_token_id` of generation_config.json, else of config.json. */
   readonly endIds: readonly number[];
   readonly files: readonly string[];
+  /** Of a GGUF file, which holds its tokenizer too. */
+  readonly metadata: GgufMetadata | undefined;
 }
 
 /**
@@ -50,7 +53,7 @@ export async function loadModel(ops: Ops, path: string, options: LoadOptions = {
       `dtype: the ${name} kernels do not read ${options.dtype}, expected ${weightDTypes.join(", ")}`,
     );
 
-  const { json, where, source, endIds } = await openModel(path);
+  const { json, where, source, endIds, metadata } = await openModel(path);
   try {
     const family = familyOf(json, where);
     const fields = fieldsOf(json, where);
@@ -60,7 +63,7 @@ export async function loadModel(ops: Ops, path: string, options: LoadOptions = {
     const extra = [...source.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name));
     if (extra.length > 0)
       throw new Error(`${path}: ${extra.length} tensors have no place in a ${config.modelType} model: ${some(extra)}`);
-    return { model, endIds, files: source.files };
+    return { model, endIds, files: source.files, metadata };
   } finally {
     await source.close();
   }
@@ -72,6 +75,7 @@ export interface OpenModel {
   readonly where: string;
   readonly source: TensorSource;
   readonly endIds: readonly number[];
+  readonly metadata: GgufMetadata | undefined;
 }
 
 /** Opens a directory or a .gguf file; `source` is to be closed. @throws as `loadModel`. */
@@ -84,7 +88,7 @@ export async function openModel(path: string): Promise<OpenModel> {
     throw new Error(`${path}: config.json is missing, expected a model in Hugging Face layout, or a .gguf file`);
   const generation = await readJson(join(path, "generation_config.json"));
   const endIds = endIdsOf(generation?.eos_token_id ?? json.eos_token_id);
-  return { json, where, source: await openSafetensors(path), endIds };
+  return { json, where, source: await openSafetensors(path), endIds, metadata: undefined };
 }
 
 /** GGUF files carry Llama 3's scaling as a tensor of divisors [ropeDim/2]. */

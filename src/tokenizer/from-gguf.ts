@@ -16,7 +16,12 @@ export interface TokenizerFiles {
 
 /** The tokenizer of a .gguf file. @throws a GgufError as `tokenizerFromGguf` does, and as `openGguf`. */
 export async function loadGgufTokenizer(path: string): Promise<Tokenizer> {
-  const { tokenizerJson, tokenizerConfig } = tokenizerFromGguf(path, await readGgufMetadata(path));
+  return ggufTokenizer(path, await readGgufMetadata(path));
+}
+
+/** The tokenizer that the metadata of `file` describe. @throws as `tokenizerFromGguf`. */
+export function ggufTokenizer(file: string, metadata: GgufMetadata): Tokenizer {
+  const { tokenizerJson, tokenizerConfig } = tokenizerFromGguf(file, metadata);
   return createTokenizer(tokenizerJson, tokenizerConfig);
 }
 

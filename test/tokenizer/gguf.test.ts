@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import {
+  ggufTokenizer,
   loadGgufTokenizer,
   mergesOfScores,
   type TokenizerFiles,
@@ -40,10 +41,7 @@ function filesOf(directory: string): TokenizerFiles {
 const metadataOf = (files: TokenizerFiles) =>
   tokenizerToGguf(files, createTokenizer(files.tokenizerJson, files.tokenizerConfig).vocabSize);
 
-const tokenizerOf = (metadata: GgufMetadata): Tokenizer => {
-  const { tokenizerJson, tokenizerConfig } = tokenizerFromGguf("test.gguf", metadata);
-  return createTokenizer(tokenizerJson, tokenizerConfig);
-};
+const tokenizerOf = (metadata: GgufMetadata): Tokenizer => ggufTokenizer("test.gguf", metadata);
 
 /** With GGUF_TEST_OUT, the file that llama.cpp makes its goldens from. */
 async function keep(name: string, metadata: GgufMetadata): Promise<void> {
