@@ -2,7 +2,8 @@
 // takes 4 to 8 bits. Here are their layouts, exact decoding to f32, and rounding from f32. Kernels read the same blocks.
 // Source: ggml-org/llama.cpp, ggml/src/ggml-common.h (layouts) and ggml-quants.c (the *_ref quantizers and dequantizers).
 
-import { f16FromNumber, f16ToNumber } from "./half.ts";
+import { f16ToNumber, putF16 } from "./half.ts";
+import { encodeQ4K, encodeQ6K } from "./k-quantize.ts";
 
 /**
  * Elements and bytes of one block. `d`, `m` are f16, little-endian; nibbles[j] holds element j (low) and j + 16 (high).
@@ -24,9 +25,6 @@ export const blockFormats = {
 /** A dtype that stores blocks. */
 export type BlockDType = keyof typeof blockFormats;
 
-/** Block dtypes that `quantize` writes; the others are read only. */
-export const quantizable = ["q8_0", "q4_0", "q4_1"] as const satisfies readonly BlockDType[];
-
 /** The values of whole blocks, written to `into`. Every value is what f32 arithmetic in ggml's order gives. */
 export function dequantize(dtype: BlockDType, bytes: Uint8Array, into: Float32Array): Float32Array {
   const format = blockFormats[dtype];
@@ -36,14 +34,16 @@ export function dequantize(dtype: BlockDType, bytes: Uint8Array, into: Float32Ar
 }
 
 /**
- * Whole blocks of `values`, each rounded by itself as ggml's reference quantizer does, written to `into`.
- * Throws a RangeError for a dtype that is read only, and for a value that is not finite or too large for an f16 scale.
+ * Whole blocks of `values`, each rounded by itself, written to `into`: as ggml's reference quantizers round, to the bit for
+ * the blocks of 32. Throws a RangeError for a value that is not finite or too large for an f16 scale.
  */
 export function quantize(dtype: BlockDType, values: Float32Array, into: Uint8Array): Uint8Array {
-  const encode = encoders[dtype];
-  if (!encode) throw new RangeError(`${dtype} is read only, expected ${quantizable.join(" or ")} to quantize to`);
   const format = blockFormats[dtype];
+  const encode = encoders[dtype];
   for (let at = 0, from = 0; from < values.length; at += format.bytes, from += format.elements) {
+    for (let i = from; i < from + format.elements; i++) {
+      if (!Number.isFinite(values[i])) throw new RangeError(`${values[i]} cannot be quantized`);
+    }
     encode(values, from, into, at);
   }
   return into;
@@ -121,7 +121,7 @@ function signed(byte: number): number {
 type Encode = (x: Float32Array, from: number, out: Uint8Array, at: number) => void;
 const { fround } = Math;
 
-const encoders: Readonly<Partial<Record<BlockDType, Encode>>> = {
+const encoders: Readonly<Record<BlockDType, Encode>> = {
   q8_0(x, from, out, at) {
     const d = fround(Math.abs(largest(x, from)) / 127);
     const inverse = inverseOf(d);
@@ -142,7 +142,6 @@ const encoders: Readonly<Partial<Record<BlockDType, Encode>>> = {
     }
   },
   q4_1(x, from, out, at) {
-    largest(x, from); // complains of what is not finite
     let [minimum, maximum] = [x[from], x[from]];
     for (let i = from + 1; i < from + 32; i++) {
       if (x[i] < minimum) minimum = x[i];
@@ -158,6 +157,8 @@ const encoders: Readonly<Partial<Record<BlockDType, Encode>>> = {
       out[at + 4 + i - from] = nibble(low) | (nibble(high) << 4);
     }
   },
+  q4_K: encodeQ4K,
+  q6_K: encodeQ6K,
 };
 
 function nibble(value: number): number {
@@ -168,7 +169,6 @@ function nibble(value: number): number {
 function largest(x: Float32Array, from: number): number {
   let found = 0;
   for (let i = from; i < from + 32; i++) {
-    if (!Number.isFinite(x[i])) throw new RangeError(`${x[i]} cannot be quantized`);
     if (Math.abs(x[i]) > Math.abs(found)) found = x[i];
   }
   return found;
@@ -178,11 +178,4 @@ function largest(x: Float32Array, from: number): number {
 function inverseOf(d: number): number {
   const inverse = fround(1 / d);
   return Number.isFinite(inverse) ? inverse : 0;
-}
-
-function putF16(out: Uint8Array, at: number, value: number): void {
-  const half = f16FromNumber(value);
-  if ((half & 0x7fff) === 0x7c00) throw new RangeError(`a scale of ${value} is too large for f16`);
-  out[at] = half & 255;
-  out[at + 1] = half >>> 8;
 }

@@ -19,9 +19,18 @@ export function f16ToNumber(bits: number): number {
 }
 
 /** The f16 pattern of a number that is an f32: rounded to nearest, ties to even; too large becomes infinity. */
-export function f16FromNumber(value: number): number {
+function f16FromNumber(value: number): number {
   scratchF32[0] = value;
   return f16FromF32Bits(scratch[0]);
+}
+
+/** Writes a scale as f16 and returns the number that it then is. Throws a RangeError where it would be infinite. */
+export function putF16(out: Uint8Array, at: number, value: number): number {
+  const half = f16FromNumber(value);
+  if ((half & 0x7fff) === 0x7c00) throw new RangeError(`a scale of ${value} is too large for f16`);
+  out[at] = half & 255;
+  out[at + 1] = half >>> 8;
+  return f16ToNumber(half);
 }
 
 /** The bf16 pattern of an f32 pattern: rounded to nearest, ties to even; a NaN becomes the quiet one without payload. */

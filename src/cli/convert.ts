@@ -6,8 +6,8 @@ import { type Command, Option } from "commander";
 import { readGgufMetadata } from "../../weights/gguf.ts";
 import type { GgufField, GgufMetadata } from "../../weights/gguf-header.ts";
 import type { Json } from "../model/families/config-json.ts";
-import { readJson } from "../model/load.ts";
-import { convertToGguf, ggufDTypes } from "../model/to-gguf.ts";
+import { readJson, type WeightDType, weightDTypes } from "../model/load.ts";
+import { convertToGguf } from "../model/to-gguf.ts";
 import { defaultModel } from "../plainformer.ts";
 import { tokenizerToGguf } from "../tokenizer/to-gguf.ts";
 import { progressBar } from "./progress.ts";
@@ -15,7 +15,7 @@ import { progressBar } from "./progress.ts";
 interface Options {
   model: string;
   out: string;
-  dtype?: (typeof ggufDTypes)[number];
+  dtype?: WeightDType;
 }
 
 export function addConvert(program: Command): void {
@@ -24,7 +24,7 @@ export function addConvert(program: Command): void {
     .description("Write a model as one GGUF file, with its tokenizer. Prints the file's name.")
     .option("--model <path>", "directory in Hugging Face layout, or .gguf file", defaultModel)
     .requiredOption("--out <file>", "the .gguf file to write")
-    .addOption(new Option("--dtype <dtype>", "dtype of the matrices (default: as in the model)").choices(ggufDTypes))
+    .addOption(new Option("--dtype <dtype>", "dtype of the matrices (default: as in the model)").choices(weightDTypes))
     .action(convert);
 }
 

@@ -4,7 +4,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Ops } from "../../kernels/ops.ts";
-import { quantizable } from "../../weights/blocks.ts";
 import { blockOf, decodeF32, encodeF32, type FloatDType, recode } from "../../weights/dtype.ts";
 import type { GgufMetadata } from "../../weights/gguf-header.ts";
 import { assertComplete } from "../../weights/hub.ts";
@@ -22,7 +21,7 @@ import type { TensorSource } from "./tensor-source.ts";
 const families: readonly Family[] = [llama, qwen2, qwen3, gpt2];
 
 /** Dtypes that weights can be turned into at load. */
-export const weightDTypes = ["f32", "bf16", "f16", ...quantizable] as const;
+export const weightDTypes = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"] as const;
 export type WeightDType = (typeof weightDTypes)[number];
 
 export interface LoadOptions {

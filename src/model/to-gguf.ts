@@ -25,16 +25,13 @@ import {
   rowInHuggingFace,
   translate,
 } from "./gguf-architectures.ts";
-import { familyOf, floatDTypes, openModel, withRopeFactors } from "./load.ts";
+import { familyOf, floatDTypes, openModel, type WeightDType, withRopeFactors } from "./load.ts";
 import { ropeFrequencies, yarnMagnitude } from "./rope.ts";
 import type { SourceTensor, TensorSource } from "./tensor-source.ts";
 
-/** Dtypes of matrices that can be written. */
-export const ggufDTypes = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1"] as const;
-
 export interface ToGgufOptions {
   /** Dtype of the matrices; as they are in the model where not given. Vectors are f32 always. */
-  readonly dtype?: (typeof ggufDTypes)[number];
+  readonly dtype?: WeightDType;
   /** The tokenizer's metadata, for a vocabulary of so many rows. `endIds` are the ids that end a text. */
   readonly tokenizer: (vocabSize: number, endIds: readonly number[]) => GgufMetadata | Promise<GgufMetadata>;
   /** Called with the bytes written so far and in all. */

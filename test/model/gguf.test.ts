@@ -10,9 +10,9 @@ import { createOps } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
 import { load } from "../../src/index.ts";
-import { loadModel } from "../../src/model/load.ts";
+import { loadModel, type WeightDType } from "../../src/model/load.ts";
 import { type Model, tensorsOf } from "../../src/model/model.ts";
-import { convertToGguf, type ggufDTypes } from "../../src/model/to-gguf.ts";
+import { convertToGguf } from "../../src/model/to-gguf.ts";
 import { encodeF32 } from "../../weights/dtype.ts";
 import { openGguf } from "../../weights/gguf.ts";
 import { GgufError, type GgufField, type GgufTensorType } from "../../weights/gguf-header.ts";
@@ -35,7 +35,7 @@ const pathOf = (name: string) => join(process.env.GGUF_TEST_OUT ?? folder, `${na
 /** What llama.cpp calls having no tokenizer. */
 const tokenizer = () => new Map<string, GgufField>([["tokenizer.ggml.model", { type: "string", value: "none" }]]);
 
-async function converted(golden: Golden, dtype?: (typeof ggufDTypes)[number]): Promise<string> {
+async function converted(golden: Golden, dtype?: WeightDType): Promise<string> {
   const path = pathOf(dtype ? `${golden.name}-${dtype}` : golden.name);
   await convertToGguf(golden.directory, path, { dtype, tokenizer });
   return path;

@@ -2,11 +2,15 @@
 
     python test/weights/make-blocks-golden.py
 
-For each dtype D: `D.blocks` (u8 [blocks, bytes], random, with extremes) and `D.values` (f32), what they decode to; for
-those with a quantizer there `D.quantized` (u8), made of the rows of `input` (f32 [rows, 32]). Made with gguf 0.19.0.
+For each dtype D: `D.blocks` (u8 [blocks, bytes], random, with extremes) and `D.values` (f32), what they decode to;
+`D.quantized` (u8) is made of the rows of `input` (f32 [rows, 32]) or, for the K blocks, of `wide` (f32 [rows, 256]). The
+package has no quantizer for the latter, so they come from ggml itself. Made with gguf 0.19.0, llama_cpp_python 0.3.36.
 """
 
+import ctypes
 from pathlib import Path
+
+import llama_cpp
 
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
@@ -44,6 +48,25 @@ def rows_to_quantize(rng):
     return np.concatenate(rows).astype(np.float32)
 
 
+def wide_rows(rng):
+    """Rows of 256: normal and heavy-tailed, one-sided, constant, half zero."""
+    rows = rng.standard_normal((20, 256)) * 10.0 ** rng.integers(-4, 2, (20, 1))
+    special = np.zeros((4, 256))
+    special[1], special[2], special[3, 128:] = 1.0, -0.25, rng.standard_normal(128)
+    one_sided = np.abs(rng.standard_normal((4, 256))) * [[1], [-1], [0.01], [-0.01]]
+    return np.concatenate([rows, rng.standard_t(2, (8, 256)), one_sided, special]).astype(np.float32)
+
+
+def ggml_quantize(rows, kind):
+    """ggml_quantize_chunk of the ggml that llama_cpp carries."""
+    ggml = ctypes.CDLL(str(Path(llama_cpp.__file__).parent / "lib" / "libggml-base.so"))
+    ggml.ggml_quantize_chunk.restype = ctypes.c_size_t
+    ggml.ggml_quantize_chunk.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p] + 3 * [ctypes.c_int64] + [ctypes.c_void_p]
+    out = np.zeros((len(rows), GGML_QUANT_SIZES[kind][1]), np.uint8)
+    ggml.ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, len(rows), 256, None)
+    return out
+
+
 def main():
     rng = np.random.default_rng(7)
     tensors = {"input": rows_to_quantize(rng)}
@@ -54,6 +77,9 @@ def main():
             tensors[f"{dtype}.values"] = dequantize(tensors[f"{dtype}.blocks"], kind)
         if dtype in ("q8_0", "q4_0", "q4_1"):
             tensors[f"{dtype}.quantized"] = quantize(tensors["input"], kind)
+    tensors["wide"] = wide_rows(rng)
+    for dtype in ("q4_K", "q6_K"):
+        tensors[f"{dtype}.quantized"] = ggml_quantize(tensors["wide"], GGMLQuantizationType[dtype.upper()])
     save_file(tensors, Path(__file__).parent / "golden" / "blocks.safetensors")
 
 
