@@ -146,6 +146,7 @@ function sourceOf(opened: GgufFile, architecture: GgufArchitecture, json: Json):
     files: [file],
     totalBytes: opened.totalBytes,
     close: opened.close,
+    storedName: (name) => translate(name, architecture, "gguf") ?? name,
     async read(name, into) {
       const ggufName = ggufNames.get(name) ?? name;
       if (!architecture.neighborPairs || !/\.attn_[qk]\.(weight|bias)$/.test(ggufName))

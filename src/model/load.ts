@@ -118,15 +118,18 @@ export function familyOf(json: Json, where: string): Family {
 function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, options: LoadOptions): Weights {
   let loaded = 0;
 
+  const shownName = (name: string) => source.storedName?.(name) ?? name;
+
   function entryOf(name: string, shape: readonly number[]) {
     const entry = source.tensors.get(name);
-    if (!entry) throw new Error(`${source.files[0]}: tensor ${name} is missing, expected shape [${shape}]`);
+    const shown = shownName(name);
+    if (!entry) throw new Error(`${source.files[0]}: tensor ${shown} is missing, expected shape [${shape}]`);
     if (entry.shape.length !== shape.length || shape.some((dim, i) => dim !== entry.shape[i]))
-      throw new Error(`${entry.file}: tensor ${name} has shape [${entry.shape}], expected [${shape}]`);
+      throw new Error(`${entry.file}: tensor ${shown} has shape [${entry.shape}], expected [${shape}]`);
     const dtype = floatDTypes[entry.dtype];
     if (!dtype)
       throw new Error(
-        `${entry.file}: tensor ${name} has dtype ${entry.dtype}, expected ${Object.keys(floatDTypes).join(", ")}`,
+        `${entry.file}: tensor ${shown} has dtype ${entry.dtype}, expected ${Object.keys(floatDTypes).join(", ")}`,
       );
     taken.add(name);
     return { file: entry.file, dtype, bytes: entry.end - entry.begin, turned: entry.turned };
@@ -146,7 +149,7 @@ function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, options: 
     const width = shape[shape.length - 1];
     if (width % elements !== 0)
       throw new Error(
-        `${file}: tensor ${name} cannot be ${dtype}: its rows of ${width} are not whole blocks of ${elements}`,
+        `${file}: tensor ${shownName(name)} cannot be ${dtype}: its rows of ${width} are not whole blocks of ${elements}`,
       );
     return dtype;
   }

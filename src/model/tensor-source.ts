@@ -18,6 +18,8 @@ export interface TensorSource {
   readonly files: readonly string[];
   /** Bytes of all tensors together. */
   readonly totalBytes: number;
+  /** What the file calls a tensor, where that is another name. */
+  storedName?(name: string): string;
   read(name: string, into?: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }

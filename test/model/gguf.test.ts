@@ -267,7 +267,7 @@ describe("what is refused", () => {
     const extra = { dtype: "F32", shape: [3], bytes: 12 } as const;
     const load = async (tensors: Parameters<typeof changed>[1]) => loadModel(ops, await changed({}, tensors));
     await expect(load({ "blk.0.surprise.weight": { ...extra, shape: [3] } })).rejects.toThrow("blk.0.surprise.weight");
-    await expect(load({ "blk.0.ffn_up.weight": undefined })).rejects.toThrow("mlp.up_proj.weight is missing");
+    await expect(load({ "blk.0.ffn_up.weight": undefined })).rejects.toThrow("tensor blk.0.ffn_up.weight is missing");
     await expect(load({ "output_norm.weight": { ...extra, shape: [3] } })).rejects.toThrow("has shape [3], expected");
     await expect(load({ "rope_freqs.weight": { ...extra, shape: [3] } })).rejects.toThrow(
       "rope_freqs.weight is F32 [3]",
