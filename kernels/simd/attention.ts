@@ -10,11 +10,16 @@
 // in their order. Where segments begin depends on the row's own positions alone, so its sum has the same order whatever
 // else the step holds; and memory grows with the number of positions, not with its square.
 //
+// A cache in f16 halves the bytes to read. Of each page that a chunk looks at, its cache head's keys and values are first
+// widened into scratch memory, once for all the heads and rows of the chunk; from there on it is as with f32.
+//
 // Within a page, four keys at a time share each load of q, and 32 sums over v stay in registers while the page passes.
 
+import { f32Code } from "./codes";
 import { chunksOf, Job } from "./jobs";
-import { arg, floatArg, ownScratch, parallel, setArg, setFloatArg } from "./threads";
+import { arg, floatArg, ownNumber, ownScratch, parallel, setArg, setFloatArg } from "./threads";
 import { exp, madd, maxLanes, sumLanes } from "./vector";
+import { bytesOf, narrowRow, widenRow } from "./widen";
 
 const pageSize: i32 = 64;
 const segmentSize: i32 = 4 * pageSize;
@@ -37,6 +42,8 @@ const segmentsArg: i32 = 14;
 const partsArg: i32 = 15;
 const rowsArg: i32 = 16;
 const rowsPerChunkArg: i32 = 17;
+const dtypeArg: i32 = 18;
+const widenedArg: i32 = 19;
 
 /** Most segments of a row of the step. */
 function segmentsOf(positions: usize, rows: i32): i32 {
@@ -50,9 +57,23 @@ function partBytes(vDim: i32): usize {
   return (<usize>(vDim + 2)) << 2;
 }
 
-/** Bytes of scratch memory that a call needs. */
-export function attentionScratch(positions: usize, rows: i32, nHeads: i32, vDim: i32): usize {
-  return <usize>rows * nHeads * segmentsOf(positions, rows) * partBytes(vDim);
+/** Bytes of a widened page of one cache head, keys and values; none where the cache is f32. */
+function widenedBytes(dtype: i32, kDim: i32, vDim: i32): usize {
+  return dtype === f32Code ? 0 : (<usize>(pageSize * (kDim + vDim))) << 2;
+}
+
+/** Bytes of scratch memory that a call needs: what is known of each head and segment, and a widened page for each thread. */
+export function attentionScratch(
+  dtype: i32,
+  positions: usize,
+  rows: i32,
+  nHeads: i32,
+  kDim: i32,
+  vDim: i32,
+  threads: i32,
+): usize {
+  const parts = <usize>rows * nHeads * segmentsOf(positions, rows) * partBytes(vDim);
+  return <usize>threads * widenedBytes(dtype, kDim, vDim) + parts;
 }
 
 /** q [rows, nHeads, kDim], k [rows, nCacheHeads, kDim], v [rows, nCacheHeads, vDim] or 0 → out [rows, nHeads, vDim] */
@@ -73,9 +94,13 @@ export function attention(
   vDim: i32,
   maxPages: i32,
   scale: f32,
+  dtype: i32,
+  threads: i32,
   scratch: usize,
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
+  setArg(dtypeArg, dtype);
+  setArg(widenedArg, scratch);
   // Without values of their own, the first vDim of each key are the values.
   setArg(valuesArg, values ? values : keys);
   setArg(valueStrideArg, values ? vDim : kDim);
@@ -89,7 +114,7 @@ export function attention(
   const segments = segmentsOf(positions, rows);
   setArg(segmentsArg, segments);
   setArg(rowsArg, rows);
-  setArg(partsArg, scratch);
+  setArg(partsArg, scratch + <usize>threads * widenedBytes(dtype, kDim, vDim));
   const rowsPerChunk = min(16, max(1, rows >> 3));
   setArg(rowsPerChunkArg, rowsPerChunk);
   parallel(Job.Attention, chunksOf(rows, rowsPerChunk) * segments * nCacheHeads);
@@ -97,7 +122,8 @@ export function attention(
 }
 
 function storeRow(pages: usize, slot: i32, from: usize, r: i32, width: i32): void {
-  memory.copy(pages + ((<usize>slot * width) << 2), from + ((<usize>r * width) << 2), (<usize>width) << 2);
+  const dtype = <i32>arg(dtypeArg);
+  narrowRow(pages + bytesOf(dtype, slot * width), from + ((<usize>r * width) << 2), dtype, width);
 }
 
 /** One segment of the heads of one cache head of a few rows. A page stays in the processor's cache while all of them look at it. */
@@ -110,19 +136,44 @@ export function attentionChunk(chunk: i32): void {
   const firstRow = (chunk / (nCacheHeads * segments)) * rowsPerChunk;
   const lastRow = min(<i32>arg(rowsArg), firstRow + rowsPerChunk);
   const group = <i32>arg(nHeadsArg) / nCacheHeads;
+  const kDim = <i32>arg(kDimArg);
   const vDim = <i32>arg(vDimArg);
-  const stride = arg(valueStrideArg) << 2;
-  const width = stride * arg(nCacheHeadsArg);
+  const stride = <i32>arg(valueStrideArg);
+  const narrow = <i32>arg(dtypeArg) !== f32Code;
+  const widened = arg(widenedArg) + <usize>ownNumber() * widenedBytes(<i32>arg(dtypeArg), kDim, vDim);
+  const values = widened + ((<usize>(pageSize * kDim)) << 2);
+  let inScratch = -1; // slot of the page that is widened there
   const first = segment * segmentSize;
   for (let begin = first; begin < first + segmentSize; begin += pageSize)
     for (let r = firstRow; r < lastRow; r++) {
       const n = min(pageSize, positionOf(r) + 1 - begin);
       if (n <= 0) continue;
       const slot = slotOf(r, begin);
-      const value = arg(valuesArg) + <usize>slot * width + <usize>cacheHead * stride;
+      if (narrow && slot !== inScratch) {
+        widenHead(widened, arg(keysArg), slot, cacheHead, kDim, kDim);
+        widenHead(values, arg(valuesArg), slot, cacheHead, stride, vDim);
+        inScratch = slot;
+      }
+      const key = narrow ? widened : headAt(arg(keysArg), slot, cacheHead, kDim);
+      const value = narrow ? values : headAt(arg(valuesArg), slot, cacheHead, stride);
+      const kWidth = (<usize>(narrow ? kDim : kDim * nCacheHeads)) << 2;
+      const vWidth = (<usize>(narrow ? vDim : stride * nCacheHeads)) << 2;
       for (let head = cacheHead * group; head < (cacheHead + 1) * group; head++)
-        addPage(partOf(r, head, segment), r, head, cacheHead, slot, n, value, width, vDim, begin === first);
+        addPage(partOf(r, head, segment), r, head, n, key, kWidth, value, vWidth, vDim, begin === first);
     }
+}
+
+/** Where an f32 page that begins at `slot` has the first position of a cache head, each head `stride` values wide. */
+function headAt(pages: usize, slot: i32, cacheHead: i32, stride: i32): usize {
+  return pages + ((<usize>((slot * <i32>arg(nCacheHeadsArg) + cacheHead) * stride)) << 2);
+}
+
+/** The first `dim` values of a cache head at all positions of a page as f32, one position after the other. */
+function widenHead(out: usize, pages: usize, slot: i32, cacheHead: i32, stride: i32, dim: i32): void {
+  const dtype = <i32>arg(dtypeArg);
+  const nCacheHeads = <i32>arg(nCacheHeadsArg);
+  for (let t = 0; t < pageSize; t++, out += (<usize>dim) << 2)
+    widenRow(out, pages + bytesOf(dtype, ((slot + t) * nCacheHeads + cacheHead) * stride), dtype, dim);
 }
 
 /** Adds n positions of a page to what is known of a head: acc [vDim], m, l at `part`. */
@@ -130,23 +181,23 @@ function addPage(
   part: usize,
   r: i32,
   head: i32,
-  cacheHead: i32,
-  slot: i32,
   n: i32,
+  key: usize,
+  kWidth: usize,
   value: usize,
-  width: usize,
+  vWidth: usize,
   vDim: i32,
   first: bool,
 ): void {
   const scores = ownScratch();
   const known = part + ((<usize>vDim) << 2);
   const before: f32 = first ? -Infinity : load<f32>(known);
-  const largest = max(before, pageScores(scores, r * <i32>arg(nHeadsArg) + head, cacheHead, slot, n));
+  const largest = max(before, pageScores(scores, r * <i32>arg(nHeadsArg) + head, key, kWidth, n));
   const shrink: f32 = first ? 0 : f32x4.extract_lane(exp(f32x4.splat(before - largest)), 0);
   const total = toWeights(scores, n, largest);
   store<f32>(known, largest);
   store<f32>(known, first ? total : load<f32>(known, 4) * shrink + total, 4);
-  addValues(part, shrink, first, value, width, scores, n, vDim);
+  addValues(part, shrink, first, value, vWidth, scores, n, vDim);
 }
 
 /** Rows of a chunk of the second job. */
@@ -202,13 +253,11 @@ function slotOf(r: i32, position: i32): i32 {
 
 // ---- one page
 
-/** scale · q·k of n positions of a page; → the largest. Fills the last four up with −∞. */
-function pageScores(scores: usize, qRow: i32, cacheHead: i32, slot: i32, n: i32): f32 {
+/** scale · q·k of n positions, from `key` on with `width` bytes between them; → the largest. Fills the last four up with −∞. */
+function pageScores(scores: usize, qRow: i32, key: usize, width: usize, n: i32): f32 {
   const kDim = <i32>arg(kDimArg);
-  const width = (arg(nCacheHeadsArg) * <usize>kDim) << 2;
   const q = arg(qArg) + ((<usize>qRow * kDim) << 2);
   const scale = f32x4.splat(floatArg(scaleArg));
-  let key = arg(keysArg) + <usize>slot * width + ((<usize>cacheHead * kDim) << 2);
   let largest = f32x4.splat(-Infinity);
   for (let t = 0; t < n; t += 4, key += 4 * width) {
     // A page has room for whole fours: keys after the n-th are read, and overruled.
@@ -393,8 +442,12 @@ export function attentionProbs(
   kDim: i32,
   maxPages: i32,
   scale: f32,
+  dtype: i32,
+  scratch: usize,
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
+  setArg(dtypeArg, dtype);
+  setArg(widenedArg, scratch);
   parallel(Job.AttentionProbs, rows * nHeads);
 }
 
@@ -405,10 +458,17 @@ export function attentionProbsChunk(chunk: i32): void {
   const positions = positionOf(r) + 1;
   const columns = <i32>arg(maxPagesArg) * pageSize;
   const out = arg(outArg) + ((<usize>chunk * columns) << 2);
+  const kDim = <i32>arg(kDimArg);
+  const narrow = <i32>arg(dtypeArg) !== f32Code;
+  const widened = arg(widenedArg) + <usize>ownNumber() * widenedBytes(<i32>arg(dtypeArg), kDim, 0);
+  const width = (<usize>(narrow ? kDim : kDim * <i32>arg(nCacheHeadsArg))) << 2;
   let largest: f32 = -Infinity;
   for (let begin = 0; begin < positions; begin += pageSize) {
     const n = min(pageSize, positions - begin);
-    largest = max(largest, pageScores(out + ((<usize>begin) << 2), chunk, cacheHead, slotOf(r, begin), n));
+    const slot = slotOf(r, begin);
+    if (narrow) widenHead(widened, arg(keysArg), slot, cacheHead, kDim, kDim);
+    const key = narrow ? widened : headAt(arg(keysArg), slot, cacheHead, kDim);
+    largest = max(largest, pageScores(out + ((<usize>begin) << 2), chunk, key, width, n));
   }
   const total = toWeights(out, positions, largest);
   scaleBy(out, 1 / total, positions);

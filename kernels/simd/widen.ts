@@ -70,3 +70,35 @@ function widen4(v: v128, dtype: i32): v128 {
   const low = i32x4.extend_low_i16x8_u(v);
   return dtype === f16Code ? evenF16(low) : evenBf16(low);
 }
+
+/** n f32 values stored as f32 or f16, the latter rounded to nearest, ties to even. */
+export function narrowRow(out: usize, from: usize, dtype: i32, n: i32): void {
+  if (dtype === f32Code) {
+    memory.copy(out, from, (<usize>n) << 2);
+    return;
+  }
+  for (let i = 0; i < n; i++) {
+    const half = toF16(v128.load_splat<f32>(from + ((<usize>i) << 2)));
+    store<u16>(out + ((<usize>i) << 1), i16x8.extract_lane_u(half, 0));
+  }
+}
+
+/**
+ * f32 to f16, in the lower half of each lane. Normal numbers: the exponent made smaller by 112, 13 places rounded off by
+ * adding half of the last kept place less one, plus that place. Smaller ones: adding 0.5 leaves the value in units of 2^-24
+ * in the low bits, rounded by the addition itself. From 2^16 on: infinity, or NaN.
+ */
+function toF16(x: v128): v128 {
+  const magnitude = v128.and(x, i32x4.splat(0x7fffffff));
+  const odd = v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(1));
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(magnitude, i32x4.splat(0xc8000fff)), odd), 13);
+  const small = i32x4.sub(f32x4.add(magnitude, f32x4.splat(0.5)), f32x4.splat(0.5)); // as integers
+  const large = v128.bitselect(
+    i32x4.splat(0x7e00),
+    i32x4.splat(0x7c00),
+    i32x4.gt_s(magnitude, i32x4.splat(0x7f800000)),
+  );
+  let half = v128.bitselect(small, normal, i32x4.lt_s(magnitude, i32x4.splat(0x38800000))); // below 2^-14
+  half = v128.bitselect(large, half, i32x4.gt_s(magnitude, i32x4.splat(0x477fffff)));
+  return v128.or(half, v128.and(i32x4.shr_u(x, 16), i32x4.splat(0x8000)));
+}

@@ -6,7 +6,7 @@ import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import { blockOf, type DType, encodeF32, type FloatDType, isBlockDType } from "../../weights/dtype.ts";
+import { blockOf, type DType, decodeF32, encodeF32, type FloatDType, isBlockDType } from "../../weights/dtype.ts";
 import { expectNmse } from "../expect-close.ts";
 import { guarded } from "./cases.ts";
 
@@ -147,17 +147,21 @@ function* runs(weightDTypes: readonly FloatDType[]): Generator<[string, Run]> {
       [4, 1, 37, 21],
       [14, 2, 20, 33],
     ])
-      for (const probs of [false, true])
-        yield [
-          `attention${probs ? " probabilities" : ""} of ${parts.join(" and ")}, ${heads} heads of ${kDim} and ${vDim} on ${cacheHeads}`,
-          (ops) =>
-            attend(ops, parts, { nHeads: heads, nCacheHeads: cacheHeads, kDim, vDim, scale: kDim ** -0.5 }, probs),
-        ];
+      for (const cache of ["f32", "f16"] as const)
+        for (const probs of [false, true])
+          yield [
+            `attention${probs ? " probabilities" : ""} of ${parts.join(" and ")}, ${heads} heads of ${kDim} and ${vDim} on ${cacheHeads}, ${cache} cache`,
+            (ops) => {
+              const shape = { nHeads: heads, nCacheHeads: cacheHeads, kDim, vDim, scale: kDim ** -0.5 };
+              return attend(ops, parts, shape, probs, Number.POSITIVE_INFINITY, cache);
+            },
+          ];
 }
 
 /**
  * One call of attention, or several of `size` rows one after the other. `parts`: positions before and rows of each sequence;
- * pages are handed out crosswise. The numbers of a sequence do not depend on those beside it.
+ * pages are handed out crosswise. The numbers of a sequence do not depend on those beside it. The reference set has no f16
+ * cache: it gets the rounded values in an f32 one.
  */
 export async function attend(
   ops: Ops,
@@ -165,19 +169,25 @@ export async function attend(
   heads: { nHeads: number; nCacheHeads: number; kDim: number; vDim: number; scale: number },
   probs: boolean,
   size = Number.POSITIVE_INFINITY,
+  cacheDType: "f32" | "f16" = "f32",
 ): Promise<Tensor> {
   const { nHeads, nCacheHeads, kDim, vDim } = heads;
   const maxPages = Math.max(...parts.map(([past, rows]) => Math.ceil((past + rows) / 64)));
   const nPages = parts.length * maxPages;
   const table = Int32Array.from({ length: nPages }, (_, i) => (i % maxPages) * parts.length + Math.floor(i / maxPages));
   const pageTable = ops.upload(table, [parts.length, maxPages]);
-  const cache = {
-    k: await weights(ops, "f32", [nPages, 64, nCacheHeads, kDim], 5),
-    v: await weights(ops, "f32", [nPages, 64, nCacheHeads, vDim], 6),
+  const rounded = cacheDType === "f16" && ops.kernels.name === "reference";
+  const pages = async (dim: number, seed: number) => {
+    const stored = rounded ? "f32" : cacheDType;
+    const values = noise(nPages * 64 * nCacheHeads * dim, seed);
+    const shape = [nPages, 64, nCacheHeads, dim];
+    return ops.load(stored, shape, async (into) => into.set(encodeF32(stored, rounded ? toF16(values) : values)));
   };
+  const cache = { k: await pages(kDim, 5), v: await pages(vDim, 6) };
   const of = parts.flatMap(([past, rows], s) => Array.from({ length: rows }, (_, r) => [s, past + r]));
   const all = (width: number, seed: number) => noise(of.length * width, seed);
-  const [q, k, v] = [all(nHeads * kDim, 7), all(nCacheHeads * kDim, 8), all(nCacheHeads * vDim, 9)];
+  const q = all(nHeads * kDim, 7);
+  const [k, v] = [all(nCacheHeads * kDim, 8), all(nCacheHeads * vDim, 9)].map((x) => (rounded ? toF16(x) : x));
   const outs: Tensor[] = [];
   for (let begin = 0; begin < of.length; begin += size) {
     const part = of.slice(begin, begin + size);
@@ -193,6 +203,11 @@ export async function attend(
     outs.push(probs ? ops.attentionProbs(qRows, cache, rows, heads) : out);
   }
   return outs.length === 1 ? outs[0] : ops.concat(outs);
+}
+
+/** Each value as the nearest f16. */
+function toF16(values: Float32Array): Float32Array {
+  return decodeF32("f16", encodeF32("f16", values));
 }
 
 /** Declares the cases for a set. `limit` is the NMSE that it may have against the reference. */

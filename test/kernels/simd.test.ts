@@ -10,7 +10,7 @@ import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import type { FloatDType } from "../../weights/dtype.ts";
+import { decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
 import { expectNmse, tolerance } from "../expect-close.ts";
 import { testKernels } from "./cases.ts";
 import { attend, noise, testAgainstReference, weights } from "./simd-cases.ts";
@@ -33,6 +33,26 @@ test.each(blockDTypes)("%s: rounding x to 8 bits costs an NMSE of about 3e-5", a
     return ops.read(ops.linear(ops.upload(noise(16 * 1024, 1), [16, 1024]), await weights(ops, dtype, [64, 1024], 2)));
   };
   expectNmse(await product(open()), await product(referenceKernels()), 5e-5, dtype);
+});
+
+test("a cache in f16 holds keys and values rounded to nearest, ties to even", async () => {
+  const special = [0, -0, 1, -2.5, 65504, 65519.99, 65520, -65536, 1e30, Infinity, NaN, 2 ** -14, 2 ** -24, 2 ** -25];
+  const ties = [1 + 2 ** -11, 1 + 3 * 2 ** -11, 2 ** -25 * 3, 2 ** -25 * 1.01, 1e-10, 6.1e-5, 6.097e-5, -(2 ** -15)];
+  const values = Float32Array.from([...special, ...ties, ...noise(1000, 1), ...noise(1002, 2).map((x) => x * 1e-5)]);
+  const ops = createOps(open());
+  const dim = values.length;
+  const rows = {
+    sequences: ops.upload(Int32Array.of(0)),
+    positions: ops.upload(Int32Array.of(3)),
+    pageTable: ops.upload(Int32Array.of(0), [1, 1]),
+  };
+  const cache = { k: ops.keep("f16", [1, 64, 1, dim]), v: ops.keep("f16", [1, 64, 1, dim]) };
+  const x = ops.upload(values, [1, dim]);
+  ops.attention(x, x, x, cache, rows, { nHeads: 1, nCacheHeads: 1, kDim: dim, vDim: dim, scale: 1 });
+  const expected = new Float32Array(64 * dim);
+  expected.set(decodeF32("f16", encodeF32("f16", values)), 3 * dim);
+  expect(await ops.read(cache.k)).toEqual(expected);
+  expect(await ops.read(cache.v)).toEqual(expected);
 });
 
 describe("the same bits", () => {
@@ -59,15 +79,18 @@ describe("the same bits", () => {
     },
   );
 
-  test.each([1, 7, 64])("attention: chunks of %i rows = all at once", async (size) => {
-    const heads = { nHeads: 6, nCacheHeads: 2, kDim: 40, vDim: 24, scale: 0.2 };
-    const ops = createOps(open());
-    const whole = await bits(ops, await attend(ops, [[0, 130]], heads, false));
-    expect(await bits(ops, await attend(ops, [[0, 130]], heads, false, size))).toEqual(whole);
-    // Beside another sequence, in other pages.
-    const both = await bits(ops, await attend(ops, [[0, 130], [0, 5]], heads, false, size)); // biome-ignore format: pairs
-    expect(both.subarray(0, whole.length)).toEqual(whole);
-  });
+  test.each(([1, 7, 64] as const).flatMap((size) => (["f32", "f16"] as const).map((cache) => [size, cache] as const)))(
+    "attention: chunks of %i rows = all at once, %s cache",
+    async (size, cache) => {
+      const heads = { nHeads: 6, nCacheHeads: 2, kDim: 40, vDim: 24, scale: 0.2 };
+      const ops = createOps(open());
+      const whole = await bits(ops, await attend(ops, [[0, 130]], heads, false, 130, cache));
+      expect(await bits(ops, await attend(ops, [[0, 130]], heads, false, size, cache))).toEqual(whole);
+      // Beside another sequence, in other pages.
+      const both = await bits(ops, await attend(ops, [[0, 130], [0, 5]], heads, false, size, cache)); // biome-ignore format: pairs
+      expect(both.subarray(0, whole.length)).toEqual(whole);
+    },
+  );
 
   test.skipIf(availableParallelism() < 2)("one thread = two threads", async () => {
     const results: Uint32Array[][] = [];

@@ -85,6 +85,12 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
     return code;
   }
 
+  function cacheCodeOf(dtype: DType): number {
+    if (dtype !== "f32" && dtype !== "f16")
+      throw new Error(`the simd kernels do not keep a cache in ${dtype}, expected f32 or f16`);
+    return codeOf(dtype);
+  }
+
   const control = new Int32Array(memory.buffer);
   const a = (range: Range | null) => range?.address ?? 0;
 
@@ -133,19 +139,21 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
     rope: (out, x, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
       void call.rope(a(out), a(x), a(cos), a(sin), rows, nHeads, headDim, ropeDim, offset),
     attention(out, q, k, v, cache, cacheDType, { sequences, positions, pageTable }, shape) {
-      if (cacheDType !== "f32") throw new Error(`the simd kernels do not keep a cache in dtype ${cacheDType}`);
       const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
+      const dtype = cacheCodeOf(cacheDType);
       const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
-      borrow(call.attentionScratch(a(positions), rows, nHeads, vDim) >>> 0, (scratch) => {
-        const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages];
-        call.attention(a(out), a(q), a(k), a(v), ...where, ...dims, scale, scratch);
+      const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale, dtype, threads];
+      borrow(call.attentionScratch(dtype, a(positions), rows, nHeads, kDim, vDim, threads) >>> 0, (scratch) => {
+        call.attention(a(out), a(q), a(k), a(v), ...where, ...dims, scratch);
       });
     },
     attentionProbs(out, q, keys, cacheDType, { sequences, positions, pageTable }, shape) {
-      if (cacheDType !== "f32") throw new Error(`the simd kernels do not keep a cache in dtype ${cacheDType}`);
       const { rows, nHeads, nCacheHeads, kDim, maxPages, scale } = shape;
+      const dtype = cacheCodeOf(cacheDType);
       const where = [a(keys), a(sequences), a(positions), a(pageTable)];
-      call.attentionProbs(a(out), a(q), ...where, rows, nHeads, nCacheHeads, kDim, maxPages, scale);
+      borrow(call.attentionScratch(dtype, a(positions), 0, nHeads, kDim, 0, threads) >>> 0, (scratch) => {
+        call.attentionProbs(a(out), a(q), ...where, rows, nHeads, nCacheHeads, kDim, maxPages, scale, dtype, scratch);
+      });
     },
     swiglu: (out, gate, up, length) => void call.swiglu(a(out), a(gate), a(up), length),
     gelu: (out, x, length) => void call.gelu(a(out), a(x), length),
