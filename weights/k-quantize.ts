@@ -1,6 +1,6 @@
 // Rounding to the "K" blocks, q4_K and q6_K: 256 elements, whose scales are themselves quantized. What a scale should be is
-// searched for, which takes tens of times as long as the plain blocks do. The search is ggml's; its sums are in double here and in
-// f32 there, so that now and then another of two equally good scales wins.
+// searched for, which takes tens of times as long as the plain blocks do. The search is ggml's; its sums are in double here
+// and in f32 there, so that now and then another of two equally good scales wins.
 // Source: ggml-org/llama.cpp, ggml/src/ggml-quants.c: quantize_row_q4_K_ref and quantize_row_q6_K_ref.
 
 import { putF16 } from "./half.ts";
