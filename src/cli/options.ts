@@ -1,26 +1,23 @@
 // Options that several commands share, and how their values are read.
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { type WeightDType, weightDTypes } from "../model/load.ts";
 import { defaultModel, load, type Plainformer } from "../plainformer.ts";
 import { progressBar } from "./progress.ts";
 
 export interface ModelOptions {
   model: string;
   kernels: string;
-  dtype?: "f32" | "bf16" | "f16";
+  dtype?: WeightDType;
 }
 
 /** --model, --kernels and --dtype. */
 export function withModel(command: Command): Command {
   return command
-    .option("--model <path>", "directory in Hugging Face layout, or hf:owner/name@revision", defaultModel)
+    .option("--model <path>", "directory in Hugging Face layout, .gguf file, or hf:owner/name@revision", defaultModel)
     .option("--kernels <set>", "kernel set: auto, or the name of one", "auto")
     .addOption(
-      new Option("--dtype <dtype>", "dtype of the weights in memory (default: as in the file)").choices([
-        "f32",
-        "bf16",
-        "f16",
-      ]),
+      new Option("--dtype <dtype>", "dtype of the weights in memory (default: as in the file)").choices(weightDTypes),
     );
 }
 

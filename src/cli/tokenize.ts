@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { defaultModel } from "../plainformer.ts";
+import { loadGgufTokenizer } from "../tokenizer/from-gguf.ts";
 import { loadTokenizer } from "../tokenizer/tokenizer.ts";
 import { readStdin } from "./options.ts";
 
@@ -18,7 +19,7 @@ export function addTokenize(program: Command): void {
   program
     .command("tokenize")
     .description("Token ids of a text, read from a file or standard input.")
-    .option("--model <directory>", "directory with tokenizer.json", defaultModel)
+    .option("--model <path>", "directory with tokenizer.json, or .gguf file", defaultModel)
     .option("--file <path>", "UTF-8 text; standard input when absent")
     .option("--no-special", "without the tokens that begin or end a sequence")
     .option("--parse-special", "take the text of special tokens for those tokens")
@@ -27,7 +28,7 @@ export function addTokenize(program: Command): void {
 }
 
 async function tokenize({ model, file, special, parseSpecial, json }: Options): Promise<void> {
-  const tokenizer = await loadTokenizer(model);
+  const tokenizer = await (model.endsWith(".gguf") ? loadGgufTokenizer : loadTokenizer)(model);
   const text = file === undefined ? await readStdin() : await readFile(file, "utf8");
   const ids = tokenizer.encode(text, { addSpecialTokens: special, parseSpecialTokens: parseSpecial });
   if (json) console.log(JSON.stringify(ids));

@@ -8,15 +8,22 @@ export interface StopMatcher {
   end(): string;
 }
 
-/** Looks for the earliest occurrence of any of `stops`; where two begin at the same place, either ends the text there. */
+/**
+ * Ends the text before the stop string that is complete first, of two that end together the longer one: so the result
+ * does not depend on how the text was cut into pieces.
+ */
 export function stopMatcher(stops: readonly string[]): StopMatcher {
   let held = "";
   return {
     push(piece) {
       held += piece;
-      const found = stops.map((stop) => held.indexOf(stop)).filter((at) => at >= 0);
+      const found = stops
+        .map((stop) => ({ start: held.indexOf(stop), length: stop.length }))
+        .filter((f) => f.start >= 0);
       if (found.length > 0) {
-        const text = held.slice(0, Math.min(...found));
+        const end = Math.min(...found.map((f) => f.start + f.length));
+        const start = Math.min(...found.filter((f) => f.start + f.length === end).map((f) => f.start));
+        const text = held.slice(0, start);
         held = "";
         return { text, stopped: true };
       }

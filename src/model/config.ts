@@ -40,6 +40,8 @@ export interface RopeConfig {
 export type RopeScaling =
   | { type: "none" }
   | { type: "linear"; factor: number }
+  /** Each frequency divided by a number of its own, [ropeDim/2]: how GGUF files state Llama 3's scaling. */
+  | { type: "factors"; factors: readonly number[] }
   | {
       type: "llama3";
       factor: number;

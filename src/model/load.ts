@@ -1,25 +1,33 @@
-// From a directory in Hugging Face layout to a Model: config.json chooses the family, the family takes its tensors from
-// the checkpoint, and nothing may be missing or left over. Each tensor is read from the file straight into its place.
+// From a directory in Hugging Face layout, or a GGUF file, to a Model: config.json chooses the family, the family takes its
+// tensors from the checkpoint, and nothing may be missing or left over. Each tensor is read straight into its place.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Ops } from "../../kernels/ops.ts";
-import type { Tensor } from "../../kernels/tensor.ts";
-import { decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
+import { decodeF32 } from "../../weights/dtype.ts";
+import type { GgufMetadata } from "../../weights/gguf-header.ts";
 import { assertComplete } from "../../weights/hub.ts";
-import { type Checkpoint, openSafetensors } from "../../weights/safetensors.ts";
+import { openSafetensors } from "../../weights/safetensors.ts";
+import type { ModelConfig } from "./config.ts";
 import { fieldsOf, type Json } from "./families/config-json.ts";
-import type { Family, Weights } from "./families/family.ts";
+import type { Family } from "./families/family.ts";
+import { openGgufModel, ropeFactorsName } from "./families/from-gguf.ts";
 import { gpt2 } from "./families/gpt2.ts";
 import { llama } from "./families/llama.ts";
 import { qwen2, qwen3 } from "./families/qwen.ts";
-import type { Linear, Model } from "./model.ts";
+import { weightsOf } from "./families/take-weights.ts";
+import type { Model } from "./model.ts";
+import type { TensorSource } from "./tensor-source.ts";
 
 const families: readonly Family[] = [llama, qwen2, qwen3, gpt2];
 
+/** Dtypes that weights can be turned into at load. */
+export const weightDTypes = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"] as const;
+export type WeightDType = (typeof weightDTypes)[number];
+
 export interface LoadOptions {
   /** Dtype of the matrices in memory; as in the file where not given. */
-  dtype?: "f32" | "bf16" | "f16";
+  dtype?: WeightDType;
   /** Called after each tensor with the bytes read so far and in all. */
   onProgress?: (loaded: number, total: number) => void;
 }
@@ -29,117 +37,83 @@ export interface LoadedModel {
   /** Ids that end a text: `eos_token_id` of generation_config.json, else of config.json. */
   readonly endIds: readonly number[];
   readonly files: readonly string[];
+  /** Of a GGUF file, which holds its tokenizer too. */
+  readonly metadata: GgufMetadata | undefined;
 }
 
 /**
- * Reads the model in `directory`.
- * @throws one sentence, if a file or tensor is missing, broken, left over or of another shape, or the family is unknown.
+ * Reads the model in a directory, or in a file whose name ends in .gguf.
+ * @throws one sentence, if a file or tensor is missing, broken, left over or of another shape, the family is unknown, or
+ * the kernels do not read the dtype that was asked for.
  */
-export async function loadModel(ops: Ops, directory: string, options: LoadOptions = {}): Promise<LoadedModel> {
-  await assertComplete(directory);
-  const json = await readJson(join(directory, "config.json"));
-  if (!json) throw new Error(`${directory}: config.json is missing, expected a model in Hugging Face layout`);
-  const family = familyOf(json, join(directory, "config.json"));
-  const fields = fieldsOf(json, join(directory, "config.json"));
-  const config = family.config(fields);
-  const generation = await readJson(join(directory, "generation_config.json"));
+export async function loadModel(ops: Ops, path: string, options: LoadOptions = {}): Promise<LoadedModel> {
+  const { name, weightDTypes } = ops.kernels;
+  if (options.dtype && !weightDTypes.includes(options.dtype))
+    throw new RangeError(
+      `dtype: the ${name} kernels do not read ${options.dtype}, expected ${weightDTypes.join(", ")}`,
+    );
 
-  const checkpoint = await openSafetensors(directory);
+  const { json, where, source, endIds, metadata } = await openModel(path);
   try {
-    const taken = new Set<string>();
-    const model = await family.model(config, fields, weightsOf(ops, checkpoint, taken, options));
-    const extra = [...checkpoint.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name));
+    const family = familyOf(json, where);
+    const fields = fieldsOf(json, where);
+    const config = await withRopeFactors(family.config(fields), source);
+    const taken = new Set(config.rope?.scaling.type === "factors" ? [ropeFactorsName] : []);
+    const model = await family.model(config, fields, weightsOf(ops, source, taken, options));
+    const extra = [...source.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name));
     if (extra.length > 0)
-      throw new Error(
-        `${directory}: ${extra.length} tensors have no place in a ${config.modelType} model: ${some(extra)}`,
-      );
-    return { model, endIds: endIdsOf(generation?.eos_token_id ?? json.eos_token_id), files: checkpoint.files };
+      throw new Error(`${path}: ${extra.length} tensors have no place in a ${config.modelType} model: ${some(extra)}`);
+    return { model, endIds, files: source.files, metadata };
   } finally {
-    await checkpoint.close();
+    await source.close();
   }
 }
 
-function familyOf(json: Json, where: string): Family {
+/** What a model is made of, read but not yet understood: config.json, where errors say it is, the tensors, and the ids that end a text. */
+export interface OpenModel {
+  readonly json: Json;
+  readonly where: string;
+  readonly source: TensorSource;
+  readonly endIds: readonly number[];
+  readonly metadata: GgufMetadata | undefined;
+}
+
+/** Opens a directory or a .gguf file; `source` is to be closed. @throws as `loadModel`. */
+export async function openModel(path: string): Promise<OpenModel> {
+  if (path.endsWith(".gguf")) return { ...(await openGgufModel(path)), where: `${path} (as config.json)` };
+  await assertComplete(path);
+  const where = join(path, "config.json");
+  const json = await readJson(where);
+  if (!json)
+    throw new Error(`${path}: config.json is missing, expected a model in Hugging Face layout, or a .gguf file`);
+  const generation = await readJson(join(path, "generation_config.json"));
+  const endIds = endIdsOf(generation?.eos_token_id ?? json.eos_token_id);
+  return { json, where, source: await openSafetensors(path), endIds, metadata: undefined };
+}
+
+/** GGUF files carry Llama 3's scaling as a tensor of divisors [ropeDim/2]. */
+export async function withRopeFactors(config: ModelConfig, source: TensorSource): Promise<ModelConfig> {
+  const entry = source.tensors.get(ropeFactorsName);
+  if (!entry || !config.rope) return config;
+  if (config.rope.scaling.type !== "none")
+    throw new Error(
+      `${entry.file}: both ${ropeFactorsName} and rope.scaling.type ${config.rope.scaling.type}, expected one`,
+    );
+  const half = config.rope.ropeDim / 2;
+  if (entry.dtype !== "F32" || entry.shape.length !== 1 || entry.shape[0] !== half)
+    throw new Error(
+      `${entry.file}: tensor ${ropeFactorsName} is ${entry.dtype} [${entry.shape}], expected F32 [${half}]`,
+    );
+  const factors = [...decodeF32("f32", await source.read(ropeFactorsName))];
+  return { ...config, rope: { ...config.rope, scaling: { type: "factors", factors } } };
+}
+
+/** The family that `model_type` names. @throws if there is none; the error lists those that we know. */
+export function familyOf(json: Json, where: string): Family {
   const family = families.find((candidate) => candidate.modelTypes.includes(String(json.model_type)));
   if (family) return family;
   const known = families.flatMap((candidate) => candidate.modelTypes).join(", ");
   throw new Error(`${where}: model_type is ${JSON.stringify(json.model_type)}, expected one of ${known}`);
-}
-
-function weightsOf(ops: Ops, checkpoint: Checkpoint, taken: Set<string>, options: LoadOptions): Weights {
-  let loaded = 0;
-
-  function entryOf(name: string, shape: readonly number[]) {
-    const entry = checkpoint.tensors.get(name);
-    if (!entry) throw new Error(`${checkpoint.files[0]}: tensor ${name} is missing, expected shape [${shape}]`);
-    if (entry.shape.length !== shape.length || shape.some((dim, i) => dim !== entry.shape[i]))
-      throw new Error(`${entry.file}: tensor ${name} has shape [${entry.shape}], expected [${shape}]`);
-    const dtype = floatDTypes[entry.dtype];
-    if (!dtype)
-      throw new Error(
-        `${entry.file}: tensor ${name} has dtype ${entry.dtype}, expected ${Object.keys(floatDTypes).join(", ")}`,
-      );
-    taken.add(name);
-    return { dtype, bytes: entry.end - entry.begin };
-  }
-
-  function report(bytes: number): void {
-    loaded += bytes;
-    options.onProgress?.(loaded, checkpoint.totalBytes);
-  }
-
-  /** Norms and biases are few and small: f32 saves every kernel a case. */
-  function dtypeFor(fileDType: FloatDType, rank: number): FloatDType {
-    if (rank === 1) return "f32";
-    return options.dtype ?? (fileDType !== "f64" && ops.kernels.weightDTypes.includes(fileDType) ? fileDType : "f32");
-  }
-
-  const weights: Weights = {
-    has: (name) => checkpoint.tensors.has(name),
-
-    async take(name, shape) {
-      const { dtype: fileDType, bytes } = entryOf(name, shape);
-      const dtype = dtypeFor(fileDType, shape.length);
-      const tensor = await ops.load(dtype, shape, async (into) => {
-        if (dtype === fileDType) await checkpoint.read(name, into);
-        else into.set(encodeF32(dtype, decodeF32(fileDType, await checkpoint.read(name))));
-      });
-      report(bytes);
-      return tensor;
-    },
-
-    async linear(prefix, outDim, inDim, bias) {
-      const weight = await weights.take(`${prefix}.weight`, [outDim, inDim]);
-      return bias ? { weight, bias: await weights.take(`${prefix}.bias`, [outDim]) } : { weight };
-    },
-
-    async transposed(prefix, inDim, outDim, parts) {
-      const matrix = entryOf(`${prefix}.weight`, [inDim, outDim]);
-      const vector = entryOf(`${prefix}.bias`, [outDim]);
-      const rows = decodeF32(matrix.dtype, await checkpoint.read(`${prefix}.weight`)); // [inDim, outDim]
-      const biases = decodeF32(vector.dtype, await checkpoint.read(`${prefix}.bias`)); // [outDim]
-      const width = outDim / parts;
-      const linears: Linear[] = [];
-      for (let part = 0; part < parts; part++) {
-        const columns = new Float32Array(width * inDim); // [width, inDim]
-        for (let o = 0; o < width; o++)
-          for (let i = 0; i < inDim; i++) columns[o * inDim + i] = rows[i * outDim + part * width + o];
-        const weight = await loadValues(ops, dtypeFor(matrix.dtype, 2), [width, inDim], columns);
-        const bias = await loadValues(ops, "f32", [width], biases.slice(part * width, (part + 1) * width));
-        linears.push({ weight, bias });
-      }
-      report(matrix.bytes + vector.bytes);
-      return linears;
-    },
-  };
-  return weights;
-}
-
-/** The dtypes of safetensors that hold weights, under our names. */
-const floatDTypes: Readonly<Record<string, FloatDType>> = { F64: "f64", F32: "f32", BF16: "bf16", F16: "f16" };
-
-function loadValues(ops: Ops, dtype: FloatDType, shape: number[], values: Float32Array): Promise<Tensor> {
-  return ops.load(dtype, shape, async (into) => into.set(encodeF32(dtype, values)));
 }
 
 function endIdsOf(value: unknown): number[] {
@@ -147,7 +121,7 @@ function endIdsOf(value: unknown): number[] {
 }
 
 /** The object in a JSON file, or undefined where there is no such file. */
-async function readJson(path: string): Promise<Json | undefined> {
+export async function readJson(path: string): Promise<Json | undefined> {
   let text: string;
   try {
     text = await readFile(path, "utf8");

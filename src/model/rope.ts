@@ -49,6 +49,9 @@ function scaled(scaling: RopeScaling, frequency: number, i: number, ropeTheta: n
     case "linear":
       return frequency / scaling.factor;
 
+    case "factors":
+      return frequency / scaling.factors[i];
+
     // Long waves are pressed together, short ones kept, between the two blended (Llama 3.1, llama_models: model.py).
     case "llama3": {
       const { factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen } = scaling;

@@ -26,14 +26,24 @@ test("text that can be no part of a stop string is not held back", () => {
   expect(matcher.push("\nmore")).toEqual({ text: "", stopped: true });
 });
 
-test("however the text is cut: the same as looking for the first stop string in the whole", () => {
+test("of several stop strings, the one that is complete first ends the text", () => {
+  expect(run(["one two three"], ["two three", "one two", "three"])).toBe("");
+  expect(run(["one two three"], ["one two three four", "two", "wo"])).toBe("one ");
+  expect(run(["one t", "wo"], ["two", "one two"])).toBe("");
+});
+
+test("however the text is cut: the same as growing the whole letter by letter until it ends with a stop string", () => {
   const letters = fc.string({ unit: fc.constantFrom("a", "b", "é", "👍"), maxLength: 30 });
   const stop = fc.string({ unit: fc.constantFrom("a", "b", "é", "👍"), minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(fc.array(letters, { maxLength: 8 }), fc.array(stop, { maxLength: 3 }), (pieces, stops) => {
       const whole = pieces.join("");
-      const found = stops.map((s) => whole.indexOf(s)).filter((at) => at >= 0);
-      expect(run(pieces, stops)).toBe(found.length > 0 ? whole.slice(0, Math.min(...found)) : whole);
+      let expected = whole;
+      for (let end = 0; end <= whole.length && expected === whole; end++) {
+        const complete = stops.filter((s) => whole.slice(0, end).endsWith(s)).map((s) => s.length);
+        if (complete.length > 0) expected = whole.slice(0, end - Math.max(...complete));
+      }
+      expect(run(pieces, stops)).toBe(expected);
     }),
     { numRuns: 2000 },
   );

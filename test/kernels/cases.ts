@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
-import type { Tensor } from "../../kernels/tensor.ts";
+import type { Buffer, Tensor } from "../../kernels/tensor.ts";
 import type { DType } from "../../weights/dtype.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { expectNmse } from "../expect-close.ts";
@@ -30,7 +30,8 @@ export function testKernels(open: () => Kernels, limit: number): void {
 
   test.each(cases.map((c) => [c.case, c] as const))("%s", async (_, c) => {
     const file = await openSafetensors(fileURLToPath(new URL("kernels.safetensors", goldens)));
-    const ops = createOps(open());
+    const { kernels, expectGuards } = guarded(open());
+    const ops = createOps(kernels);
     const load = (name: string): Promise<Tensor> => {
       const entry = file.tensors.get(`${c.case}.${name}`);
       if (!entry) throw new Error(`no tensor ${c.case}.${name}`);
@@ -51,8 +52,45 @@ export function testKernels(open: () => Kernels, limit: number): void {
     else
       for (const [i, name] of c.inputs.entries())
         expect(await ops.read(inputs[name]), `${name} is as before`).toEqual(before[i]);
+    await expectGuards();
     await file.close();
+    kernels.close();
   });
+}
+
+const guardValues = Float32Array.from({ length: 16 }, (_, i) => -12345.5 - i);
+
+/** The same set, with words before and after each of its buffers that no op may change. */
+export function guarded(kernels: Kernels): { kernels: Kernels; expectGuards: () => Promise<void> } {
+  const guards: Buffer[] = [];
+  function between<T>(make: () => T): T {
+    guards.push(kernels.upload(guardValues));
+    const made = make();
+    guards.push(kernels.upload(guardValues));
+    return made;
+  }
+  async function keptGuard(): Promise<void> {
+    const bytes = new Uint8Array(guardValues.buffer);
+    guards.push(await kernels.load("f32", guardValues.length, async (into) => into.set(bytes)));
+  }
+  return {
+    kernels: {
+      ...kernels,
+      alloc: (dtype, length, kept) => between(() => kernels.alloc(dtype, length, kept)),
+      upload: (values) => between(() => kernels.upload(values)),
+      async load(dtype, length, fill) {
+        await keptGuard();
+        const loaded = await kernels.load(dtype, length, fill);
+        await keptGuard();
+        return loaded;
+      },
+    },
+    async expectGuards() {
+      expect(guards.length).toBeGreaterThan(0);
+      for (const [i, guard] of guards.entries())
+        expect(await kernels.read(guard, "f32", guardValues.length), `guard ${i}`).toEqual(guardValues);
+    },
+  };
 }
 
 function runCase(ops: Ops, { op, numbers, inputs: names }: Case, t: Record<string, Tensor>): Tensor {

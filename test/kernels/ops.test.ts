@@ -60,5 +60,5 @@ test("a tensor of a step that has ended is refused, what was read before is kept
 });
 
 test("an unknown kernel set is refused with those that exist", () => {
-  expect(() => selectKernels("cuda")).toThrow('kernels: unknown set "cuda", expected auto, reference');
+  expect(() => selectKernels("cuda")).toThrow('kernels: unknown set "cuda", expected auto, simd, reference');
 });

@@ -8,7 +8,7 @@ import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { type Golden, goldenCases, readGolden } from "../golden/golden.ts";
-import { collect, logitsOf } from "./run.ts";
+import { collect, kernelSets, logitsOf } from "./run.ts";
 
 test("there is a golden for every family and every rope scaling", () => {
   expect(goldenCases()).toEqual(
@@ -25,10 +25,12 @@ test("there is a golden for every family and every rope scaling", () => {
   );
 });
 
-describe.each(goldenCases())("%s", (name) => {
+const cases = kernelSets.flatMap((kernels) => goldenCases().map((name) => [kernels, name] as const));
+
+describe.each(cases)("%s: %s", (kernels, name) => {
   test("residual stream, attention, final norm and logits", async () => {
     const golden = await readGolden(name);
-    const { ops, model } = await open(golden);
+    const { ops, model } = await open(golden, kernels);
     for (const [p, prompt] of golden.prompts.entries()) {
       const { probe, seen } = collect(ops);
       const logits = await logitsOf(ops, model, prompt.ids, { probe });
@@ -49,7 +51,7 @@ describe.each(goldenCases())("%s", (name) => {
 
   test("32 greedy ids", async () => {
     const golden = await readGolden(name);
-    const { ops, model } = await open(golden);
+    const { ops, model } = await open(golden, kernels);
     const engine = createEngine(ops, model, { cacheTokens: 512 });
     for (const { ids, greedy } of golden.prompts) {
       const chosen: number[] = [];
@@ -67,16 +69,19 @@ describe.each(goldenCases())("%s", (name) => {
   });
 });
 
-test.each(["llama-gqa", "gpt2"])("%s: embeddings that are in no table", async (name) => {
-  const golden = await readGolden(name);
-  const { ops, model } = await open(golden);
-  const { values, shape } = golden.tensor("embeds.input");
-  const logits = await logitsOf(ops, model, { embeds: values, rows: shape[0] });
-  expectClose(logits, golden.tensor("embeds.logits").values, tolerance.forward, "logits");
-});
+test.each(kernelSets.flatMap((kernels) => ["llama-gqa", "gpt2"].map((name) => [kernels, name])))(
+  "%s: %s: embeddings that are in no table",
+  async (kernels, name) => {
+    const golden = await readGolden(name);
+    const { ops, model } = await open(golden, kernels);
+    const { values, shape } = golden.tensor("embeds.input");
+    const logits = await logitsOf(ops, model, { embeds: values, rows: shape[0] });
+    expectClose(logits, golden.tensor("embeds.logits").values, tolerance.forward, "logits");
+  },
+);
 
-async function open(golden: Golden) {
-  const ops = createOps(selectKernels().kernels);
+async function open(golden: Golden, kernels: string) {
+  const ops = createOps(selectKernels(kernels).kernels);
   const { model } = await loadModel(ops, golden.directory);
   return { ops, model };
 }

@@ -7,13 +7,15 @@ import { selectKernels } from "../../kernels/select.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { readGolden } from "../golden/golden.ts";
-import { logitsOf } from "./run.ts";
+import { kernelSets, logitsOf } from "./run.ts";
 
 // Learned positions, grouped heads with rotary ones, norms on q and k.
-describe.each(["gpt2", "llama-gqa", "qwen3"])("%s", (name) => {
+const cases = kernelSets.flatMap((kernels) => ["gpt2", "llama-gqa", "qwen3"].map((name) => [kernels, name]));
+
+describe.each(cases)("%s: %s", (kernels, name) => {
   async function open() {
     const golden = await readGolden(name);
-    const ops = createOps(selectKernels().kernels);
+    const ops = createOps(selectKernels(kernels).kernels);
     const { model } = await loadModel(ops, golden.directory);
     return { golden, ops, model, ids: golden.prompts[1].ids };
   }

@@ -8,6 +8,9 @@ import { createKvCache, pagesFor, takePages } from "../../src/model/kv-cache.ts"
 import type { Model } from "../../src/model/model.ts";
 import type { Probe } from "../../src/model/probe.ts";
 
+/** The kernel sets that every statement about models is tested with; one that does not work here fails its tests. */
+export const kernelSets = ["reference", "simd"];
+
 /** A probe that reads everything it is offered, or only what `wanted` names. */
 export function collect(ops: Ops, wanted: (name: string) => boolean = () => true) {
   const pending = new Map<string, { shape: readonly number[]; values: Promise<Float32Array> }>();

@@ -1,0 +1,155 @@
+// How close each kernel of the SIMD set comes to what this machine can do: first the two limits, bytes read from memory and
+// multiply-adds in registers, as the same instructions reach them; then every kernel as a share of the limit that binds it.
+//
+//   npx tsx bench/kernels.ts [--threads 2] [--rounds 7] [--only linear]
+//
+// Rounds go over all kernels in turn, so a disturbance of the machine hits them alike; the table has medians, and the
+// limits are measured again in every round. Single rows multiply with 256 MiB of different weights, so that they come from
+// memory and not from a cache.
+
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { simdKernels } from "../kernels/simd/host/simd.ts";
+import { byteLengthOf, type DType } from "../weights/dtype.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    threads: { type: "string", default: String(cpus().length) },
+    rounds: { type: "string", default: "7" },
+    only: { type: "string", default: "" },
+  },
+});
+const rounds = Number(options.rounds);
+const kernels = simdKernels({ threads: Number(options.threads) });
+
+interface Measured {
+  name: string;
+  /** Multiply-adds count as two. */
+  operations: number;
+  /** Bytes that have to come from memory, each once. */
+  bytes: number;
+  run(): void;
+  seconds: number[];
+}
+
+const pool = await kernels.load("f32", 2 ** 26, async (into) => {
+  // Small numbers of either sign, whatever dtype they are read as: exponents near 2^-8, scales near 0.01.
+  for (let i = 0; i < into.length; i++) into[i] = i & 1 ? 0x1e | ((i * 2654435761) & 0x80) : (i * 2654435761) >>> 13;
+});
+const poolBytes = 2 ** 28;
+while (!kernels.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
+
+const noise = (length: number) => kernels.upload(Float32Array.from({ length }, () => Math.random() - 0.5));
+const out = kernels.alloc("f32", 512 * 16384, false);
+const x = noise(512 * 16384);
+const y = noise(512 * 16384);
+
+/** Rows times the matrices of one layer, which lie one after the other in the pool. */
+function linear(dtype: DType, rows: number, inDim: number, outDim: number): Measured {
+  const bytes = byteLengthOf(dtype, inDim * outDim);
+  const stride = Math.ceil(bytes / 64) * 64;
+  const copies = rows >= 64 ? 1 : Math.floor(poolBytes / stride);
+  return {
+    name: `linear ${dtype}, ${rows} ${rows === 1 ? "row" : "rows"}, ${inDim} → ${outDim}`,
+    operations: 2 * rows * inDim * outDim * copies,
+    bytes: bytes * copies,
+    run() {
+      for (let i = 0; i < copies; i++) {
+        const w = { address: pool.address + i * stride };
+        kernels.linear(out, x, w, dtype, null, rows, inDim, outDim);
+      }
+    },
+    seconds: [],
+  };
+}
+
+function attention(rows: number, past: number, nHeads: number, nCacheHeads: number, dim: number): Measured {
+  const maxPages = Math.ceil((past + rows) / 64);
+  const ints = (values: number[]) => kernels.upload(Int32Array.from(values));
+  const positions = Array.from({ length: rows }, (_, r) => past + r);
+  const cache = { k: pool, v: { address: pool.address + maxPages * 64 * nCacheHeads * dim * 4 } };
+  const where = {
+    sequences: ints(positions.map(() => 0)),
+    positions: ints(positions),
+    pageTable: ints(Array.from({ length: maxPages }, (_, i) => i)),
+  };
+  const shape = { rows, nHeads, nCacheHeads, kDim: dim, vDim: dim, maxPages, scale: dim ** -0.5 };
+  return {
+    name: `attention, ${rows} ${rows === 1 ? "row" : "rows"} after ${past}, ${nHeads} heads on ${nCacheHeads}`,
+    operations: 4 * dim * nHeads * positions.reduce((sum, position) => sum + position + 1, 0),
+    bytes: 8 * dim * nCacheHeads * (past + rows),
+    run: () => kernels.attention(out, x, y, y, cache, "f32", where, shape),
+    seconds: [],
+  };
+}
+
+function simple(name: string, floatsMoved: number, run: () => void): Measured {
+  return { name, operations: 0, bytes: 4 * floatsMoved, run, seconds: [] };
+}
+
+const n = 512 * 5504;
+const matrices = [
+  [576, 1536],
+  [2048, 5504],
+];
+const measured: Measured[] = [
+  ...(["f32", "bf16", "f16", "q8_0", "q4_0"] as const).flatMap((dtype) =>
+    matrices.flatMap(([inDim, outDim]) => [1, 8, 512].map((rows) => linear(dtype, rows, inDim, outDim))),
+  ),
+  ...(["q4_1", "q4_K", "q6_K"] as const).flatMap((dtype) => [1, 8, 512].map((rows) => linear(dtype, rows, 2048, 5632))),
+  attention(1, 127, 9, 3, 64),
+  attention(1, 4095, 9, 3, 64),
+  attention(512, 0, 9, 3, 64),
+  attention(1, 4095, 16, 16, 128),
+  simple("rmsNorm, 512 rows of 2048", 2 * 512 * 2048, () => kernels.rmsNorm(out, x, y, 512, 2048, 1e-5)),
+  simple("layerNorm, 512 rows of 2048", 2 * 512 * 2048, () => kernels.layerNorm(out, x, y, y, 512, 2048, 1e-5)),
+  simple("rope, 512 rows, 16 heads of 128", 2 * 512 * 2048, () => kernels.rope(out, x, y, y, 512, 16, 128, 128, 0)),
+  simple("swiglu, 512 rows of 5504", 3 * n, () => kernels.swiglu(out, x, y, n)),
+  simple("gelu, 512 rows of 5504", 2 * n, () => kernels.gelu(out, x, n)),
+  simple("add, 512 rows of 2048", 3 * 512 * 2048, () => kernels.add(out, x, y, 512 * 2048)),
+].filter(({ name }) => name.includes(options.only));
+
+const read = simple("read", poolBytes / 4, () => kernels.readAll(pool, 256));
+const multiply = { ...simple("multiply", 0, () => kernels.multiplyAll(256)), operations: 256 * 393216 };
+
+for (let round = 0; round < rounds; round++)
+  for (const kernel of [read, multiply, ...measured]) {
+    kernel.run(); // the caches and branch predictors of this kernel, not of the one before
+    const began = performance.now();
+    let times = 0;
+    do {
+      kernel.run();
+      times++;
+    } while (performance.now() - began < 20);
+    kernel.seconds.push((performance.now() - began) / 1000 / times);
+  }
+
+function median({ seconds }: Measured): number {
+  return seconds.toSorted((a, b) => a - b)[seconds.length >> 1];
+}
+
+const bandwidth = poolBytes / median(read);
+const peak = multiply.operations / median(multiply);
+console.log(`${cpus()[0].model}, Node ${process.version}; ${kernels.about}; ${new Date().toISOString().slice(0, 10)}`);
+console.log(
+  `memory ${(bandwidth / 1e9).toFixed(1)} GB/s, arithmetic ${(peak / 1e9).toFixed(1)} GFLOP/s; medians of ${rounds} rounds\n`,
+);
+console.log(
+  `${"kernel".padEnd(48)}${"ms".padStart(10)}${"GB/s".padStart(8)}${"GFLOP/s".padStart(9)}  share of its limit`,
+);
+for (const kernel of measured) {
+  const seconds = median(kernel);
+  const [forBytes, forOperations] = [kernel.bytes / bandwidth, kernel.operations / peak];
+  const limit = forBytes > forOperations ? "memory" : "arithmetic";
+  const share = Math.max(forBytes, forOperations) / seconds;
+  console.log(
+    kernel.name.padEnd(48) +
+      (seconds * 1000).toFixed(3).padStart(10) +
+      (kernel.bytes / seconds / 1e9).toFixed(1).padStart(8) +
+      (kernel.operations / seconds / 1e9).toFixed(1).padStart(9) +
+      `  ${(share * 100).toFixed(0).padStart(3)} % of ${limit}`,
+  );
+}
+const counts = kernels.chunkCounts();
+console.log(`\nchunks of work by thread: ${counts.join(", ")}`);
+kernels.close();

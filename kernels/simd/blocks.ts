@@ -1,0 +1,128 @@
+// Block-quantized weights (layouts: weights/blocks.ts), unpacked into one common form: 32 elements are
+//   x = scale · q + minimum, with one scale for the first 16 and one for the last 16, q small integers
+// in a unit of 80 bytes: q as 32 × i16, then the two scales and the minimum as f32. Only q6_K has two different scales, only
+// q4_1 and q4_K have a minimum. Every number is exact: d · scale has at most 17 significant bits.
+
+import { q4_0Code, q4_1Code, q4_KCode, q6_KCode, q8_0Code } from "./codes";
+
+/** Bytes of an unpacked unit of 32 elements. */
+export const unitBytes: i32 = 80;
+
+const twoTo112: f32 = 5.192296858534828e33;
+const twoToMinus112: f32 = 1.925929944387236e-34;
+
+/** Bytes that n elements take, n a multiple of 32 (of 256 for the K formats). */
+export function blockBytesOf(dtype: i32, n: i32): usize {
+  if (dtype === q8_0Code) return <usize>(n >> 5) * 34;
+  if (dtype === q4_0Code) return <usize>(n >> 5) * 18;
+  if (dtype === q4_1Code) return <usize>(n >> 5) * 20;
+  if (dtype === q4_KCode) return <usize>(n >> 8) * 144;
+  return <usize>(n >> 8) * 210;
+}
+
+/** An f16 in memory as f32: as in widen.ts, but one at a time and by way of scalar registers, which is faster for one. */
+export function halfAt(at: usize): f32 {
+  const bits = <i32>load<i16>(at); // the sign fills the upper half
+  return reinterpret<f32>((bits << 13) & 0x8fffe000) * twoTo112 * twoTo112 * twoToMinus112;
+}
+
+/** Unit b (elements 32b … 32b + 31) of the row at w. */
+export function unpackUnit(out: usize, w: usize, b: i32, dtype: i32): void {
+  if (dtype === q8_0Code) unpackQ8_0(out, w + <usize>b * 34);
+  else if (dtype === q4_0Code) unpackQ4_0(out, w + <usize>b * 18);
+  else if (dtype === q4_1Code) unpackQ4_1(out, w + <usize>b * 20);
+  else if (dtype === q4_KCode) unpackQ4_K(out, w + <usize>(b >> 3) * 144, b & 7);
+  else if (dtype === q6_KCode) unpackQ6_K(out, w + <usize>(b >> 3) * 210, b & 7);
+}
+
+/** n elements from unit `begin` on of the row at w as f32, by way of `unit`, unitBytes of scratch. */
+export function widenUnits(out: usize, w: usize, dtype: i32, n: i32, unit: usize): void {
+  for (let b = 0; b < n >> 5; b++, out += 128) {
+    unpackUnit(unit, w, b, dtype);
+    const minimum = v128.load_splat<f32>(unit + 72);
+    for (let i: usize = 0; i < 8; i++) {
+      const scale = v128.load_splat<f32>(unit + 64 + ((i >> 2) << 2));
+      const q = f32x4.convert_i32x4_s(v128.load_ext<i16>(unit + (i << 3)));
+      v128.store(out + (i << 4), f32x4.add(f32x4.mul(scale, q), minimum));
+    }
+  }
+}
+
+function unpackQ8_0(out: usize, block: usize): void {
+  storeBytes(out, v128.load(block + 2));
+  storeBytes(out + 32, v128.load(block + 18));
+  storeScales(out, halfAt(block), halfAt(block), 0);
+}
+
+function unpackQ4_0(out: usize, block: usize): void {
+  const pairs = v128.load(block + 2);
+  const eight = i8x16.splat(8);
+  storeBytes(out, i8x16.sub(lowNibbles(pairs), eight));
+  storeBytes(out + 32, i8x16.sub(highNibbles(pairs), eight));
+  storeScales(out, halfAt(block), halfAt(block), 0);
+}
+
+function unpackQ4_1(out: usize, block: usize): void {
+  const pairs = v128.load(block + 4);
+  storeBytes(out, lowNibbles(pairs));
+  storeBytes(out + 32, highNibbles(pairs));
+  storeScales(out, halfAt(block), halfAt(block), halfAt(block + 2));
+}
+
+/** Group g of 8: two groups share 32 bytes, the low nibbles are the first. */
+function unpackQ4_K(out: usize, block: usize, g: i32): void {
+  const pairs = block + 16 + ((<usize>(g >> 1)) << 5);
+  const first = v128.load(pairs);
+  const last = v128.load(pairs, 16);
+  storeBytes(out, g & 1 ? highNibbles(first) : lowNibbles(first));
+  storeBytes(out + 32, g & 1 ? highNibbles(last) : lowNibbles(last));
+  // Scales and minima 0 to 3 lie in 6 bits each; 4 to 7 in the nibbles of the last four bytes and, their two upper bits,
+  // above those of the first eight.
+  const at = block + 4 + <usize>(g & 3);
+  const a = <i32>load<u8>(at);
+  const b = <i32>load<u8>(at, 4);
+  const c = <i32>load<u8>(at, 8);
+  const scale = g < 4 ? a & 63 : (c & 15) | ((a >> 2) & 48);
+  const minimum = g < 4 ? b & 63 : (c >> 4) | ((b >> 2) & 48);
+  const d = halfAt(block) * <f32>scale;
+  storeScales(out, d, d, -(halfAt(block + 2) * <f32>minimum));
+}
+
+/** Group g of 8: each half of 128 elements has four runs of 32, nibbles and two upper bits apart. */
+function unpackQ6_K(out: usize, block: usize, g: i32): void {
+  const half = <usize>(g >> 2);
+  const run = g & 3;
+  const low = block + (half << 6) + ((<usize>(run & 1)) << 5);
+  const high = block + 128 + (half << 5);
+  storeBytes(out, sixBits(v128.load(low), v128.load(high), run));
+  storeBytes(out + 32, sixBits(v128.load(low, 16), v128.load(high, 16), run));
+  const d = halfAt(block + 208);
+  const scales = block + 192 + ((<usize>g) << 1);
+  storeScales(out, d * <f32>load<i8>(scales), d * <f32>load<i8>(scales, 1), 0);
+}
+
+function sixBits(low: v128, high: v128, run: i32): v128 {
+  const nibbles = run & 2 ? highNibbles(low) : lowNibbles(low);
+  const upper = v128.and(i8x16.shr_u(high, run << 1), i8x16.splat(3));
+  return i8x16.sub(v128.or(nibbles, i8x16.shl(upper, 4)), i8x16.splat(32));
+}
+
+export function lowNibbles(pairs: v128): v128 {
+  return v128.and(pairs, i8x16.splat(15));
+}
+
+export function highNibbles(pairs: v128): v128 {
+  return i8x16.shr_u(pairs, 4);
+}
+
+/** 16 × i8 as i16 */
+function storeBytes(out: usize, bytes: v128): void {
+  v128.store(out, i16x8.extend_low_i8x16_s(bytes));
+  v128.store(out, i16x8.extend_high_i8x16_s(bytes), 16);
+}
+
+function storeScales(unit: usize, first: f32, last: f32, minimum: f32): void {
+  store<f32>(unit, first, 64);
+  store<f32>(unit, last, 68);
+  store<f32>(unit, minimum, 72);
+}

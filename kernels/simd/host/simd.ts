@@ -1,0 +1,166 @@
+// The SIMD kernel set, seen from TypeScript: buffers are addresses in one shared WebAssembly memory, ops are calls into it.
+// What the ops compute is in the AssemblyScript files beside this directory, one op per file.
+
+import { availableParallelism } from "node:os";
+import { byteLengthOf, type DType, decodeF32 } from "../../../weights/dtype.ts";
+import type { Kernels } from "../../kernels.ts";
+import {
+  bf16Code,
+  chunkCountsAt,
+  f16Code,
+  f32Code,
+  maxThreads,
+  q4_0Code,
+  q4_1Code,
+  q4_KCode,
+  q6_KCode,
+  q8_0Code,
+  startedAt,
+} from "../codes.ts";
+import { createMemory } from "./memory.ts";
+import { hasRelaxedSimd, instantiate } from "./module.ts";
+
+/** A range of the shared memory. */
+interface Range {
+  readonly address: number;
+}
+
+export interface SimdOptions {
+  /** Threads, the caller's own included. Default: all cores */
+  threads?: number;
+  /** Take the build without relaxed SIMD even where the engine has it: its bits are the same on every machine. */
+  plain?: boolean;
+  /** Most memory, in pages of 64 KiB. Default: 65536, which is 4 GiB and all there can be */
+  limitPages?: number;
+}
+
+export interface SimdKernels extends Kernels<Range> {
+  /** Chunks of work that each thread has done, the caller first: who took part. */
+  chunkCounts(): number[];
+  /** Whether all workers run. */
+  ready(): boolean;
+  /** Reads a buffer of so many MiB once, on all threads: what the memory gives. */
+  readAll(buffer: Range, mebibytes: number): void;
+  /** Does `chunks` · 393216 floating-point operations in registers, on all threads: what the processor gives. */
+  multiplyAll(chunks: number): void;
+}
+
+const codes: Partial<Record<DType, number>> = {
+  f32: f32Code,
+  bf16: bf16Code,
+  f16: f16Code,
+  q8_0: q8_0Code,
+  q4_0: q4_0Code,
+  q4_1: q4_1Code,
+  q4_K: q4_KCode,
+  q6_K: q6_KCode,
+};
+
+/** Weights of this size and more are worth threads; a set that never loads as much never starts any. */
+const workerBytes = 1 << 20;
+
+/**
+ * Opens the set.
+ * @throws if this engine lacks WebAssembly SIMD or shared memory, or the builds are missing.
+ */
+export function simdKernels(options: SimdOptions = {}): SimdKernels {
+  const threads = options.threads ?? Math.min(availableParallelism(), maxThreads);
+  const { memory, keep, take, borrow, endStep } = createMemory(options.limitPages);
+  const relaxed = !options.plain && hasRelaxedSimd();
+  const { call, startWorker } = instantiate(memory, relaxed);
+  let workers = 0;
+
+  function startWorkers(): void {
+    while (workers < threads - 1) startWorker(++workers);
+  }
+
+  function bytesOf(dtype: DType, length: number): number {
+    if (!(dtype in codes) && dtype !== "i32") throw new Error(`the simd kernels do not hold dtype ${dtype}`);
+    return byteLengthOf(dtype, length);
+  }
+
+  function codeOf(dtype: DType): number {
+    const code = codes[dtype];
+    if (code === undefined) throw new Error(`the simd kernels do not read dtype ${dtype}`);
+    return code;
+  }
+
+  function cacheCodeOf(dtype: DType): number {
+    if (dtype !== "f32" && dtype !== "f16")
+      throw new Error(`the simd kernels do not keep a cache in ${dtype}, expected f32 or f16`);
+    return codeOf(dtype);
+  }
+
+  const control = new Int32Array(memory.buffer);
+  const a = (range: Range | null) => range?.address ?? 0;
+
+  return {
+    name: "simd",
+    about: `WebAssembly SIMD${relaxed ? ", relaxed" : " without relaxed instructions"}, ${threads === 1 ? "one thread" : `${threads} threads`}`,
+    weightDTypes: Object.keys(codes) as DType[],
+
+    alloc(dtype, length, kept) {
+      const bytes = bytesOf(dtype, length);
+      return { address: kept ? keep(bytes) : take(bytes) };
+    },
+    upload(values) {
+      if (values instanceof Float64Array) throw new Error("the simd kernels do not hold dtype f64");
+      const address = take(values.byteLength);
+      if (values instanceof Int32Array) new Int32Array(memory.buffer, address, values.length).set(values);
+      else new Float32Array(memory.buffer, address, values.length).set(values);
+      return { address };
+    },
+    async load(dtype, length, fill) {
+      const bytes = bytesOf(dtype, length);
+      const address = keep(bytes);
+      if (bytes >= workerBytes) startWorkers();
+      await fill(new Uint8Array(memory.buffer, address, bytes));
+      return { address };
+    },
+    async read({ address }, dtype, length) {
+      if (dtype === "f32") return new Float32Array(memory.buffer, address, length).slice();
+      if (dtype === "i32") return Float32Array.from(new Int32Array(memory.buffer, address, length));
+      return decodeF32(dtype, new Uint8Array(memory.buffer, address, bytesOf(dtype, length)));
+    },
+    endStep,
+    close: () => call.close(),
+
+    gather: (out, table, dtype, ids, rows, dim) => void call.gather(a(out), a(table), codeOf(dtype), a(ids), rows, dim),
+    copy: (out, offset, x, length) => void call.copy(a(out), offset, a(x), length),
+    add: (out, x, y, length) => void call.add(a(out), a(x), a(y), length),
+    linear(out, x, w, dtype, bias, rows, inDim, outDim) {
+      borrow(call.linearScratch(codeOf(dtype), rows, inDim, threads) >>> 0, (scratch) => {
+        call.linear(a(out), a(x), a(w), codeOf(dtype), a(bias), rows, inDim, outDim, scratch);
+      });
+    },
+    rmsNorm: (out, x, weight, rows, dim, eps) => void call.rmsNorm(a(out), a(x), a(weight), rows, dim, eps),
+    layerNorm: (out, x, weight, bias, rows, dim, eps) =>
+      void call.layerNorm(a(out), a(x), a(weight), a(bias), rows, dim, eps),
+    rope: (out, x, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
+      void call.rope(a(out), a(x), a(cos), a(sin), rows, nHeads, headDim, ropeDim, offset),
+    attention(out, q, k, v, cache, cacheDType, { sequences, positions, pageTable }, shape) {
+      const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
+      const dtype = cacheCodeOf(cacheDType);
+      const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
+      const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale, dtype, threads];
+      borrow(call.attentionScratch(dtype, a(positions), rows, nHeads, kDim, vDim, threads) >>> 0, (scratch) => {
+        call.attention(a(out), a(q), a(k), a(v), ...where, ...dims, scratch);
+      });
+    },
+    attentionProbs(out, q, keys, cacheDType, { sequences, positions, pageTable }, shape) {
+      const { rows, nHeads, nCacheHeads, kDim, maxPages, scale } = shape;
+      const dtype = cacheCodeOf(cacheDType);
+      const where = [a(keys), a(sequences), a(positions), a(pageTable)];
+      borrow(call.attentionScratch(dtype, a(positions), 0, nHeads, kDim, 0, threads) >>> 0, (scratch) => {
+        call.attentionProbs(a(out), a(q), ...where, rows, nHeads, nCacheHeads, kDim, maxPages, scale, dtype, scratch);
+      });
+    },
+    swiglu: (out, gate, up, length) => void call.swiglu(a(out), a(gate), a(up), length),
+    gelu: (out, x, length) => void call.gelu(a(out), a(x), length),
+
+    chunkCounts: () => Array.from({ length: threads }, (_, i) => control[chunkCountsAt / 4 + i]),
+    readAll: (buffer, mebibytes) => void call.readAll(a(buffer), mebibytes * 2 ** 20),
+    multiplyAll: (chunks) => void call.multiplyAll(chunks),
+    ready: () => Atomics.load(control, startedAt / 4) === threads - 1,
+  };
+}

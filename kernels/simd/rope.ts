@@ -1,0 +1,78 @@
+// Rotary positions: pairs (a, b) turned by the angle of their row: a' = a·cos − b·sin, b' = b·cos + a·sin
+//
+// A chunk is a few rows. a and b of neighboring pairs are neighbors, so four pairs are turned at a time; the rest of each
+// head is copied.
+
+import { chunksOf, Job } from "./jobs";
+import { arg, parallel, setArg } from "./threads";
+
+/** Elements of one chunk, about: whole rows. */
+const chunkLength: i32 = 16384;
+
+/** x [rows, nHeads, headDim], cos and sin [rows, ropeDim/2] → out as x; values before `offset` and after offset + ropeDim are copied */
+export function rope(
+  out: usize,
+  x: usize,
+  cos: usize,
+  sin: usize,
+  rows: i32,
+  nHeads: i32,
+  headDim: i32,
+  ropeDim: i32,
+  offset: i32,
+): void {
+  const rowsPerChunk = max(1, chunkLength / (nHeads * headDim));
+  setArg(0, out);
+  setArg(1, x);
+  setArg(2, cos);
+  setArg(3, sin);
+  setArg(4, rows);
+  setArg(5, nHeads);
+  setArg(6, headDim);
+  setArg(7, ropeDim);
+  setArg(8, offset);
+  setArg(9, rowsPerChunk);
+  parallel(Job.Rope, chunksOf(rows, rowsPerChunk));
+}
+
+export function ropeChunk(chunk: i32): void {
+  const rows = <i32>arg(4);
+  const nHeads = <i32>arg(5);
+  const headBytes = arg(6) << 2;
+  const half = <i32>arg(7) >> 1;
+  const begin = chunk * <i32>arg(9);
+  const end = min(rows, begin + <i32>arg(9));
+  for (let r = begin; r < end; r++) {
+    const rowAt = <usize>r * <usize>nHeads * headBytes;
+    const angleAt = (<usize>r * half) << 2;
+    // Where all of a head turns, the copy is overwritten; it is cheap beside a test for it.
+    memory.copy(arg(0) + rowAt, arg(1) + rowAt, <usize>nHeads * headBytes);
+    for (let head = 0; head < nHeads; head++) {
+      const at = rowAt + <usize>head * headBytes + (arg(8) << 2);
+      turn(arg(0) + at, arg(1) + at, arg(2) + angleAt, arg(3) + angleAt, half);
+    }
+  }
+}
+
+/** `half` pairs: a at x, b at x + half */
+function turn(out: usize, x: usize, cos: usize, sin: usize, half: i32): void {
+  const toB = (<usize>half) << 2;
+  const whole = (<usize>(half & ~3)) << 2;
+  let i: usize = 0;
+  for (; i < whole; i += 16) {
+    const a = v128.load(x + i);
+    const b = v128.load(x + i + toB);
+    const c = v128.load(cos + i);
+    const s = v128.load(sin + i);
+    v128.store(out + i, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)));
+    v128.store(out + i + toB, f32x4.add(f32x4.mul(b, c), f32x4.mul(a, s)));
+  }
+  for (; i < toB; i += 4) {
+    const a = load<f32>(x + i);
+    const b = load<f32>(x + i + toB);
+    const c = load<f32>(cos + i);
+    const s = load<f32>(sin + i);
+    store<f32>(out + i, a * c - b * s);
+    store<f32>(out + i + toB, b * c + a * s);
+  }
+}

@@ -1,0 +1,104 @@
+// How stored elements become f32. Every bf16 and f16 number becomes its exact value; blocks are in blocks.ts.
+//
+// A bf16 is the upper half of an f32. Eight of them fill a vector; seen as four 32-bit lanes, each lane holds an element of
+// even index in its lower half and one of odd index in its upper half, so a shift gives the four even elements and a mask
+// the four odd ones: one instruction for four numbers, where taking them in their order costs two.
+
+import { blockBytesOf, widenUnits } from "./blocks";
+import { f16Code, f32Code, q8_0Code } from "./codes";
+import { ownScratch } from "./threads";
+
+/** Bytes that n elements take. */
+export function bytesOf(dtype: i32, n: i32): usize {
+  if (dtype >= q8_0Code) return blockBytesOf(dtype, n);
+  return dtype === f32Code ? (<usize>n) << 2 : (<usize>n) << 1;
+}
+
+/** The even elements of eight bf16. */
+export function evenBf16(v: v128): v128 {
+  return i32x4.shl(v, 16);
+}
+
+/** The odd elements of eight bf16. */
+export function oddBf16(v: v128): v128 {
+  return v128.and(v, i32x4.splat(0xffff0000));
+}
+
+/** The even elements of eight f16. */
+export function evenF16(v: v128): v128 {
+  return fromF16(i32x4.shr_s(i32x4.shl(v, 16), 3));
+}
+
+/** The odd elements of eight f16. */
+export function oddF16(v: v128): v128 {
+  return fromF16(i32x4.shr_s(v, 3));
+}
+
+/**
+ * f16 to f32, shifted such that sign, exponent and fraction are where an f32 has them (and some copies of the sign beside
+ * it). The exponent is 112 too small then, and a multiplication by 2^112 sets it right, of subnormals too. An f16 infinity
+ * has become 2^16 by that; multiplying once more by 2^112 overflows it and nothing smaller. (A NaN turns into an infinity.)
+ */
+function fromF16(shifted: v128): v128 {
+  const up = f32x4.splat(5.192296858534828e33); // 2^112
+  const value = f32x4.mul(v128.and(shifted, i32x4.splat(0x8fffe000)), up);
+  return f32x4.mul(f32x4.mul(value, up), f32x4.splat(1.925929944387236e-34)); // 2^-112
+}
+
+/** Elements 0 … n − 1 at `from` as f32, in their order. */
+export function widenRow(out: usize, from: usize, dtype: i32, n: i32): void {
+  if (dtype === f32Code) {
+    memory.copy(out, from, (<usize>n) << 2);
+    return;
+  }
+  if (dtype >= q8_0Code) {
+    widenUnits(out, from, dtype, n, ownScratch());
+    return;
+  }
+  let i = 0;
+  for (; i + 4 <= n; i += 4)
+    v128.store(out + ((<usize>i) << 2), widen4(v128.load64_zero(from + ((<usize>i) << 1)), dtype));
+  for (; i < n; i++)
+    store<f32>(
+      out + ((<usize>i) << 2),
+      f32x4.extract_lane(widen4(v128.load16_splat(from + ((<usize>i) << 1)), dtype), 0),
+    );
+}
+
+/** The first four of eight 16-bit elements. */
+function widen4(v: v128, dtype: i32): v128 {
+  const low = i32x4.extend_low_i16x8_u(v);
+  return dtype === f16Code ? evenF16(low) : evenBf16(low);
+}
+
+/** n f32 values stored as f32 or f16, the latter rounded to nearest, ties to even. */
+export function narrowRow(out: usize, from: usize, dtype: i32, n: i32): void {
+  if (dtype === f32Code) {
+    memory.copy(out, from, (<usize>n) << 2);
+    return;
+  }
+  for (let i = 0; i < n; i++) {
+    const half = toF16(v128.load_splat<f32>(from + ((<usize>i) << 2)));
+    store<u16>(out + ((<usize>i) << 1), i16x8.extract_lane_u(half, 0));
+  }
+}
+
+/**
+ * f32 to f16, in the lower half of each lane. Normal numbers: the exponent made smaller by 112, 13 places rounded off by
+ * adding half of the last kept place less one, plus that place. Smaller ones: adding 0.5 leaves the value in units of 2^-24
+ * in the low bits, rounded by the addition itself. From 2^16 on: infinity, or NaN.
+ */
+function toF16(x: v128): v128 {
+  const magnitude = v128.and(x, i32x4.splat(0x7fffffff));
+  const odd = v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(1));
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(magnitude, i32x4.splat(0xc8000fff)), odd), 13);
+  const small = i32x4.sub(f32x4.add(magnitude, f32x4.splat(0.5)), f32x4.splat(0.5)); // as integers
+  const large = v128.bitselect(
+    i32x4.splat(0x7e00),
+    i32x4.splat(0x7c00),
+    i32x4.gt_s(magnitude, i32x4.splat(0x7f800000)),
+  );
+  let half = v128.bitselect(small, normal, i32x4.lt_s(magnitude, i32x4.splat(0x38800000))); // below 2^-14
+  half = v128.bitselect(large, half, i32x4.gt_s(magnitude, i32x4.splat(0x477fffff)));
+  return v128.or(half, v128.and(i32x4.shr_u(x, 16), i32x4.splat(0x8000)));
+}

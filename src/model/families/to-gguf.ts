@@ -1,0 +1,247 @@
+// Any model that we load as a GGUF file: what from-gguf.ts undoes, done. The family says which tensors the model has; each
+// is read, turned to GGUF's order, put into the dtype that was asked for and written, one at a time.
+// Source: ggml-org/llama.cpp, convert_hf_to_gguf.py.
+
+import { basename } from "node:path";
+import {
+  blockOf,
+  byteLengthOf,
+  type DType,
+  decodeF32,
+  encodeF32,
+  type FloatDType,
+  recode,
+} from "../../../weights/dtype.ts";
+import type { GgufField, GgufMetadata, GgufTensorType } from "../../../weights/gguf-header.ts";
+import { type GgufTensorToWrite, writeGguf } from "../../../weights/gguf-write.ts";
+import type { ModelConfig } from "../config.ts";
+import { familyOf, openModel, type WeightDType, withRopeFactors } from "../load.ts";
+import { ropeFrequencies, yarnMagnitude } from "../rope.ts";
+import type { SourceTensor, TensorSource } from "../tensor-source.ts";
+import { fieldsOf } from "./config-json.ts";
+import type { Weights } from "./family.ts";
+import { ropeFactorsName } from "./from-gguf.ts";
+import {
+  type GgufArchitecture,
+  ggufArchitectures,
+  partsOf,
+  rowInHuggingFace,
+  translate,
+} from "./gguf-architectures.ts";
+import { floatDTypes } from "./take-weights.ts";
+
+export interface ToGgufOptions {
+  /** Dtype of the matrices; as they are in the model where not given. Vectors are f32 always. */
+  readonly dtype?: WeightDType;
+  /** The tokenizer's metadata, for a vocabulary of so many rows. `endIds` are the ids that end a text. */
+  readonly tokenizer: (vocabSize: number, endIds: readonly number[]) => GgufMetadata | Promise<GgufMetadata>;
+  /** Called with the bytes written so far and in all. */
+  readonly onProgress?: (written: number, total: number) => void;
+}
+
+/**
+ * Writes the model in `path` (a directory in Hugging Face layout or a .gguf file) to the file `out`, which appears only when
+ * it is complete.
+ * @throws one sentence, if the model cannot be read, GGUF has no way to say what it is, or its rows are not whole blocks.
+ */
+export async function convertToGguf(path: string, out: string, options: ToGgufOptions): Promise<void> {
+  const { json, where, source, endIds } = await openModel(path);
+  try {
+    const architecture = ggufArchitectures.find(({ name }) => name === json.model_type);
+    if (!architecture) {
+      const known = ggufArchitectures.map(({ name }) => name).join(", ");
+      throw new Error(`${where}: model_type is ${JSON.stringify(json.model_type)}, GGUF is written for ${known}`);
+    }
+    const family = familyOf(json, where);
+    const fields = fieldsOf(json, where);
+    const config = await withRopeFactors(family.config(fields), source);
+    const wanted: Wanted[] = [];
+    await family.model(config, fields, wish(source, wanted));
+    const extra = [...source.tensors.keys()].find(
+      (name) => name !== ropeFactorsName && !family.ignores(name) && !wanted.some((tensor) => tensor.name === name),
+    );
+    if (extra !== undefined) throw new Error(`${path}: tensor ${extra} has no place in a ${config.modelType} model`);
+
+    const tensors = wanted.map((tensor) => tensorToWrite(tensor, source, architecture, config, options.dtype));
+    const factors = ropeFactorsOf(config);
+    if (factors)
+      tensors.push({ name: ropeFactorsName, dtype: "F32", shape: [factors.length], data: encodeF32("f32", factors) });
+    const metadata = new Map<string, GgufField>([
+      ["general.architecture", { type: "string", value: architecture.name }],
+      ["general.name", { type: "string", value: basename(path, ".gguf") }],
+      ["general.file_type", { type: "u32", value: fileTypeOf(tensors) }],
+      ["general.quantization_version", { type: "u32", value: 2 }],
+      ...configFields(config, architecture, where),
+      ...(await options.tokenizer(config.vocabSize, endIds)),
+    ]);
+    await writeGguf(out, metadata, tensors, options.onProgress);
+  } finally {
+    await source.close();
+  }
+}
+
+interface Wanted {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** Weights that only note what the family takes, in its order. */
+function wish(source: TensorSource, wanted: Wanted[]): Weights {
+  const nothing = {};
+  const weights: Weights = {
+    has: (name) => source.tensors.has(name),
+    async take(name, shape) {
+      wanted.push({ name, shape });
+      return { dtype: "f32", shape, buffer: nothing };
+    },
+    async linear(prefix, outDim, inDim, bias) {
+      const weight = await weights.take(`${prefix}.weight`, [outDim, inDim]);
+      return bias ? { weight, bias: await weights.take(`${prefix}.bias`, [outDim]) } : { weight };
+    },
+    async transposed(prefix, inDim, outDim, parts) {
+      const turned = source.tensors.get(`${prefix}.weight`)?.turned;
+      const weight = await weights.take(`${prefix}.weight`, turned ? [outDim, inDim] : [inDim, outDim]);
+      const bias = await weights.take(`${prefix}.bias`, [outDim]);
+      return Array.from({ length: parts }, () => ({ weight, bias }));
+    },
+  };
+  return weights;
+}
+
+function tensorToWrite(
+  { name, shape }: Wanted,
+  source: TensorSource,
+  architecture: GgufArchitecture,
+  config: ModelConfig,
+  asked: ToGgufOptions["dtype"],
+): GgufTensorToWrite {
+  const entry = source.tensors.get(name);
+  if (!entry) throw new Error(`${source.files[0]}: tensor ${name} is missing, expected shape [${shape}]`);
+  if (entry.shape.join() !== shape.join())
+    throw new Error(`${entry.file}: tensor ${name} has shape [${entry.shape}], expected [${shape}]`);
+  const from = floatDTypes[entry.dtype];
+  if (!from) throw new Error(`${entry.file}: tensor ${name} has dtype ${entry.dtype}, which is not computed here`);
+  const ggufName = translate(name, architecture, "gguf");
+  if (ggufName === undefined) throw new Error(`${entry.file}: tensor ${name} has no name in GGUF`);
+
+  const turns = !entry.turned && shape.length === 2 && architecture.turned.includes(partsOf(name).module);
+  const written = turns ? [shape[1], shape[0]] : shape;
+  const dtype = dtypeFor(ggufName, written, from, asked);
+  const { elements } = blockOf(dtype);
+  const width = written[written.length - 1];
+  if (width % elements !== 0)
+    throw new Error(
+      `${entry.file}: tensor ${name} cannot be ${dtype}: its rows of ${width} are not whole blocks of ${elements}`,
+    );
+  const pairs = architecture.neighborPairs && /\.attn_[qk]\.(weight|bias)$/.test(ggufName);
+  return {
+    name: ggufName,
+    dtype: typeNames[dtype],
+    shape: written,
+    async data() {
+      const stored = await source.read(name);
+      const bytes = turns ? turned(stored, entry, from, dtype) : sameRows(stored, from, dtype);
+      return pairs ? toNeighbors(bytes, written[0], config.headDim) : bytes;
+    },
+  };
+}
+
+/** Vectors and positions stay f32, as llama.cpp wants them. */
+function dtypeFor(
+  ggufName: string,
+  shape: readonly number[],
+  from: FloatDType,
+  asked: FloatDType | undefined,
+): FloatDType {
+  if (shape.length === 1 || ggufName === "position_embd.weight") return "f32";
+  return asked ?? (from === "f64" ? "f32" : from);
+}
+
+function sameRows(bytes: Uint8Array, from: FloatDType, to: FloatDType): Uint8Array {
+  if (from === to) return bytes;
+  const elements = (bytes.length / blockOf(from).bytes) * blockOf(from).elements;
+  return recode(bytes, from, to, new Uint8Array(byteLengthOf(to, elements)));
+}
+
+function turned(bytes: Uint8Array, { shape }: SourceTensor, from: FloatDType, to: FloatDType): Uint8Array {
+  const values = decodeF32(from, bytes);
+  const [rows, columns] = shape;
+  const out = new Float32Array(values.length);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c];
+  return encodeF32(to, out);
+}
+
+/** Rows of q or k from Hugging Face's order to GGUF's. */
+function toNeighbors(bytes: Uint8Array, rows: number, headDim: number): Uint8Array {
+  const rowBytes = bytes.length / rows;
+  const out = new Uint8Array(bytes.length);
+  for (let row = 0; row < rows; row++) {
+    const from = rowInHuggingFace(row, headDim) * rowBytes;
+    out.set(bytes.subarray(from, from + rowBytes), row * rowBytes);
+  }
+  return out;
+}
+
+/** Our dtypes under GGUF's names. */
+const typeNames = Object.fromEntries(Object.entries(floatDTypes).map(([name, dtype]) => [dtype, name])) as Record<
+  FloatDType,
+  GgufTensorType
+>;
+
+// `general.file_type`: what most matrices are. llama.cpp only shows it.
+const fileTypes: Readonly<Partial<Record<DType, number>>> = {
+  f32: 0,
+  f16: 1,
+  q4_0: 2,
+  q4_1: 3,
+  q8_0: 7,
+  q4_K: 15,
+  q6_K: 18,
+  bf16: 32,
+};
+
+function fileTypeOf(tensors: readonly GgufTensorToWrite[]): number {
+  const matrix = tensors.findLast(({ name, shape }) => shape.length === 2 && name.startsWith("blk."));
+  return fileTypes[floatDTypes[matrix?.dtype ?? "F32"]] ?? 0;
+}
+
+function configFields(config: ModelConfig, architecture: GgufArchitecture, where: string): [string, GgufField][] {
+  const fields: [string, GgufField][] = [];
+  const put = (name: string, type: "u32" | "f32" | "string", value: number | string) =>
+    fields.push([`${architecture.name}.${name}`, { type, value }]);
+  for (const { gguf, config: key } of architecture.fields) put(gguf, key === "normEps" ? "f32" : "u32", config[key]);
+  put("vocab_size", "u32", config.vocabSize);
+  const { rope, headDim } = config;
+  if (!rope) return fields;
+
+  if (rope.ropeDim !== headDim)
+    throw new Error(
+      `${where}: ${rope.ropeDim} of ${headDim} values of a head are turned, GGUF is written for all of them`,
+    );
+  put("attention.head_count_kv", "u32", config.nKvHeads);
+  put("attention.key_length", "u32", headDim);
+  put("attention.value_length", "u32", headDim);
+  put("rope.dimension_count", "u32", headDim);
+  put("rope.freq_base", "f32", rope.ropeTheta);
+  const { scaling } = rope;
+  if (scaling.type === "linear" || scaling.type === "yarn") {
+    put("rope.scaling.type", "string", scaling.type);
+    put("rope.scaling.factor", "f32", scaling.factor);
+  }
+  if (scaling.type === "yarn") {
+    if (!scaling.truncate) throw new Error(`${where}: rope_scaling.truncate is false, which GGUF has no key for`);
+    put("rope.scaling.original_context_length", "u32", scaling.originalMaxSeqLen);
+    put("rope.scaling.attn_factor", "f32", scaling.attentionFactor / yarnMagnitude(scaling.factor));
+    put("rope.scaling.yarn_beta_fast", "f32", scaling.betaFast);
+    put("rope.scaling.yarn_beta_slow", "f32", scaling.betaSlow);
+  }
+  return fields;
+}
+
+/** By how much each frequency is divided, where the model has Llama 3's scaling. */
+function ropeFactorsOf({ rope }: ModelConfig): Float32Array | undefined {
+  if (rope?.scaling.type === "factors") return Float32Array.from(rope.scaling.factors);
+  if (rope?.scaling.type !== "llama3") return undefined;
+  const plain = ropeFrequencies({ ...rope, scaling: { type: "none" } }).perPosition;
+  return ropeFrequencies(rope).perPosition.map((frequency, i) => plain[i] / frequency);
+}

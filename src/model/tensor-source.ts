@@ -1,0 +1,25 @@
+// What the loader needs of a checkpoint, whichever format it has: named tensors, read one by one. safetensors files are one
+// as they are; GGUF files become one in from-gguf.ts.
+
+/** One tensor: bytes `begin` to `end` of `file`, in the dtype that the format calls `dtype`. */
+export interface SourceTensor {
+  readonly file: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+  /** Stored as [outDim, inDim] where the checkpoints that its name comes from have [inDim, outDim]. */
+  readonly turned?: boolean;
+}
+
+/** A checkpoint's tensors under their Hugging Face names. */
+export interface TensorSource {
+  readonly tensors: ReadonlyMap<string, SourceTensor>;
+  readonly files: readonly string[];
+  /** Bytes of all tensors together. */
+  readonly totalBytes: number;
+  /** What the file calls a tensor, where that is another name. */
+  storedName?(name: string): string;
+  read(name: string, into?: Uint8Array): Promise<Uint8Array>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,199 @@
+// The SIMD set: right in both of its builds, and the same to the bit however the work is cut.
+
+import { spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import type { Kernels } from "../../kernels/kernels.ts";
+import { createOps, type Ops } from "../../kernels/ops.ts";
+import { referenceKernels } from "../../kernels/reference/reference.ts";
+import { selectKernels } from "../../kernels/select.ts";
+import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
+import type { Tensor } from "../../kernels/tensor.ts";
+import { decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
+import { expectNmse, tolerance } from "../expect-close.ts";
+import { testKernels } from "./cases.ts";
+import { attend, noise, testAgainstReference, weights } from "./simd-cases.ts";
+
+const open = (options?: SimdOptions) => simdKernels(options) as Kernels;
+const blockDTypes: FloatDType[] = ["q8_0", "q4_0", "q4_1", "q4_K", "q6_K"];
+const dtypes: FloatDType[] = ["f32", "bf16", "f16", ...blockDTypes];
+
+describe.each([
+  ["relaxed", {}],
+  ["plain", { plain: true }],
+] as [string, SimdOptions][])("%s build", (_, options) => {
+  describe("against PyTorch in f64", () => testKernels(() => open(options), tolerance.fastKernel));
+  describe("against the reference set", () => testAgainstReference(() => open(options), dtypes, tolerance.fastKernel));
+});
+
+test.each(blockDTypes)("%s: rounding x to 8 bits costs an NMSE of about 3e-5", async (dtype) => {
+  const product = async (kernels: Kernels) => {
+    const ops = createOps(kernels);
+    return ops.read(ops.linear(ops.upload(noise(16 * 1024, 1), [16, 1024]), await weights(ops, dtype, [64, 1024], 2)));
+  };
+  expectNmse(await product(open()), await product(referenceKernels()), 5e-5, dtype);
+});
+
+test("a cache in f16 holds keys and values rounded to nearest, ties to even", async () => {
+  const special = [0, -0, 1, -2.5, 65504, 65519.99, 65520, -65536, 1e30, Infinity, NaN, 2 ** -14, 2 ** -24, 2 ** -25];
+  const ties = [1 + 2 ** -11, 1 + 3 * 2 ** -11, 2 ** -25 * 3, 2 ** -25 * 1.01, 1e-10, 6.1e-5, 6.097e-5, -(2 ** -15)];
+  const values = Float32Array.from([...special, ...ties, ...noise(1000, 1), ...noise(1002, 2).map((x) => x * 1e-5)]);
+  const ops = createOps(open());
+  const dim = values.length;
+  const rows = {
+    sequences: ops.upload(Int32Array.of(0)),
+    positions: ops.upload(Int32Array.of(3)),
+    pageTable: ops.upload(Int32Array.of(0), [1, 1]),
+  };
+  const cache = { k: ops.keep("f16", [1, 64, 1, dim]), v: ops.keep("f16", [1, 64, 1, dim]) };
+  const x = ops.upload(values, [1, dim]);
+  ops.attention(x, x, x, cache, rows, { nHeads: 1, nCacheHeads: 1, kDim: dim, vDim: dim, scale: 1 });
+  const expected = new Float32Array(64 * dim);
+  expected.set(decodeF32("f16", encodeF32("f16", values)), 3 * dim);
+  expect(await ops.read(cache.k)).toEqual(expected);
+  expect(await ops.read(cache.v)).toEqual(expected);
+});
+
+describe("the same bits", () => {
+  const sizes = (dtype: FloatDType) => (blockDTypes.includes(dtype) ? [256, 768] : [1, 15, 16, 37, 576, 1000]);
+  test.each(dtypes.flatMap((dtype) => sizes(dtype).map((inDim) => [dtype, inDim] as const)))(
+    "linear, %s, inDim %i: rows alone, in chunks, all at once",
+    async (dtype, inDim) => {
+      const ops = createOps(open());
+      const outDim = 19;
+      const w = await weights(ops, dtype, [outDim, inDim], 1);
+      const x = noise(70 * inDim, 2);
+      const product = (begin: number, end: number) =>
+        bits(ops, ops.linear(ops.upload(x.slice(begin * inDim, end * inDim), [end - begin, inDim]), w));
+      const whole = await product(0, 70);
+      for (const size of [1, 2, 3, 4, 5, 7, 32, 64, 69])
+        for (let begin = 0; begin < 70; begin += size) {
+          const end = Math.min(70, begin + size);
+          expect(await product(begin, end), `rows ${begin} to ${end}`).toEqual(
+            whole.slice(begin * outDim, end * outDim),
+          );
+        }
+      for (let rows = 1; rows < 70; rows++)
+        expect(await product(0, rows), `${rows} rows`).toEqual(whole.slice(0, rows * outDim));
+    },
+  );
+
+  test.each(([1, 7, 64] as const).flatMap((size) => (["f32", "f16"] as const).map((cache) => [size, cache] as const)))(
+    "attention: chunks of %i rows = all at once, %s cache",
+    async (size, cache) => {
+      const heads = { nHeads: 6, nCacheHeads: 2, kDim: 40, vDim: 24, scale: 0.2 };
+      const ops = createOps(open());
+      const whole = await bits(ops, await attend(ops, [[0, 130]], heads, false, 130, cache));
+      expect(await bits(ops, await attend(ops, [[0, 130]], heads, false, size, cache))).toEqual(whole);
+      // Beside another sequence, in other pages.
+      const both = await bits(ops, await attend(ops, [[0, 130], [0, 5]], heads, false, size, cache)); // biome-ignore format: pairs
+      expect(both.subarray(0, whole.length)).toEqual(whole);
+    },
+  );
+
+  test.skipIf(availableParallelism() < 2)("one thread = two threads", async () => {
+    const results: Uint32Array[][] = [];
+    for (const threads of [1, 2]) {
+      const kernels = simdKernels({ threads });
+      const ops = createOps(kernels as Kernels);
+      const w = await weights(ops, "bf16", [1100, 577], 1); // over a megabyte: starts the workers
+      while (!kernels.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
+      const of = async (): Promise<Uint32Array[]> => {
+        const x = ops.upload(noise(130 * 577, 2), [130, 577]);
+        const all: Tensor[] = [
+          ops.linear(x, w),
+          ops.linear(ops.upload(noise(577, 3), [1, 577]), w),
+          ops.add(x, x),
+          ops.swiglu(x, x),
+          ops.gelu(x),
+          ops.rmsNorm(x, ops.upload(noise(577, 4)), 1e-5),
+          ops.layerNorm(x, ops.upload(noise(577, 4)), ops.upload(noise(577, 5)), 1e-5),
+          ops.gather(w, ops.upload(Int32Array.from({ length: 130 }, (_, i) => i))),
+          await attend(
+            ops,
+            [
+              [70, 40],
+              [0, 3],
+            ],
+            { nHeads: 6, nCacheHeads: 2, kDim: 40, vDim: 24, scale: 0.2 },
+            false,
+          ),
+          await attend(
+            ops,
+            [
+              [70, 40],
+              [0, 3],
+            ],
+            { nHeads: 6, nCacheHeads: 2, kDim: 40, vDim: 24, scale: 0.2 },
+            true,
+          ),
+        ];
+        return Promise.all(all.map((t) => bits(ops, t)));
+      };
+      results.push(await of());
+      for (let i = 0; i < 5 || kernels.chunkCounts().at(-1) === 0; i++) {
+        for (const [t, result] of (await of()).entries())
+          expect(Buffer.compare(Buffer.from(result.buffer), Buffer.from(results[0][t].buffer)), `op ${t}`).toBe(0);
+        ops.endStep();
+      }
+      expect(kernels.chunkCounts().every((count) => count > 0)).toBe(true);
+      kernels.close();
+    }
+  });
+});
+
+describe("threads", () => {
+  test.each([0, -1, 1.5, 1000, Number.NaN])("threads: %s is refused", (threads) => {
+    const cores = availableParallelism();
+    expect(() => selectKernels("auto", { threads })).toThrow(
+      new RangeError(`threads: got ${threads}, expected a whole number from 1 to ${cores}, the cores of this machine`),
+    );
+  });
+
+  test("about says what runs", () => {
+    const about = (options: SimdOptions) => simdKernels(options).about;
+    expect(about({ threads: 1 })).toMatch(/^WebAssembly SIMD, relaxed, one thread$/);
+    expect(about({ threads: 1, plain: true })).toBe("WebAssembly SIMD without relaxed instructions, one thread");
+  });
+
+  test.skipIf(availableParallelism() < 2)("workers sleep when idle, and do not keep the process alive", () => {
+    const program = fileURLToPath(new URL("simd-idle.ts", import.meta.url));
+    const run = spawnSync(process.execPath, ["--import", "tsx", program], { encoding: "utf8", timeout: 30_000 });
+    expect(run.stderr).toBe("");
+    expect(run.status).toBe(0);
+    const { idleCpuMs, counts } = JSON.parse(run.stdout);
+    expect(idleCpuMs).toBeLessThan(150); // of 500 ms
+    expect(counts[1]).toBeGreaterThan(0);
+  });
+});
+
+test("memory: what does not fit is refused with how much is needed and how much there is; what fits still does", async () => {
+  const ops = createOps(open({ limitPages: 64 })); // 4 MiB
+  expect(() => ops.keep("f32", [2 ** 20])).toThrow(
+    "simd kernels: 5 MiB of memory are needed (1 MiB are in use), at most 4 MiB can be had",
+  );
+  const kept = ops.keep("f32", [1000]);
+  expect(() => ops.upload(new Float32Array(2 ** 20))).toThrow("5 MiB of memory are needed");
+  expect(await ops.read(kept)).toEqual(new Float32Array(1000));
+});
+
+test("memory: steps use the same memory again, what is kept stays", async () => {
+  const ops = createOps(open({ limitPages: 64 }));
+  const values = noise(1000, 1);
+  const kept: Tensor[] = [];
+  for (let step = 0; step < 100; step++) {
+    const x = ops.upload(noise(50_000, step), [50, 1000]);
+    if (step % 10 === 0) kept.push(await weights(ops, "f32", [1000], 1));
+    const y = ops.upload(noise(50_000, step + 1), [50, 1000]);
+    expect((await ops.read(ops.add(x, y)))[49_999]).toBe(
+      Math.fround(noise(50_000, step)[49_999] + noise(50_000, step + 1)[49_999]),
+    );
+    ops.endStep();
+  }
+  for (const t of kept) expect(await ops.read(t)).toEqual(values);
+});
+
+async function bits(ops: Ops, t: Tensor): Promise<Uint32Array> {
+  return new Uint32Array((await ops.read(t)).buffer);
+}
