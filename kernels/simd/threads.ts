@@ -3,6 +3,8 @@
 // workers are awake take chunks too. Nobody waits for a worker that sleeps or has not started yet. No chunk's result
 // depends on who computes it, so how many threads there are is not visible in any output.
 //
+// Tried without gain: on a machine whose cores are busy with other work, doing jobs alone for a while after a long wait.
+//
 // The control block:
 //   64   ticket, i64: generation in the upper half, chunks left to take in the lower. Taking one is a compare-and-swap of
 //        the whole: a thread that looked at an older generation fails, so arguments are only read while they hold.
