@@ -20,6 +20,8 @@ import { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 export interface LoadOptions {
   /** Kernel set: "auto" (default) takes the best that works; a name takes that one or fails. */
   kernels?: string;
+  /** Threads of a kernel set that has any, this one included. Default: all cores */
+  threads?: number;
   /** Dtype of the matrices in memory; as in the file where not given. */
   dtype?: WeightDType;
   /** Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192. */
@@ -116,7 +118,7 @@ export async function load(source: string = defaultModel, options: LoadOptions =
         onProgress: ({ file, allLoaded, allTotal }) => onProgress?.({ file, loaded: allLoaded, total: allTotal }),
       })
     : source;
-  const { kernels, why } = selectKernels(options.kernels);
+  const { kernels, why } = selectKernels(options.kernels, { threads: options.threads });
   try {
     const ops = createOps(kernels);
     const loaded = await loadModel(ops, directory, {

@@ -30,10 +30,10 @@ export function addGenerate(program: Command): void {
 
 async function generate(
   text: string | undefined,
-  { json, parseSpecial, model, kernels, dtype, ...decode }: Options,
+  { json, parseSpecial, model, kernels, threads, dtype, ...decode }: Options,
 ): Promise<void> {
   const input = [{ text: text ?? (await readStdin()), parseSpecialTokens: parseSpecial }];
-  const loaded = await loadFrom({ model, kernels, dtype });
+  const loaded = await loadFrom({ model, kernels, threads, dtype });
   const tokens: object[] = [];
   for await (const event of loaded.generate({ input, ...decode })) {
     if (event.type === "token") {

@@ -8,6 +8,7 @@ import { progressBar } from "./progress.ts";
 export interface ModelOptions {
   model: string;
   kernels: string;
+  threads?: number;
   dtype?: WeightDType;
 }
 
@@ -16,16 +17,17 @@ export function withModel(command: Command): Command {
   return command
     .option("--model <path>", "directory in Hugging Face layout, .gguf file, or hf:owner/name@revision", defaultModel)
     .option("--kernels <set>", "kernel set: auto, or the name of one", "auto")
+    .option("--threads <n>", "threads to compute on (default: all cores)", number)
     .addOption(
       new Option("--dtype <dtype>", "dtype of the weights in memory (default: as in the file)").choices(weightDTypes),
     );
 }
 
 /** Loads what the options name, with a bar where it takes long. */
-export async function loadFrom({ model, kernels, dtype }: ModelOptions): Promise<Plainformer> {
+export async function loadFrom({ model, kernels, threads, dtype }: ModelOptions): Promise<Plainformer> {
   const bar = progressBar();
   try {
-    return await load(model, { kernels, dtype, onProgress: bar.update });
+    return await load(model, { kernels, threads, dtype, onProgress: bar.update });
   } finally {
     bar.stop();
   }

@@ -135,6 +135,18 @@ describe("errors", () => {
       "plainformer: maxTokens: got 0, expected a whole number ≥ 1",
     ],
     [
+      "no threads",
+      ["generate", "a", "--threads", "0"],
+      2,
+      "plainformer: threads: got 0, expected a whole number from 1 to",
+    ],
+    [
+      "too many threads",
+      ["generate", "a", "--threads", "1000"],
+      2,
+      "plainformer: threads: got 1000, expected a whole number from 1 to",
+    ],
+    [
       "a kernel set that is not there",
       ["generate", "a", "--kernels", "cuda"],
       1,
