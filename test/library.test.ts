@@ -1,5 +1,6 @@
 // What an importer gets from load(): generation, scores and embeddings, on the model that ships and on goldens.
 
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type GenerateEnd, type GenerateOptions, type Input, load, type Plainformer } from "../src/index.ts";
 import { expectClose, tolerance } from "./expect-close.ts";
@@ -191,3 +192,10 @@ async function loadTiny(directory: string): Promise<Plainformer> {
     await cp(join(model.directory, file), join(copy, file));
   return load(copy);
 }
+
+test("the model that ships: transformers' 64 greedy ids (weights/make-default/evaluate.py prints them)", async () => {
+  const golden = JSON.parse(readFileSync(new URL("golden/default-model.json", import.meta.url), "utf8"));
+  expect(model.tokenizer.encode(golden.prompt)).toEqual(golden.ids);
+  const { end } = await run({ input: golden.prompt, maxTokens: 64, temperature: 0, ignoreEnd: true });
+  expect(end.ids).toEqual(golden.greedy);
+});

@@ -19,7 +19,7 @@ from functions import fim, function, hole
 from stories import BOYS, GIRLS
 
 SEED = "evaluation"
-UNKNOWN = "Agatha Bruno Cecily Dmitri Edith Fergus Greta Howard Ingrid Jasper Katrin Lorenzo Mabel Norbert Petra Rupert Sigrid Tobias".split()
+UNKNOWN = "Agatha Boris Cecily Dmitri Edith Fergus Greta Howard Ingrid Jasper Katrin Lorenzo Mabel Norbert Petra Rupert Sigrid Tobias".split()
 BUCKETS = [(0, 256), (256, 512), (512, 1024), (1024, 2048), (2048, 4096), (4096, 6144), (6144, 8191)]
 
 

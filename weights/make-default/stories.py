@@ -7,15 +7,18 @@ What happened stays true to the end of the story: the cast is drawn once. Nothin
 
 import re
 
-GIRLS = "Lily Mia Anna Rosa Ella Nora Ruby Clara Ivy Maya Zoe Emma Lucy Alice Hana Ada Tess June Sara Nina Leah Wren Olive Amy".split()
-BOYS = "Tom Ben Max Leo Sam Jack Finn Theo Oscar Hugo Noah Eli Omar Luca Jonas Milo Felix Otto Henry Arlo Ravi Kai Peter Dan".split()
-PETS = "Pip Dot Biscuit Button Clover Pepper Hazel Bramble Moss Tuft Pebble Nutmeg Sunny Poppy Acorn Daisy Maple Fern".split()
-ANIMALS = "rabbit fox mouse bear squirrel hedgehog duck kitten puppy frog owl otter lamb turtle beaver deer badger goat".split()
-SMALL = "bird kitten puppy mouse rabbit hedgehog duckling frog squirrel lamb turtle chick".split()
-ADJECTIVES = "little kind curious brave quiet cheerful clever gentle shy playful young merry bright friendly".split()
-COLORS = "red blue green yellow white golden silver purple orange brown pink".split()
-THINGS = ["kite", "ball", "drum", "boat", "scarf", "hat", "bell", "lantern", "whistle", "toy train", "wooden horse", "music box", "paper crown", "teddy bear", "picture book", "coin", "button", "feather", "umbrella", "basket"]
-PLACES = ["garden", "forest", "meadow", "park", "old orchard", "village square", "river bank", "beach", "hill behind the house", "farm", "barn", "market", "playground", "pond"]
+GIRLS = "Lily Mia Anna Rosa Ella Nora Ruby Clara".split()
+BOYS = "Tom Ben Max Leo Sam Jack Finn Theo".split()
+BEASTS = {  # kind -> the name of a she and of a he
+    "rabbit": ("Clover", "Pip"), "fox": ("Maple", "Rusty"), "mouse": ("Dot", "Crumb"), "bear": ("Honey", "Bruno"), "squirrel": ("Hazel", "Acorn"),
+    "hedgehog": ("Poppy", "Spike"), "duck": ("Daisy", "Puddle"), "frog": ("Fern", "Hopper"), "owl": ("Luna", "Hoot"), "otter": ("Pearl", "Pebble"),
+}
+ANIMALS = sorted(BEASTS) + ["deer", "badger", "goat", "beaver"]
+SMALL = "bird kitten puppy mouse rabbit duckling lamb chick".split()
+ADJECTIVES = "little kind curious brave quiet cheerful clever gentle playful young".split()
+COLORS = "red blue green yellow white golden purple orange".split()
+THINGS = ["kite", "ball", "drum", "boat", "scarf", "bell", "lantern", "wooden horse", "music box", "teddy bear", "picture book", "umbrella"]
+PLACES = ["garden", "forest", "meadow", "park", "old orchard", "river bank", "beach", "farm", "market", "pond"]
 HOMES = ["a small village", "a cozy cottage", "a little house by the sea", "a house on a hill", "a quiet town", "a red house near the forest", "a tall house with a red roof", "a cabin by the lake"]
 DENS = ["a hollow tree", "a burrow under the oak", "a nest of soft leaves", "a snug den by the stream", "a little house under the roots"]
 HIDING = ["under an old bench", "behind a big rock", "in the tall grass", "under a pile of leaves", "between two roots of the oak tree", "behind the garden gate", "next to a bush full of berries", "inside a hollow log"]
@@ -24,7 +27,7 @@ CAKES = ["apple pie", "honey cake", "pancakes", "cookies", "plum tart", "oat bis
 INGREDIENTS = ["flour", "honey", "milk", "sugar", "butter", "eggs", "apples", "berries", "salt", "cinnamon"]
 PLANTS = ["sunflower", "pumpkin", "apple tree", "tomato plant", "rose bush", "bean plant", "strawberry plant", "cherry tree"]
 WEATHER = ["sunny", "windy", "warm", "bright", "cool", "cloudy", "clear", "mild", "frosty", "golden"]
-PLACES_IN = {"hill behind the house": "on", "beach": "on", "farm": "on", "playground": "on", "river bank": "on", "market": "at", "pond": "at", "village square": "in"}
+PLACES_IN = {"beach": "on", "farm": "on", "river bank": "on", "market": "at", "pond": "at"}
 
 
 def bystanders(s, rng):
@@ -36,29 +39,15 @@ def bystanders(s, rng):
 
 def cast(rng):
     """Draws everybody and everything one story needs, as the dictionary its templates look up."""
-    s = {}
-    names = rng.sample(GIRLS, 3), rng.sample(BOYS, 3), rng.sample(PETS, 3)
-
-    def person(role, taken):
-        kind = rng.random()
-        if s.get("beast"):
-            animal = rng.choice([a for a in ANIMALS if a != s.get("hero_kind")])
-            girl = rng.random() < 0.5
-            name = names[2][taken]
-        else:
-            girl = kind < 0.5
-            animal = "girl" if girl else "boy"
-            name = names[0 if girl else 1][taken]
-        s[role] = name
-        s[role + "_kind"] = animal
-        he, him, his = ("she", "her", "her") if girl else ("he", "him", "his")
-        prefix = "" if role == "hero" else "f_"
-        s[prefix + "he"], s[prefix + "him"], s[prefix + "his"] = he, him, his
-        s[prefix + "himself"] = "herself" if girl else "himself"
-
-    s["beast"] = rng.random() < 0.4
-    person("hero", 0)
-    person("friend", 1)
+    s = {"beast": rng.random() < 0.4}
+    girl = rng.random() < 0.5
+    kinds = rng.sample(sorted(BEASTS), 2)
+    for i, role in enumerate(("hero", "friend")):  # one of them is a she and the other a he, so that pronouns are clear
+        s[role + "_kind"] = kinds[i] if s["beast"] else "girl" if girl else "boy"
+        s[role] = BEASTS[kinds[i]][not girl] if s["beast"] else rng.choice(GIRLS if girl else BOYS)
+        f = "f_" * i
+        s[f + "he"], s[f + "him"], s[f + "his"], s[f + "himself"] = ("she", "her", "her", "herself") if girl else ("he", "him", "his", "himself")
+        girl = not girl
     s["home"] = rng.choice(DENS if s["beast"] else HOMES)
     s["elder"] = rng.choice(["mother", "father", "grandmother", "grandfather", "aunt", "uncle"])
     woman = s["elder"] in ("mother", "grandmother", "aunt")

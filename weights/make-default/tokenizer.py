@@ -15,7 +15,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from corpus import documents
 
-VOCAB_SIZE = 3072
+VOCAB_SIZE = 2560
 BOS, EOS, PAD = FIRST = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"]
 # In DeepSeek-V3's order, with its flags: only <|EOT|> is marked special.
 LAST = ["<｜fim▁hole｜>", "<｜fim▁begin｜>", "<｜fim▁end｜>", "<｜User｜>", "<｜Assistant｜>", "<|EOT|>",

@@ -1,6 +1,6 @@
-"""Trains the default model: a Llama of about 1.6 million parameters, with PyTorch on a CPU.
+"""Trains the default model: a Llama of 1.5 million parameters, with PyTorch on a CPU.
 
-Most steps see 512 positions, then 2,048, and the last ones 8,192, the whole length the configuration promises.
+The first steps see 256 positions, later ones 512 and 2,048, and the last ones 8,192, the whole length the configuration promises.
 Batches depend on the step number alone, so a run that was stopped goes on as if it had not been.
 Usage: python train.py TOKENIZER_DIR RUN_DIR [--threads N]; `export.py` makes a checkpoint of what is in RUN_DIR.
 """
@@ -18,14 +18,15 @@ from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from corpus import documents
+from muon import Muon
 
 SHAPE = dict(hidden_size=128, intermediate_size=384, num_hidden_layers=6, num_attention_heads=4, num_key_value_heads=2, head_dim=32,
              tie_word_embeddings=True, max_position_embeddings=8192, rope_theta=10000.0, rms_norm_eps=1e-5,
              bos_token_id=0, eos_token_id=1, pad_token_id=2)
-PHASES = [(3400, 8, 512), (600, 2, 2048), (60, 1, 8192)]  # (steps, sequences, positions)
+PHASES = [(1800, 16, 256), (900, 8, 512), (500, 2, 2048), (60, 1, 8192)]  # (steps, sequences, positions)
 STEPS = sum(steps for steps, _, _ in PHASES)
 TRAIN_TOKENS, HELD_OUT_TOKENS = 24_000_000, 200_000
-LEARNING_RATE, LAST_RATE, WARM_UP, DECAY, CLIP = 3e-3, 1e-4, 200, 0.1, 1.0
+MATRIX_RATE, REST_RATE, LAST, WARM_UP, CLIP = 2e-2, 5e-3, 0.03, 100, 1.0
 SEED = 20
 
 
@@ -53,12 +54,14 @@ def batch(data, step):
 
 
 def rate(step):
+    """Share of the full learning rate: a line up, then a cosine down to LAST."""
     if step < WARM_UP:
-        return LEARNING_RATE * (step + 1) / WARM_UP
-    return LAST_RATE + (LEARNING_RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / (STEPS - WARM_UP)))
+        return (step + 1) / WARM_UP
+    return LAST + (1 - LAST) * 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / (STEPS - WARM_UP)))
 
 
 def loss_of(model, ids):
+    """Mean −log p of ids [sequences, positions], each from those before it; matrix products in bfloat16."""
     with torch.autocast("cpu", torch.bfloat16):
         hidden = model.model(ids[:, :-1], use_cache=False).last_hidden_state
         logits = model.lm_head(hidden)
@@ -84,33 +87,36 @@ def main():
     data, held_out = np.load(run / "train.npy", mmap_mode="r"), np.load(run / "held-out.npy")
 
     model = new_model(tok.get_vocab_size())
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    rest = [p for p in model.parameters() if p.dim() == 1]
-    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": DECAY}, {"params": rest, "weight_decay": 0.0}], betas=(0.9, 0.95), fused=True)
+    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name]
+    rest = [p for name, p in model.named_parameters() if p.dim() == 1 or "embed" in name]
+    optimizers = [(Muon(matrices, MATRIX_RATE), MATRIX_RATE), (torch.optim.AdamW(rest, REST_RATE, betas=(0.9, 0.95), weight_decay=0.0), REST_RATE)]
+    compiled_loss = torch.compile(loss_of, dynamic=False)
     state = {"step": 0, "seconds": 0.0, "log": []}
     if (run / "last.pt").exists():
         saved = torch.load(run / "last.pt", weights_only=True)
-        model.load_state_dict(saved["model"]), optimizer.load_state_dict(saved["optimizer"])
+        model.load_state_dict(saved["model"])
+        for (optimizer, _), old in zip(optimizers, saved["optimizers"]):
+            optimizer.load_state_dict(old)
         state = saved["state"]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {STEPS} steps from {state['step']}", flush=True)
 
     def save():
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state}, run / "next.pt")
+        torch.save({"model": model.state_dict(), "optimizers": [optimizer.state_dict() for optimizer, _ in optimizers], "state": state}, run / "next.pt")
         os.replace(run / "next.pt", run / "last.pt")
 
     started, saved_at, losses = time.time(), time.time(), []
     before = state["seconds"]
     for step in range(state["step"], STEPS):
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step)
-        loss = loss_of(model, batch(data, step))
-        optimizer.zero_grad()
+        loss = compiled_loss(model, batch(data, step))
+        model.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        optimizer.step()
+        torch.nn.utils.clip_grad_norm_(rest, CLIP)
+        for optimizer, full in optimizers:
+            optimizer.param_groups[0]["lr"] = full * rate(step)
+            optimizer.step()
         losses.append(loss.item())
         state["step"], state["seconds"] = step + 1, before + time.time() - started
-        if (step + 1) % 50 == 0:
+        if (step + 1) % 50 == 0 or step + 1 == STEPS:
             line = {"step": step + 1, "loss": round(sum(losses) / len(losses), 4), "minutes": round(state["seconds"] / 60, 1)}
             losses = []
             if (step + 1) % 500 == 0 or step + 1 == STEPS:
