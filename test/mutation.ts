@@ -1,5 +1,6 @@
 // A check of the checks: breaks a copy of the code in one place at a time and expects a test to turn red.
-// Prints, for each fault, which tests caught it; exits 1 if one went unseen. `npm run test:mutation`
+// Prints, for each fault, which tests caught it; exits 1 if one went unseen.
+// `npm run test:mutation`, or with `-- WORD` only the faults whose name has that word.
 
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -16,7 +17,7 @@ interface Fault {
   tests: string[];
 }
 
-const faults: Fault[] = [
+const allFaults: Fault[] = [
   {
     name: "rope turns neighboring pairs instead of halves",
     file: "kernels/reference/rope.ts",
@@ -47,9 +48,9 @@ const faults: Fault[] = [
   },
   {
     name: "merges change places in rank, 256 by 256",
-    file: "src/tokenizer/bpe.ts",
-    from: "table[slot + 2] = rank;",
-    to: "table[slot + 2] = rank ^ 255;",
+    file: "src/tokenizer/merge-table.ts",
+    from: "[left, right, rank, merged]",
+    to: "[left, right, rank ^ 255, merged]",
     tests: ["test/tokenizer"],
   },
   {
@@ -89,11 +90,30 @@ const faults: Fault[] = [
   },
 ];
 
+const faults = allFaults.filter((fault) => fault.name.includes(process.argv[2] ?? ""));
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const copy = mkdtempSync(join(tmpdir(), "plainformer-mutation-"));
-for (const folder of ["src", "kernels", "weights", "test", "package.json", "tsconfig.json", "README.md"])
+for (const folder of ["src", "kernels", "weights", "test", "dist", "package.json", "tsconfig.json", "README.md"])
   cpSync(join(root, folder), join(copy, folder), { recursive: true });
 symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+
+/** The tests that fail in the copy as it is, each with its file. */
+function failuresOf(tests: readonly string[]): string[] {
+  const args = ["vitest", "run", "--config", "test/vitest.config.ts", "--reporter=json", "--bail=0", ...tests];
+  const { stdout } = spawnSync("npx", args, { cwd: copy, encoding: "utf8", maxBuffer: 2 ** 28 });
+  const report = JSON.parse(stdout.slice(stdout.indexOf("{")));
+  if (report.numPassedTests + report.numFailedTests === 0) throw new Error(`no test ran in ${tests.join(", ")}`);
+  return report.testResults.flatMap(
+    (result: { name: string; assertionResults: { status: string; fullName: string }[] }) =>
+      result.assertionResults
+        .filter((test) => test.status === "failed")
+        .map((test) => `${result.name.slice(copy.length + 1)}: ${test.fullName}`),
+  );
+}
+
+const before = failuresOf([...new Set(faults.flatMap((fault) => fault.tests))]);
+if (before.length > 0) throw new Error(`fails without any fault: ${before[0]}`);
 
 let unseen = 0;
 for (const { name, file, from, to, tests } of faults) {
@@ -101,17 +121,8 @@ for (const { name, file, from, to, tests } of faults) {
   const good = readFileSync(path, "utf8");
   if (good.split(from).length !== 2) throw new Error(`${file}: ${JSON.stringify(from)} is not there exactly once`);
   writeFileSync(path, good.replace(from, to));
-  const args = ["vitest", "run", "--config", "test/vitest.config.ts", "--reporter=json", "--bail=0", ...tests];
-  const { stdout } = spawnSync("npx", args, { cwd: copy, encoding: "utf8", maxBuffer: 2 ** 28 });
+  const caught = failuresOf(tests);
   writeFileSync(path, good);
-  const report = JSON.parse(stdout.slice(stdout.indexOf("{")));
-  if (report.numPassedTests + report.numFailedTests === 0) throw new Error(`no test ran for ${name}`);
-  const caught = report.testResults.flatMap(
-    (result: { name: string; assertionResults: { status: string; fullName: string }[] }) =>
-      result.assertionResults
-        .filter((test) => test.status === "failed")
-        .map((test) => `${result.name.slice(copy.length + 1)}: ${test.fullName}`),
-  );
   console.log(`${caught.length > 0 ? "caught" : "UNSEEN"}  ${name} (${file}): ${caught.length} tests, among them`);
   for (const test of caught.slice(0, 3)) console.log(`          ${test}`);
   if (caught.length === 0) unseen++;
