@@ -69,6 +69,10 @@ export interface Kernels<B extends Buffer = Buffer> {
   load(dtype: DType, length: number, fill: (into: Uint8Array) => Promise<void>): Promise<B>;
   /** What the buffer holds at the moment of the call; the promise may settle after `endStep`. */
   read(buffer: B, dtype: DType, length: number): Promise<Float32Array>;
+  /** A place in this step's allocations, for `release`. */
+  mark(): object;
+  /** Frees all that the step allocated since the mark, but `kept` where given: it moves down to the mark. → where it is then */
+  release(mark: object, kept: B | null, dtype: DType, length: number): B | null;
   /** Frees everything that this step allocated. */
   endStep(): void;
   /** Frees everything. */

@@ -28,15 +28,18 @@ export type Ops = ReturnType<typeof createOps>;
  * @throws each op, when a shape or dtype does not fit: one sentence with the op, what came and what was expected.
  */
 export function createOps(kernels: Kernels) {
-  let step = 0;
+  // Tensors know by number the step, or the scope within it, that they belong to; those that are open now:
+  let open = [0];
+  let opened = 1;
 
   function output(dtype: DType, shape: readonly number[]): Tensor {
-    return { dtype, shape, buffer: kernels.alloc(dtype, sizeOf(shape), false), step };
+    return { dtype, shape, buffer: kernels.alloc(dtype, sizeOf(shape), false), step: open.at(-1) };
   }
 
   /** Complains unless `t` is alive and has the given shape; -1 stands for any size. */
   function expect(op: string, name: string, t: Tensor, shape: readonly number[], dtypes?: readonly DType[]): void {
-    if (t.step !== undefined && t.step !== step) throw new Error(`${op}: ${name} belongs to a step that has ended`);
+    if (t.step !== undefined && !open.includes(t.step))
+      throw new Error(`${op}: ${name} belongs to a step or scope that has ended`);
     if (t.shape.length !== shape.length || shape.some((dim, i) => dim !== -1 && dim !== t.shape[i]))
       throw new Error(`${op}: ${name} has shape [${t.shape}], expected [${shape.map((d) => (d === -1 ? "any" : d))}]`);
     if (dtypes && !dtypes.includes(t.dtype))
@@ -69,7 +72,7 @@ export function createOps(kernels: Kernels) {
     upload(values: Float32Array | Float64Array | Int32Array, shape: readonly number[] = [values.length]): Tensor {
       if (values.length !== sizeOf(shape)) throw new Error(`upload: ${values.length} values do not fill [${shape}]`);
       const dtype = values instanceof Int32Array ? "i32" : values instanceof Float32Array ? "f32" : "f64";
-      return { dtype, shape, buffer: kernels.upload(values), step };
+      return { dtype, shape, buffer: kernels.upload(values), step: open.at(-1) };
     },
     /** A weight: `fill` gets the bytes of the tensor to write into, once. It lives until the kernel set is closed. */
     async load(dtype: DType, shape: readonly number[], fill: (into: Uint8Array) => Promise<void>): Promise<Tensor> {
@@ -87,7 +90,18 @@ export function createOps(kernels: Kernels) {
     /** Frees every tensor of this step that is not a weight or a cache page; using one afterwards is an error. */
     endStep(): void {
       kernels.endStep();
-      step++;
+      open = [opened++];
+    },
+    /** Runs a part of the step and frees what it allocated, except what it returns: so a deep model needs memory for one layer at a time. */
+    scope(part: () => Tensor): Tensor {
+      const mark = kernels.mark();
+      const inner = opened++;
+      open.push(inner);
+      const out = part();
+      open.pop();
+      const own = out.step === inner;
+      const buffer = kernels.release(mark, own ? out.buffer : null, out.dtype, sizeOf(out.shape));
+      return own && buffer ? { ...out, buffer, step: open.at(-1) } : out;
     },
 
     // ---- rows

@@ -10,7 +10,7 @@ export interface Tensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly buffer: Buffer;
-  /** The step whose arena holds this tensor; weights and cache pages outlive steps and have none. */
+  /** The step (or scope of one) whose arena holds this tensor; weights and cache pages outlive steps and have none. */
   readonly step?: number;
 }
 

@@ -6,7 +6,7 @@
 
 import type { DType } from "../../weights/dtype.ts";
 import { type AttentionShape, type CacheBuffers, pageSize, type RowBuffers } from "../kernels.ts";
-import { type Floats, readRow, type Stored } from "./values.ts";
+import { type Floats, readRow, type Stored, writeRow } from "./values.ts";
 
 /** q [rows, nHeads, kDim], k [rows, nCacheHeads, kDim], v [rows, nCacheHeads, vDim] or null → out [rows, nHeads, vDim] */
 export function attention(
@@ -24,8 +24,8 @@ export function attention(
   const vWidth = nCacheHeads * vDim;
   for (let r = 0; r < shape.rows; r++) {
     const slot = slotOf(rows, shape, r, rows.positions[r]);
-    (cache.k as Floats).set(k.subarray(r * kWidth, (r + 1) * kWidth), slot * kWidth);
-    if (v) (cache.v as Floats).set(v.subarray(r * vWidth, (r + 1) * vWidth), slot * vWidth);
+    writeRow(cache.k, cacheDType, slot * kWidth, k.subarray(r * kWidth, (r + 1) * kWidth));
+    if (v && cache.v) writeRow(cache.v, cacheDType, slot * vWidth, v.subarray(r * vWidth, (r + 1) * vWidth));
   }
 
   // Without values of their own, the first vDim of each key are the values.

@@ -33,6 +33,8 @@ export function referenceKernels(): Kernels {
       readRow(row, buffer, dtype, 0);
       return Float32Array.from(row);
     },
+    mark: () => ({}),
+    release: (_mark, kept) => kept,
     endStep() {},
     close() {},
     gather,

@@ -1,6 +1,6 @@
 // How the reference set holds numbers: plain typed arrays, and one place where stored elements become numbers.
 
-import { byteLengthOf, type DType, decodeF32, type FloatDType } from "../../weights/dtype.ts";
+import { byteLengthOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
 
 /** f32 activations; f64 where derivatives are checked. Kernels write to either alike. */
 export type Floats = Float32Array | Float64Array;
@@ -19,4 +19,12 @@ export function readRow(row: Float64Array, stored: Stored, dtype: DType, begin: 
   } else {
     for (let i = 0; i < row.length; i++) row[i] = stored[begin + i];
   }
+}
+
+/** Stores numbers as elements begin … of a tensor of a float dtype, rounded to it: what a cache does with keys and values. */
+export function writeRow(stored: Stored, dtype: DType, begin: number, row: Floats): void {
+  if (stored instanceof Uint16Array) {
+    const bytes = encodeF32(dtype as FloatDType, Float32Array.from(row));
+    stored.set(new Uint16Array(bytes.buffer), begin);
+  } else stored.set(row, begin);
 }

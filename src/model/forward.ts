@@ -23,18 +23,7 @@ export function forward(ops: Ops, model: Model, x: Tensor, batch: Batch, probe?:
   if (model.positionTable) x = ops.add(x, ops.gather(model.positionTable, batch.positions)); // [rows, dModel]
   offer(probe, "residual.0", () => x);
 
-  for (const [i, layer] of model.layers.entries()) {
-    const h = normalize(ops, layer.attnNorm, x, config.normEps); // [rows, dModel]
-    const attended = attention(ops, layer.attn, config, h, batch, i, probe); // [rows, dModel]
-    x = ops.add(x, attended); // [rows, dModel]
-    offer(probe, `layers.${i}.attention`, () => attended);
-
-    const g = normalize(ops, layer.ffNorm, x, config.normEps); // [rows, dModel]
-    const fed = feedForward(ops, layer.ff, g); // [rows, dModel]
-    x = ops.add(x, fed); // [rows, dModel]
-    offer(probe, `layers.${i}.feedForward`, () => fed);
-    offer(probe, `residual.${i + 1}`, () => x);
-  }
+  for (const index of model.layers.keys()) x = ops.scope(() => block(ops, model, index, x, batch, probe)); // [rows, dModel]
 
   const last = ops.gather(x, batch.outputRows); // [outputs, dModel]
   const final = normalize(ops, model.finalNorm, last, config.normEps); // [outputs, dModel]
@@ -42,4 +31,20 @@ export function forward(ops: Ops, model: Model, x: Tensor, batch: Batch, probe?:
   const logits = ops.linear(final, model.head.weight, model.head.bias); // [outputs, vocabSize]
   offer(probe, "logits", () => logits);
   return logits;
+}
+
+/** One block: x [rows, dModel] → [rows, dModel] */
+function block(ops: Ops, { config, layers }: Model, index: number, x: Tensor, batch: Batch, probe?: Probe): Tensor {
+  const layer = layers[index];
+  const h = normalize(ops, layer.attnNorm, x, config.normEps); // [rows, dModel]
+  const attended = attention(ops, layer.attn, config, h, batch, index, probe); // [rows, dModel]
+  offer(probe, `layers.${index}.attention`, () => attended);
+  const y = ops.add(x, attended); // [rows, dModel]
+
+  const g = normalize(ops, layer.ffNorm, y, config.normEps); // [rows, dModel]
+  const fed = feedForward(ops, layer.ff, g); // [rows, dModel]
+  offer(probe, `layers.${index}.feedForward`, () => fed);
+  const out = ops.add(y, fed); // [rows, dModel]
+  offer(probe, `residual.${index + 1}`, () => out);
+  return out;
 }

@@ -13,13 +13,17 @@ export interface KvCache {
   readonly free: number[];
 }
 
-/** A pool for `positions` positions in all, rounded up to whole pages. Bytes: 2 · nLayers · positions · nKvHeads · headDim · 4. */
-export function createKvCache(ops: Ops, config: ModelConfig, positions: number): KvCache {
+/** Dtypes that keys and values can be kept in: f16 halves memory and traffic, and rounds each number to 11 bits. */
+export const kvDTypes = ["f32", "f16"] as const;
+export type KvDType = (typeof kvDTypes)[number];
+
+/** A pool for `positions` positions in all, rounded up to whole pages. Bytes: 2 · nLayers · positions · nKvHeads · headDim · 4, in f16 half of it. */
+export function createKvCache(ops: Ops, config: ModelConfig, positions: number, dtype: KvDType = "f32"): KvCache {
   const nPages = pagesFor(positions);
   const shape = [nPages, pageSize, config.nKvHeads, config.headDim];
   const layers = Array.from({ length: config.nLayers }, () => ({
-    k: ops.keep("f32", shape),
-    v: ops.keep("f32", shape),
+    k: ops.keep(dtype, shape),
+    v: ops.keep(dtype, shape),
   }));
   return { layers, nPages, free: Array.from({ length: nPages }, (_, i) => nPages - 1 - i) };
 }

@@ -13,7 +13,7 @@ import type { Tensor } from "../../kernels/tensor.ts";
  */
 export interface Probe {
   wants(name: string): boolean;
-  /** The tensor lives until the step ends: read it at once. */
+  /** The tensor lives until its block ends: read it at once. */
   see(name: string, tensor: Tensor): void;
 }
 

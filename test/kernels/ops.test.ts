@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
-import { reshape } from "../../kernels/tensor.ts";
+import { reshape, type Tensor } from "../../kernels/tensor.ts";
 
 const ops = createOps(selectKernels().kernels);
 const floats = (...shape: number[]) => ops.upload(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
@@ -55,8 +55,29 @@ test("a tensor of a step that has ended is refused, what was read before is kept
   const x = ops.upload(Float32Array.of(1, 2), [1, 2]);
   const pending = ops.read(x);
   ops.endStep();
-  expect(() => ops.gelu(x)).toThrow(new Error("gelu: x belongs to a step that has ended"));
+  expect(() => ops.gelu(x)).toThrow(new Error("gelu: x belongs to a step or scope that has ended"));
   expect(await pending).toEqual(Float32Array.of(1, 2));
+});
+
+test.each(["reference", "simd"])("%s: a scope frees all but its result, which keeps its values", async (name) => {
+  const ops = createOps(selectKernels(name).kernels);
+  const a = ops.upload(
+    Float32Array.from({ length: 300 }, (_, i) => i),
+    [3, 100],
+  );
+  let inner: Tensor | undefined;
+  const sum = ops.scope(() => {
+    inner = ops.add(a, a); // the result is copied down onto this
+    const deeper = ops.scope(() => ops.add(ops.add(a, a), a));
+    return ops.add(inner, deeper);
+  });
+  const after = ops.add(a, a); // takes the place of what was freed
+  expect(await ops.read(sum)).toEqual(Float32Array.from({ length: 300 }, (_, i) => 5 * i));
+  expect(await ops.read(after)).toEqual(Float32Array.from({ length: 300 }, (_, i) => 2 * i));
+  expect(() => ops.gelu(inner as Tensor)).toThrow("gelu: x belongs to a step or scope that has ended");
+  expect(ops.scope(() => a)).toBe(a);
+  ops.endStep();
+  expect(() => ops.gelu(sum)).toThrow("gelu: x belongs to a step or scope that has ended");
 });
 
 test("an unknown kernel set is refused with those that exist", () => {

@@ -6,7 +6,7 @@ import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import { blockOf, type DType, decodeF32, encodeF32, type FloatDType, isBlockDType } from "../../weights/dtype.ts";
+import { blockOf, type DType, encodeF32, type FloatDType, isBlockDType } from "../../weights/dtype.ts";
 import { expectNmse } from "../expect-close.ts";
 import { guarded } from "./cases.ts";
 
@@ -160,8 +160,7 @@ function* runs(weightDTypes: readonly FloatDType[]): Generator<[string, Run]> {
 
 /**
  * One call of attention, or several of `size` rows one after the other. `parts`: positions before and rows of each sequence;
- * pages are handed out crosswise. The numbers of a sequence do not depend on those beside it. The reference set has no f16
- * cache: it gets the rounded values in an f32 one.
+ * pages are handed out crosswise. The numbers of a sequence do not depend on those beside it.
  */
 export async function attend(
   ops: Ops,
@@ -176,18 +175,17 @@ export async function attend(
   const nPages = parts.length * maxPages;
   const table = Int32Array.from({ length: nPages }, (_, i) => (i % maxPages) * parts.length + Math.floor(i / maxPages));
   const pageTable = ops.upload(table, [parts.length, maxPages]);
-  const rounded = cacheDType === "f16" && ops.kernels.name === "reference";
   const pages = async (dim: number, seed: number) => {
-    const stored = rounded ? "f32" : cacheDType;
     const values = noise(nPages * 64 * nCacheHeads * dim, seed);
-    const shape = [nPages, 64, nCacheHeads, dim];
-    return ops.load(stored, shape, async (into) => into.set(encodeF32(stored, rounded ? toF16(values) : values)));
+    return ops.load(cacheDType, [nPages, 64, nCacheHeads, dim], async (into) =>
+      into.set(encodeF32(cacheDType, values)),
+    );
   };
   const cache = { k: await pages(kDim, 5), v: await pages(vDim, 6) };
   const of = parts.flatMap(([past, rows], s) => Array.from({ length: rows }, (_, r) => [s, past + r]));
   const all = (width: number, seed: number) => noise(of.length * width, seed);
   const q = all(nHeads * kDim, 7);
-  const [k, v] = [all(nCacheHeads * kDim, 8), all(nCacheHeads * vDim, 9)].map((x) => (rounded ? toF16(x) : x));
+  const [k, v] = [all(nCacheHeads * kDim, 8), all(nCacheHeads * vDim, 9)];
   const outs: Tensor[] = [];
   for (let begin = 0; begin < of.length; begin += size) {
     const part = of.slice(begin, begin + size);
@@ -203,11 +201,6 @@ export async function attend(
     outs.push(probs ? ops.attentionProbs(qRows, cache, rows, heads) : out);
   }
   return outs.length === 1 ? outs[0] : ops.concat(outs);
-}
-
-/** Each value as the nearest f16. */
-function toF16(values: Float32Array): Float32Array {
-  return decodeF32("f16", encodeF32("f16", values));
 }
 
 /** Declares the cases for a set. `limit` is the NMSE that it may have against the reference. */

@@ -19,9 +19,15 @@ export interface SimdMemory {
   take(bytes: number): number;
   /** Calls `use` with bytes that are free again when it returns. */
   borrow(bytes: number, use: (address: number) => void): void;
+  /** How far the step has come, and going back there: all that was taken since is free again. */
+  mark(): Mark;
+  back(mark: Mark): void;
   /** All bytes of the step are free again. */
   endStep(): void;
 }
+
+/** A place among the bytes of a step. */
+type Mark = readonly [block: number, used: number];
 
 interface Block {
   readonly begin: number;
@@ -84,18 +90,28 @@ export function createMemory(limitPages = maxPages): SimdMemory {
     return blocks[current].begin + used - bytes;
   }
 
+  function mark(): Mark {
+    return [current, used];
+  }
+
+  function back(to: Mark): void {
+    [current, used] = to;
+  }
+
   return {
     memory,
     keep: grow,
     take,
     borrow(bytes, use) {
-      const mark = [current, used];
+      const before = mark();
       try {
         use(take(bytes));
       } finally {
-        [current, used] = mark;
+        back(before);
       }
     },
+    mark,
+    back,
     endStep() {
       current = 0;
       used = 0;

@@ -65,7 +65,7 @@ const workerBytes = 1 << 20;
  */
 export function simdKernels(options: SimdOptions = {}): SimdKernels {
   const threads = options.threads ?? Math.min(availableParallelism(), maxThreads);
-  const { memory, keep, take, borrow, endStep } = createMemory(options.limitPages);
+  const { memory, keep, take, borrow, mark, back, endStep } = createMemory(options.limitPages);
   const relaxed = !options.plain && hasRelaxedSimd();
   const { call, startWorker } = instantiate(memory, relaxed);
   let workers = 0;
@@ -121,6 +121,15 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
       if (dtype === "f32") return new Float32Array(memory.buffer, address, length).slice();
       if (dtype === "i32") return Float32Array.from(new Int32Array(memory.buffer, address, length));
       return decodeF32(dtype, new Uint8Array(memory.buffer, address, bytesOf(dtype, length)));
+    },
+    mark,
+    release(place, kept, dtype, length) {
+      back(place as ReturnType<typeof mark>);
+      if (!kept) return null;
+      const bytes = bytesOf(dtype, length);
+      const address = take(bytes);
+      new Uint8Array(memory.buffer).copyWithin(address, kept.address, kept.address + bytes);
+      return { address };
     },
     endStep,
     close: () => call.close(),
