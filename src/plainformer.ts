@@ -8,6 +8,7 @@ import { createEngine, type EngineLoad } from "./engine/engine.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "./engine/generate.ts";
 import { type Score, type ScoreOptions, score } from "./engine/score.ts";
 import type { ModelConfig } from "./model/config.ts";
+import { bytesPerPosition, type KvDType, kvDTypes } from "./model/kv-cache.ts";
 import { type LoadedModel, loadModel, type WeightDType } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
 import type { Probe } from "./model/probe.ts";
@@ -27,8 +28,10 @@ export interface LoadOptions {
   threads?: number;
   /** Dtype of the matrices in memory; as in the file where not given. */
   dtype?: WeightDType;
-  /** Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192. */
+  /** Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192 and at most 1 GiB. */
   cacheTokens?: number;
+  /** Dtype of cached keys and values. Default f32; f16 takes half the memory and reads faster in long contexts, and rounds. */
+  kv?: KvDType;
   /** Most rows that one step of the engine computes. Default 512 */
   stepRows?: number;
   /** Sees every intermediate of every step. */
@@ -118,7 +121,7 @@ function assemble(
 ): Plainformer {
   const { kernels } = ops;
   const { config } = model;
-  const cacheTokens = cacheTokensOf(options.cacheTokens, config);
+  const cacheTokens = cacheTokensOf(options, config);
   const engine = createEngine(ops, model, { ...options, cacheTokens });
   const served = { engine, config, tokenizer, endIds };
   return {
@@ -148,9 +151,11 @@ function assemble(
   };
 }
 
-function cacheTokensOf(asked: number | undefined, config: ModelConfig): number {
-  if (asked === undefined) return Math.min(config.maxSeqLen, 8192);
-  if (!Number.isSafeInteger(asked) || asked < 1)
-    throw new RangeError(`cacheTokens: got ${asked}, expected a whole number ≥ 1`);
-  return asked;
+function cacheTokensOf({ cacheTokens, kv = "f32" }: LoadOptions, config: ModelConfig): number {
+  if (!kvDTypes.includes(kv)) throw new RangeError(`kv: got ${JSON.stringify(kv)}, expected ${kvDTypes.join(" or ")}`);
+  if (cacheTokens === undefined)
+    return Math.min(config.maxSeqLen, 8192, Math.floor(2 ** 30 / bytesPerPosition(config, kv)));
+  if (!Number.isSafeInteger(cacheTokens) || cacheTokens < 1)
+    throw new RangeError(`cacheTokens: got ${cacheTokens}, expected a whole number ≥ 1`);
+  return cacheTokens;
 }

@@ -1,6 +1,7 @@
 // Options that several commands share, and how their values are read.
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { type KvDType, kvDTypes } from "../model/kv-cache.ts";
 import { type WeightDType, weightDTypes } from "../model/load.ts";
 import { defaultModel, load, type Plainformer } from "../plainformer.ts";
 import { progressBar } from "./progress.ts";
@@ -10,9 +11,10 @@ export interface ModelOptions {
   kernels: string;
   threads?: number;
   dtype?: WeightDType;
+  kv?: KvDType;
 }
 
-/** --model, --kernels and --dtype. */
+/** Which model, and how it is computed: --model, --kernels, --threads, --dtype, --kv. */
 export function withModel(command: Command): Command {
   return command
     .option("--model <path>", "directory in Hugging Face layout, .gguf file, or hf:owner/name@revision", defaultModel)
@@ -20,14 +22,15 @@ export function withModel(command: Command): Command {
     .option("--threads <n>", "threads to compute on (default: all cores)", number)
     .addOption(
       new Option("--dtype <dtype>", "dtype of the weights in memory (default: as in the file)").choices(weightDTypes),
-    );
+    )
+    .addOption(new Option("--kv <dtype>", "dtype of cached keys and values (default: f32)").choices(kvDTypes));
 }
 
 /** Loads what the options name, with a bar where it takes long. */
-export async function loadFrom({ model, kernels, threads, dtype }: ModelOptions): Promise<Plainformer> {
+export async function loadFrom({ model, kernels, threads, dtype, kv }: ModelOptions): Promise<Plainformer> {
   const bar = progressBar();
   try {
-    return await load(model, { kernels, threads, dtype, onProgress: bar.update });
+    return await load(model, { kernels, threads, dtype, kv, onProgress: bar.update });
   } finally {
     bar.stop();
   }

@@ -5,7 +5,7 @@ import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
-import { createKvCache, pagesFor, releasePages, takePages } from "../model/kv-cache.ts";
+import { createKvCache, type KvDType, pagesFor, releasePages, takePages } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import type { Probe } from "../model/probe.ts";
 import { type Run, rowsOf } from "../prompt/segments.ts";
@@ -32,6 +32,8 @@ export interface Task {
 export interface EngineOptions {
   /** Positions that the cache holds, of all sequences together. */
   cacheTokens: number;
+  /** Dtype of cached keys and values. Default f32 */
+  kv?: KvDType;
   /** Most rows of one step: the longest that a running sequence waits for another's prompt. Default 512 */
   stepRows?: number;
   /** Most rows of one step that get logits: bounds memory, vocabSize · 4 bytes each. Default 128 */
@@ -87,7 +89,7 @@ interface Part {
 /** An engine with a cache of its own over one model. */
 export function createEngine(ops: Ops, model: Model, options: EngineOptions): Engine {
   const { stepRows = 512, stepOutputs = 128, probe } = options;
-  const cache = createKvCache(ops, model.config, options.cacheTokens);
+  const cache = createKvCache(ops, model.config, options.cacheTokens, options.kv);
   const waiting: Sequence[] = [];
   const running: Sequence[] = [];
   let looping = false;

@@ -4,6 +4,7 @@
 
 import { pageSize } from "../../kernels/kernels.ts";
 import type { CachePages, Ops } from "../../kernels/ops.ts";
+import { bytesPerElement } from "../../weights/dtype.ts";
 import type { ModelConfig } from "./config.ts";
 
 export interface KvCache {
@@ -17,7 +18,12 @@ export interface KvCache {
 export const kvDTypes = ["f32", "f16"] as const;
 export type KvDType = (typeof kvDTypes)[number];
 
-/** A pool for `positions` positions in all, rounded up to whole pages. Bytes: 2 · nLayers · positions · nKvHeads · headDim · 4, in f16 half of it. */
+/** Bytes of keys and values of one position in all layers: 2 · nLayers · nKvHeads · headDim numbers. */
+export function bytesPerPosition(config: ModelConfig, dtype: KvDType): number {
+  return 2 * config.nLayers * config.nKvHeads * config.headDim * bytesPerElement[dtype];
+}
+
+/** A pool for `positions` positions in all, rounded up to whole pages. */
 export function createKvCache(ops: Ops, config: ModelConfig, positions: number, dtype: KvDType = "f32"): KvCache {
   const nPages = pagesFor(positions);
   const shape = [nPages, pageSize, config.nKvHeads, config.headDim];

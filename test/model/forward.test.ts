@@ -80,6 +80,16 @@ test.each(kernelSets.flatMap((kernels) => ["llama-gqa", "gpt2"].map((name) => [k
   },
 );
 
+test.each(kernelSets)("%s: keys and values in f16", async (kernels) => {
+  const golden = await readGolden("llama-gqa");
+  const { ops, model } = await open(golden, kernels);
+  const logits = await logitsOf(ops, model, golden.prompts[1].ids, { kv: "f16" });
+  const { values } = golden.tensor("prompt1.logits");
+  expectClose(logits, values, tolerance.forwardHalfCache, "logits");
+  expect(argmaxes(logits, model.config.vocabSize)).toEqual(argmaxes(values, model.config.vocabSize));
+  expect(logits).not.toEqual(await logitsOf(ops, model, golden.prompts[1].ids));
+});
+
 async function open(golden: Golden, kernels: string) {
   const ops = createOps(selectKernels(kernels).kernels);
   const { model } = await loadModel(ops, golden.directory);

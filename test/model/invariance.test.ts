@@ -10,9 +10,12 @@ import { readGolden } from "../golden/golden.ts";
 import { kernelSets, logitsOf } from "./run.ts";
 
 // Learned positions, grouped heads with rotary ones, norms on q and k.
-const cases = kernelSets.flatMap((kernels) => ["gpt2", "llama-gqa", "qwen3"].map((name) => [kernels, name]));
+const cases = kernelSets.flatMap((kernels) => [
+  ...["gpt2", "llama-gqa", "qwen3"].map((name) => [kernels, name, "f32"] as const),
+  [kernels, "llama-gqa", "f16"] as const,
+]);
 
-describe.each(cases)("%s: %s", (kernels, name) => {
+describe.each(cases)("%s: %s, keys and values in %s", (kernels, name, kv) => {
   async function open() {
     const golden = await readGolden(name);
     const ops = createOps(selectKernels(kernels).kernels);
@@ -23,16 +26,16 @@ describe.each(cases)("%s: %s", (kernels, name) => {
   test.each([1, 7, 64, 65])("prefill in chunks of %i rows = whole", async (chunk) => {
     const { ops, model, ids } = await open();
     expect(ids.length).toBeGreaterThan(65);
-    const whole = await logitsOf(ops, model, ids);
-    expect(bits(await logitsOf(ops, model, ids, { chunk }))).toEqual(bits(whole));
+    const whole = await logitsOf(ops, model, ids, { kv });
+    expect(bits(await logitsOf(ops, model, ids, { chunk, kv }))).toEqual(bits(whole));
   });
 
   test("rows of the embedding table sent as embeddings = the same ids", async () => {
     const { ops, model, ids } = await open();
     const embeds = await ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids))));
     ops.endStep();
-    const asEmbeds = await logitsOf(ops, model, { embeds, rows: ids.length });
-    expect(bits(asEmbeds)).toEqual(bits(await logitsOf(ops, model, ids)));
+    const asEmbeds = await logitsOf(ops, model, { embeds, rows: ids.length }, { kv });
+    expect(bits(asEmbeds)).toEqual(bits(await logitsOf(ops, model, ids, { kv })));
   });
 
   test("many sequences in one engine = each alone", async () => {
@@ -50,11 +53,11 @@ describe.each(cases)("%s: %s", (kernels, name) => {
     ];
     const alone: Uint32Array[] = [];
     for (const ids of inputs) {
-      const engine = createEngine(ops, model, { cacheTokens: 256 });
+      const engine = createEngine(ops, model, { cacheTokens: 256, kv });
       alone.push(await continued(engine, ids));
     }
     // Steps of 50 rows: prompts are cut, and decoding rows mix with prompt rows. 5 pages: some have to wait.
-    const shared = createEngine(ops, model, { cacheTokens: 320, stepRows: 50 });
+    const shared = createEngine(ops, model, { cacheTokens: 320, stepRows: 50, kv });
     const together = await Promise.all(inputs.map((ids) => continued(shared, ids)));
     for (const [i, logits] of together.entries()) expect(logits, `sequence ${i}`).toEqual(alone[i]);
     expect(shared.load()).toMatchObject({ freePages: 5, pages: 5, running: 0, waiting: 0 });
@@ -63,9 +66,9 @@ describe.each(cases)("%s: %s", (kernels, name) => {
   test("cached = uncached: each generated token's logits = those of the whole text at once", async () => {
     const { golden, ops, model } = await open();
     const { ids, greedy } = golden.prompts[1];
-    const engine = createEngine(ops, model, { cacheTokens: 256 });
+    const engine = createEngine(ops, model, { cacheTokens: 256, kv });
     const cached = await continued(engine, ids, greedy);
-    const whole = await logitsOf(ops, model, [...ids, ...greedy.slice(0, -1)]);
+    const whole = await logitsOf(ops, model, [...ids, ...greedy.slice(0, -1)], { kv });
     expect(cached).toEqual(bits(whole.subarray((ids.length - 1) * model.config.vocabSize)));
   });
 });

@@ -4,7 +4,7 @@ import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { createBatch } from "../../src/model/batch.ts";
 import { forward } from "../../src/model/forward.ts";
-import { createKvCache, pagesFor, takePages } from "../../src/model/kv-cache.ts";
+import { createKvCache, type KvDType, pagesFor, takePages } from "../../src/model/kv-cache.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { Probe } from "../../src/model/probe.ts";
 
@@ -26,11 +26,11 @@ export async function logitsOf(
   ops: Ops,
   model: Model,
   rows: readonly number[] | { embeds: Float32Array; rows: number },
-  { chunk = Number.POSITIVE_INFINITY, probe }: { chunk?: number; probe?: Probe } = {},
+  { chunk = Number.POSITIVE_INFINITY, probe, kv }: { chunk?: number; probe?: Probe; kv?: KvDType } = {},
 ): Promise<Float32Array> {
   const { dModel, vocabSize } = model.config;
   const n = "embeds" in rows ? rows.rows : rows.length;
-  const cache = createKvCache(ops, model.config, n);
+  const cache = createKvCache(ops, model.config, n, kv);
   const pages = takePages(cache, pagesFor(n)) ?? [];
   const logits = new Float32Array(n * vocabSize);
   for (let start = 0; start < n; start += chunk) {
