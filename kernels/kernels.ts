@@ -58,6 +58,8 @@ export interface Kernels<B extends Buffer = Buffer> {
   readonly about: string;
   /** Dtypes that `linear` and `gather` read as weights. */
   readonly weightDTypes: readonly DType[];
+  /** Most bytes that the set can hold, whatever the machine has. */
+  readonly maxBytes: number;
 
   // ---- memory
 

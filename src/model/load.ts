@@ -2,6 +2,7 @@
 // tensors from the checkpoint, and nothing may be missing or left over. Each tensor is read straight into its place.
 
 import { readFile } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import type { Ops } from "../../kernels/ops.ts";
 import { decodeF32 } from "../../weights/dtype.ts";
@@ -16,7 +17,7 @@ import { openGgufModel, ropeFactorsName } from "./families/from-gguf.ts";
 import { gpt2 } from "./families/gpt2.ts";
 import { llama } from "./families/llama.ts";
 import { qwen2, qwen3 } from "./families/qwen.ts";
-import { weightsOf } from "./families/take-weights.ts";
+import { bytesInMemory, weightsOf } from "./families/take-weights.ts";
 import type { Model } from "./model.ts";
 import type { TensorSource } from "./tensor-source.ts";
 
@@ -59,6 +60,7 @@ export async function loadModel(ops: Ops, path: string, options: LoadOptions = {
   const { json, where, source, endIds, metadata } = await openModel(path);
   try {
     const family = familyOf(json, where);
+    assertFits(ops, path, source, options.dtype);
     const fields = fieldsOf(json, where);
     const config = await withRopeFactors(family.config(fields), source);
     const taken = new Set(config.rope?.scaling.type === "factors" ? [ropeFactorsName] : []);
@@ -71,6 +73,18 @@ export async function loadModel(ops: Ops, path: string, options: LoadOptions = {
   } finally {
     await source.close();
   }
+}
+
+/** Complains before anything is read when the weights are more than the kernel set, or this machine, can hold. */
+function assertFits(ops: Ops, path: string, source: TensorSource, dtype: WeightDType | undefined): void {
+  const { name, maxBytes } = ops.kernels;
+  const needed = bytesInMemory(ops, source, dtype);
+  const most = Math.min(maxBytes, totalmem());
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  if (needed > most)
+    throw new Error(
+      `${path}: the weights need ${mebibytes(needed)} of memory, ${most === maxBytes ? `the ${name} kernels hold` : "this machine has"} ${mebibytes(most)} (dtype q8_0 or q4_0 makes them smaller)`,
+    );
 }
 
 /** What a model is made of, read but not yet understood: config.json, where errors say it is, the tensors, and the ids that end a text. */

@@ -81,6 +81,15 @@ describe("tensors", () => {
     await expect(loadIt()).rejects.toThrow("tensor model.norm.weight has dtype I32, expected F64, F32, BF16, F16");
   });
 
+  test("more than the kernels can hold, before anything is read", async () => {
+    const { kernels } = selectKernels();
+    const load = () => expect.unreachable();
+    const small = { ...kernels, maxBytes: 2 ** 15, load };
+    await expect(loadModel(createOps(small), directory)).rejects.toThrow(
+      /^.*: the weights need 0\.1 MiB of memory, the simd kernels hold 0\.0 MiB \(dtype q8_0 or q4_0 makes them smaller\)$/,
+    );
+  });
+
   test("a file that was cut off", async () => {
     await truncate(join(directory, "model.safetensors"), 50_000);
     await expect(loadIt()).rejects.toThrow("model.safetensors");

@@ -4,8 +4,8 @@
 import { controlBytes } from "../codes.ts";
 
 /** Bytes of a page of WebAssembly memory, and the most pages there can be: 4 GiB. */
-const pageBytes = 65536;
-const maxPages = 65536;
+export const pageBytes = 65536;
+export const maxPages = 65536;
 /** Everything starts at a multiple of this: a cache line. */
 const alignment = 64;
 /** The least that is taken for steps at a time. */

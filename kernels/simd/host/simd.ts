@@ -17,7 +17,7 @@ import {
   q8_0Code,
   startedAt,
 } from "../codes.ts";
-import { createMemory } from "./memory.ts";
+import { createMemory, maxPages, pageBytes } from "./memory.ts";
 import { hasRelaxedSimd, instantiate } from "./module.ts";
 
 /** A range of the shared memory. */
@@ -98,6 +98,7 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
     name: "simd",
     about: `WebAssembly SIMD${relaxed ? ", relaxed" : " without relaxed instructions"}, ${threads === 1 ? "one thread" : `${threads} threads`}`,
     weightDTypes: Object.keys(codes) as DType[],
+    maxBytes: (options.limitPages ?? maxPages) * pageBytes,
 
     alloc(dtype, length, kept) {
       const bytes = bytesOf(dtype, length);

@@ -44,11 +44,8 @@ export function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, op
     options.onProgress?.(loaded, source.totalBytes);
   }
 
-  /** Norms and biases are few and small: f32 saves every kernel a case. */
   function dtypeFor(name: string, file: string, fileDType: FloatDType, shape: readonly number[]): FloatDType {
-    if (shape.length === 1) return "f32";
-    const readable = fileDType !== "f64" && ops.kernels.weightDTypes.includes(fileDType);
-    const dtype = options.dtype ?? (readable ? fileDType : "f32");
+    const dtype = dtypeInMemory(ops, fileDType, shape, options.dtype);
     const { elements } = blockOf(dtype);
     const width = shape[shape.length - 1];
     if (width % elements !== 0)
@@ -105,6 +102,29 @@ export function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, op
     },
   };
   return weights;
+}
+
+/** What a tensor is in memory. Norms and biases are few and small: f32 saves every kernel a case. */
+function dtypeInMemory(
+  ops: Ops,
+  fileDType: FloatDType,
+  shape: readonly number[],
+  asked: FloatDType | undefined,
+): FloatDType {
+  if (shape.length === 1) return "f32";
+  const readable = fileDType !== "f64" && ops.kernels.weightDTypes.includes(fileDType);
+  return asked ?? (readable ? fileDType : "f32");
+}
+
+/** Bytes that the tensors of `source` will take in memory; those of a dtype that holds no weights count as they are. */
+export function bytesInMemory(ops: Ops, source: TensorSource, asked: FloatDType | undefined): number {
+  let bytes = 0;
+  for (const { dtype, shape, begin, end } of source.tensors.values()) {
+    const stored = floatDTypes[dtype];
+    const { elements, bytes: size } = blockOf(stored ? dtypeInMemory(ops, stored, shape, asked) : "f32");
+    bytes += stored ? (shape.reduce((product, dim) => product * dim, 1) / elements) * size : end - begin;
+  }
+  return bytes;
 }
 
 /** Columns part · width to (part + 1) · width of a matrix [inDim, outDim] as rows, f32. */
