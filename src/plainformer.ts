@@ -4,9 +4,11 @@ import { fileURLToPath } from "node:url";
 import { createOps, type Ops } from "../kernels/ops.ts";
 import { selectKernels } from "../kernels/select.ts";
 import { pull } from "../weights/hub.ts";
-import { createEngine, type EngineLoad } from "./engine/engine.ts";
+import { createEngine, type EngineCounters } from "./engine/engine.ts";
+import { EngineClosedError } from "./engine/errors.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "./engine/generate.ts";
 import { type Score, type ScoreOptions, score } from "./engine/score.ts";
+import { startWorker } from "./engine/worker/client.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { bytesPerPosition, type KvDType, kvDTypes } from "./model/kv-cache.ts";
 import { type LoadedModel, loadModel, type WeightDType } from "./model/load.ts";
@@ -17,7 +19,6 @@ import { checkIds } from "./prompt/segments.ts";
 import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 
-export type { EngineLoad } from "./engine/engine.ts";
 export type { GenerateEnd, GenerateEvent, GenerateOptions, PromptLogProb, Usage } from "./engine/generate.ts";
 export type { Score, ScoreOptions } from "./engine/score.ts";
 
@@ -32,12 +33,25 @@ export interface LoadOptions {
   cacheTokens?: number;
   /** Dtype of cached keys and values. Default f32; f16 takes half the memory and reads faster in long contexts, and rounds. */
   kv?: KvDType;
+  /** Most requests that are computed in turns; the others wait. Default 32 */
+  maxRunning?: number;
+  /** Most requests that wait; further ones are refused with an EngineBusyError. Default: no limit */
+  maxWaiting?: number;
   /** Most rows that one step of the engine computes. Default 512 */
   stepRows?: number;
+  /** Most prompt rows of a step in which texts are being continued, which all wait for them. Default 64 */
+  promptRowsBesideText?: number;
+  /** Keep the keys and values of what was computed, for requests that begin with the same 64 tokens or more. Default: true, but not under a probe. */
+  prefixCache?: boolean;
   /** Sees every intermediate of every step. */
   probe?: Probe;
   /** Bytes read so far and in all; `file` while something is downloaded. */
   onProgress?: (progress: { loaded: number; total: number; file?: string }) => void;
+}
+
+/** The engine's counters, and the tokens generated so far. */
+export interface EngineLoad extends EngineCounters {
+  generatedTokens: number;
 }
 
 /** A model that answers requests, wherever it is computed: in this thread, or in a worker of its own. */
@@ -108,6 +122,15 @@ export async function load(source: string = defaultModel, options: LoadOptions =
   }
 }
 
+/**
+ * Loads a model as `load` does, in a worker thread that also computes: this thread stays free. An idle model does not keep
+ * the process alive.
+ * @throws as `load`; a TypeError for a probe. If the thread fails later, everything that waits for it is rejected.
+ */
+export function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
+  return startWorker(source, options);
+}
+
 function assemble(
   ops: Ops,
   { model, endIds, files, fingerprint }: LoadedModel,
@@ -123,7 +146,8 @@ function assemble(
   const { config } = model;
   const cacheTokens = cacheTokensOf(options, config);
   const engine = createEngine(ops, model, { ...options, cacheTokens });
-  const served = { engine, config, tokenizer, endIds };
+  const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
+  let closed = false;
   return {
     config,
     tokenizer,
@@ -137,16 +161,18 @@ function assemble(
     chatTemplate,
     async embed(ids) {
       checkIds(ids, config.vocabSize, "ids");
+      if (closed) throw new EngineClosedError("the model is closed");
       const rows = ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids))));
       ops.endStep(); // what `read` promised was taken when it was called
       return rows;
     },
     generate: (options) => generate(served, options),
     score: (options) => score(served, options),
-    load: async () => engine.load(),
+    load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
     async close(options) {
       await engine.close(options);
-      kernels.close();
+      if (!closed) kernels.close();
+      closed = true;
     },
   };
 }

@@ -67,19 +67,27 @@ export interface Served {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly endIds: readonly number[];
+  /** Counts the tokens that were generated. */
+  generatedTokens: number;
 }
 
-/** Continues an input. @throws as `Plainformer.generate`. */
+/** Continues an input. @throws as `ServedModel.generate`. */
 export async function* generate(
-  { engine, config, tokenizer, endIds }: Served,
+  served: Served,
   options: GenerateOptions,
   constraint?: Constraint,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const began = performance.now();
+  const { engine, config, tokenizer, endIds } = served;
   const prompt = promptOf(options.input, tokenizer, config);
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
-  const room = Math.min(roomAfter(prompt.rows, config, least), engine.cacheTokens - prompt.rows + 1);
-  const decoding = decodingOf(options, config.vocabSize, Math.max(room, least));
+  const room = roomAfter(prompt.rows, config, least);
+  if (prompt.rows > engine.cacheTokens)
+    throw new RangeError(
+      `input: ${prompt.rows} tokens do not fit, expected at most ${engine.cacheTokens} (option cacheTokens)`,
+    );
+  const cacheRoom = engine.cacheTokens - prompt.rows + 1; // the last token is not fed back
+  const decoding = decodingOf(options, config.vocabSize, Math.min(room, cacheRoom));
   const decode = createDecoder(decoding, tokenizer, endIds, idsOf(prompt), constraint);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
 
@@ -89,7 +97,7 @@ export async function* generate(
   let row = judge ? judge.firstRow : prompt.rows - 1; // the row whose logits come next
   const work = engine.run({
     runs: prompt.runs,
-    maxRows: prompt.rows + Math.max(0, decoding.maxTokens - 1), // the last token is not fed back
+    maxRows: prompt.rows + Math.max(0, decoding.maxTokens - 1),
     firstOutput: row,
     tenant: options.tenant,
     accept(logits, cachedRows) {
@@ -103,6 +111,7 @@ export async function* generate(
       }
       if (decoding.maxTokens === 0) return [];
       const tokens = decode(logits);
+      served.generatedTokens += tokens.length;
       for (const token of tokens) events.push({ type: "token", ...token });
       return tokens.at(-1)?.finishReason ? [] : tokens.map((token) => token.id);
     },
