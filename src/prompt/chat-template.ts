@@ -7,7 +7,7 @@ import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { literal } from "../tokenizer/regex.ts";
 import { inked, stretchesOf, withoutInk } from "./ink.ts";
 
-/** What a template is given. Strings have no ink; they may have holes. */
+/** What a template is given. Strings have ink only where the program wrote them; they may have holes. */
 export interface TemplateVariables {
   readonly messages: readonly TemplateMessage[];
   readonly tools?: readonly unknown[];
@@ -61,7 +61,7 @@ export function createChatTemplate(source: string, tokens: TemplateTokens): Chat
     return (variables) => {
       const messages = variables.messages.map(({ role, ...rest }) => ({ role: inkCompared(role), ...rest }));
       const text = run(program, { ...inkedTokens, ...variables, messages });
-      if (withoutInk(text) !== renderPlain(variables)) throw new Error(mixed);
+      if (withoutInk(text) !== withoutInk(renderPlain(variables))) throw new Error(mixed);
       return text;
     };
   };
