@@ -21,7 +21,7 @@ describe("a template cannot", () => {
     [
       "run for ever",
       "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
-      /more than 20000000 steps/,
+      /more than 5000000 steps/,
     ],
     [
       "make endless text",
@@ -33,7 +33,6 @@ describe("a template cannot", () => {
       "{% for i in range(1000000000000) %}{% endfor %}",
       /range: 1000000000000 numbers are too many/,
     ],
-    ["call itself without end", "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", /nested too deeply/],
     ["be broken", "{% if %}", /^chat template: /],
     ["use what is not there", "{{ lipsum() }}", /^chat template: .*not a function/],
     ["reach what it is made of", "{{ messages.constructor.constructor('return process')() }}", /^chat template: /],
@@ -41,6 +40,14 @@ describe("a template cannot", () => {
     ["call our own functions past their checks", "{{ strftime_now(5) }}", /^chat template: /],
   ])("%s", (_, source, message) => {
     expect(() => render(source)).toThrow(message);
+  });
+
+  test("be brought down by what is nested", () => {
+    let parameters: unknown = {};
+    for (let depth = 0; depth < 50_000; depth++) parameters = [parameters];
+    expect(() => render("{{ tools | tojson }}", { tools: [parameters] })).toThrow(
+      new RangeError("messages: they are nested too deeply for the chat template"),
+    );
   });
 
   test("see a field that a message does not have", () => {
@@ -59,10 +66,10 @@ test("what a template refuses is a RangeError in its words", () => {
 describe("Jinja as transformers runs it", () => {
   const text = "\u0085\n x\u00a0y \ufeff\n\n";
   test.each<[string, string, string]>([
-    ["trim takes Python's white space", "[{{ t | trim }}]", "[x\u00a0y \ufeff]"],
-    ["strip with characters", "[{{ t.strip('\n') }}]", `[${text.replace(/\n+$/, "")}]`],
-    ["lstrip", "[{{ t.lstrip() }}]", "[x\u00a0y \ufeff\n\n]"],
-    ["rstrip", "[{{ t.rstrip('\n\ufeff ') }}]", "[\u0085\n x\u00a0y]"],
+    ["trim takes Python's white space", "[{{ messages[0].content | trim }}]", "[x\u00a0y \ufeff]"],
+    ["strip with characters", "[{{ messages[0].content.strip('\n') }}]", `[${text.replace(/\n+$/, "")}]`],
+    ["lstrip", "[{{ messages[0].content.lstrip() }}]", "[x\u00a0y \ufeff\n\n]"],
+    ["rstrip", "[{{ messages[0].content.rstrip('\n\ufeff ') }}]", "[\u0085\n x\u00a0y]"],
     ["characters that mean something in a pattern", "{{ 'a]-^b'.strip('b-]a') }}", "^"],
     [
       "tojson",
@@ -79,7 +86,7 @@ describe("Jinja as transformers runs it", () => {
     ["no tools are none", "{{ tools is none }}{{ documents is none }}", "truetrue"],
     ["the first token, and none where there is none", "{{ bos_token }}|{{ eos_token }}", "<s>|"],
   ])("%s", (_, source, expected) => {
-    expect(render(source, { t: text })).toBe(expected);
+    expect(render(source, { messages: [{ role: "user", content: text }] })).toBe(expected);
   });
 
   test("strftime_now", () => {
