@@ -4,7 +4,9 @@
 
 import { Command, CommanderError } from "commander";
 import { addBench } from "./bench.ts";
+import { addChat } from "./chat.ts";
 import { addConvert } from "./convert.ts";
+import { addFim } from "./fim.ts";
 import { addGenerate } from "./generate.ts";
 import { addInspect } from "./inspect.ts";
 import { addPull } from "./pull.ts";
@@ -17,7 +19,8 @@ const program = new Command("plainformer")
   .option("--verbose", "show where in the code an error came from")
   .showHelpAfterError("(add --help for what is possible)")
   .action(tour);
-for (const add of [addGenerate, addTokenize, addScore, addInspect, addConvert, addPull, addBench]) add(program);
+const commands = [addGenerate, addChat, addFim, addTokenize, addScore, addInspect, addConvert, addPull, addBench];
+for (const add of commands) add(program);
 for (const command of [program, ...program.commands]) command.exitOverride().allowExcessArguments(false);
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
