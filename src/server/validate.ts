@@ -28,7 +28,10 @@ type Issue = z.core.$ZodIssue;
 
 /** The first issue in words. */
 function faultOf(issues: readonly Issue[], root: unknown, base: readonly PropertyKey[]): Fault {
-  const issue = issues[0];
+  const sameAsFirst = issues.filter(
+    ({ code, path }) => code === issues[0].code && pathText(path) === pathText(issues[0].path),
+  );
+  const issue = sameAsFirst[sameAsFirst.length - 1]; // of several bounds the schema's own, after the type's
   const path = [...base, ...issue.path];
   const got = shown(valueAt(root, path));
   const say = (expected: string) => ({ path, message: `got ${got}, expected ${expected}` });
