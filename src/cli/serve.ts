@@ -2,7 +2,9 @@
 
 import { basename } from "node:path";
 import type { Command } from "commander";
-import { defaultModel } from "../plainformer.ts";
+import { defaultModel, loadInWorker, type ServedModel } from "../plainformer.ts";
+import { type ChatFormat, createChatFormat } from "../prompt/chat-format.ts";
+import { fimFormat } from "../prompt/fim.ts";
 import { keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
 import { openLedger } from "../server/ledger.ts";
@@ -12,7 +14,8 @@ import { deepSeekNames } from "../server/model-id.ts";
 import { readPrices } from "../server/prices.ts";
 import { isLoopback, listen } from "../server/serve.ts";
 import { untilSignal } from "../server/shutdown.ts";
-import { list, loadFrom, type ModelOptions, number, withModel } from "./options.ts";
+import { list, type ModelOptions, number, withModel } from "./options.ts";
+import { progressBar } from "./progress.ts";
 
 interface Options extends ModelOptions {
   host: string;
@@ -20,6 +23,9 @@ interface Options extends ModelOptions {
   modelId?: string;
   apiKeys?: string;
   beta?: true;
+  cacheTokens?: number;
+  maxRunning?: number;
+  maxWaiting: number;
   rateLimit: number;
   concurrency: number;
   maxBody?: number;
@@ -42,6 +48,9 @@ export function addServe(program: Command): void {
       "file with one key a line (default: those in PLAINFORMER_API_KEYS, else no key is needed)",
     )
     .option("--beta", "offer beta features under every prefix, not only /beta")
+    .option("--cache-tokens <n>", "positions of the key/value cache, of all requests together", number)
+    .option("--max-running <n>", "requests that are computed in turns (default: 32)", number)
+    .option("--max-waiting <n>", "requests that wait for their turn; more are refused with a 503", number, 128)
     .option("--rate-limit <n>", "requests a minute for each key, 0: no limit", number, 0)
     .option("--concurrency <n>", "requests at once for each key, 0: no limit", number, 0)
     .option("--max-body <bytes>", "largest request body", number)
@@ -73,15 +82,16 @@ async function serve(options: Options): Promise<void> {
     options.prices && options.journal ? await openLedger(options.journal, await readPrices(options.prices)) : undefined;
 
   const log = options.quiet ? noLog : jsonLog((line) => process.stderr.write(line));
-  const served = await loadFrom(options);
+  const served = await loadServed(options);
+  const { chat, chatFault } = chatOf(served);
   const modelId = options.modelId ?? nameOf(options.model);
   const app = createApp(
     {
       served,
       modelId,
       aliases: deepSeekNames.filter((name) => name !== modelId),
-      chat: null,
-      fim: null,
+      chat,
+      fim: fimFormat(served.tokenizer),
       limits: limitsOf(served.config, options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody }),
       created: Math.floor(Date.now() / 1000),
     },
@@ -100,7 +110,7 @@ async function serve(options: Options): Promise<void> {
   const { name, why } = served.kernels;
   console.log(`plainformer serves ${modelId} at ${listening.url}
   model    ${served.directory} (${served.config.modelType}, ${served.config.nLayers} layers, context ${served.config.maxSeqLen})
-  kernels  ${name}: ${why}
+  kernels  ${name}: ${why}${chatFault === undefined ? "" : `\n  chat     none: ${chatFault}`}
   keys     ${keys ? `${keys.length}` : "none: open to this machine"}
   try      curl ${listening.url}/v1/models${keys ? ' -H "authorization: Bearer $API_KEY"' : ""}`);
 
@@ -108,6 +118,30 @@ async function serve(options: Options): Promise<void> {
   await served.close();
   await ledger?.close();
   log("info", "ended");
+}
+
+/** Loads the model in a thread of its own. The server itself downloads nothing. */
+async function loadServed({ model, kernels, threads, dtype, cacheTokens, maxRunning, maxWaiting }: Options) {
+  if (model.startsWith("hf:"))
+    throw new Error(
+      `--model ${model}: the server downloads nothing; run "plainformer pull ${model.slice(3)}" and give what it prints`,
+    );
+  const bar = progressBar();
+  try {
+    const limits = { cacheTokens, maxRunning, maxWaiting };
+    return await loadInWorker(model, { kernels, threads, dtype, ...limits, onProgress: bar.update });
+  } finally {
+    bar.stop();
+  }
+}
+
+/** The checkpoint's chat format; a checkpoint without one, or with one that cannot be run, still continues text. */
+function chatOf({ chatTemplate, tokenizer }: ServedModel): { chat: ChatFormat | null; chatFault?: string } {
+  try {
+    return { chat: createChatFormat(chatTemplate, tokenizer) };
+  } catch (error) {
+    return { chat: null, chatFault: (error as Error).message };
+  }
 }
 
 /** What the API calls a model: the name of its directory or file, or of the repository that it was pulled from. */

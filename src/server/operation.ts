@@ -3,7 +3,8 @@
 
 import type { z } from "zod";
 import type { ServedModel, Usage } from "../plainformer.ts";
-import type { Segment } from "../prompt/segments.ts";
+import type { ChatFormat } from "../prompt/chat-format.ts";
+import type { FimFormat } from "../prompt/fim.ts";
 import type { Limits } from "./limits.ts";
 
 /** One request, as its handler sees it. */
@@ -34,21 +35,6 @@ export interface Service {
   readonly limits: Limits;
   /** Seconds since 1970 when the model was loaded. */
   readonly created: number;
-}
-
-/** Chat messages → segments. */
-export interface ChatFormat {
-  prompt(request: {
-    messages: readonly unknown[];
-    tools?: readonly unknown[];
-    thinking?: boolean;
-    templateArguments?: Record<string, unknown>;
-  }): { segments: Segment[]; startsInReasoning: boolean };
-}
-
-/** Prefix and suffix → segments, cut to `room` tokens from the far ends. */
-export interface FimFormat {
-  prompt(request: { prefix: string; suffix: string; room: number }): Segment[];
 }
 
 /** One route. */
