@@ -1,8 +1,10 @@
 // Errors as they leave the server: one body form for every status, no stack, no path, no internals.
 // Form: what DeepSeek's clients have seen ({"error":{"message","type","param","code":"invalid_request_error"}}, always JSON).
 
+import { snakeCase } from "./wire-names.ts";
+
 /** The statuses that a call can be refused with. */
-export type ErrorStatus = 400 | 401 | 402 | 404 | 405 | 408 | 413 | 415 | 422 | 429 | 500 | 503;
+export type ErrorStatus = 400 | 401 | 402 | 404 | 405 | 408 | 413 | 415 | 422 | 429 | 431 | 500 | 503;
 
 /** A refusal with its status. `message` is one sentence for the caller; `param` names the field, `retryAfter` is in seconds. */
 export class ApiError extends Error {
@@ -60,9 +62,4 @@ export function apiErrorOf(error: unknown): ApiError {
     return new ApiError(400, param + message.slice(field[0].length), { param });
   }
   return new ApiError(500, "The server could not answer: an internal error");
-}
-
-/** maxTokens → max_tokens, topP → top_p */
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

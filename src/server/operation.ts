@@ -62,7 +62,9 @@ export interface Operation<Body = unknown> {
   /** What it answers, by status, as JSON; `text/event-stream` beside it is `events`, each a JSON object. */
   readonly responses: Readonly<Record<number, z.ZodType>>;
   readonly events?: z.ZodType;
-  /** Needs no key and no room: for what watches the server. */
+  /** Content type of the answers that are not errors. Default application/json */
+  readonly type?: string;
+  /** Needs no key and is answered while the server ends: for what watches it. */
   readonly open?: true;
   handle(service: Service, body: Body, call: Call, params: Readonly<Record<string, string>>): Promise<Response>;
 }

@@ -3,7 +3,7 @@
 import type { DecodedToken } from "../decode/decoder.ts";
 import type { DecodeParameters } from "../decode/parameters.ts";
 import type { ModelConfig } from "../model/config.ts";
-import type { GenerateEnd, Plainformer, Score, ScoreOptions, Usage } from "../plainformer.ts";
+import type { GenerateEnd, Score, ScoreOptions, Usage } from "../plainformer.ts";
 import type { Input } from "../prompt/segments.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
@@ -39,6 +39,8 @@ export interface EngineLoad {
   cachedPages: number;
   running: number;
   waiting: number;
+  /** Steps computed so far. */
+  steps: number;
 }
 
 export interface ServedModel {
@@ -58,6 +60,3 @@ export interface ServedModel {
   load(): Promise<EngineLoad>;
   close(options?: { drainMs?: number }): Promise<void>;
 }
-
-/** A model of this thread, as the server sees it. */
-export type InProcess = Plainformer;
