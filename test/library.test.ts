@@ -14,7 +14,7 @@ async function run(options: GenerateOptions, on: Plainformer = model) {
   let end: GenerateEnd | undefined;
   for await (const event of on.generate(options))
     if (event.type === "token") tokens.push(event);
-    else end = event;
+    else if (event.type === "end") end = event;
   if (!end) throw new Error("generate ended without an end event");
   return { tokens, end };
 }
@@ -24,7 +24,13 @@ test("the pieces, joined, are the text; usage counts rows and tokens", async () 
   expect(tokens.map((token) => token.text).join("")).toBe(end.text);
   expect(end.ids).toEqual(tokens.map((token) => token.id));
   expect(end.finishReason).toBe("length");
-  expect(end.usage).toEqual({ promptTokens: 5, embedTokens: 0, completionTokens: 40, totalTokens: 45 });
+  expect(end.usage).toEqual({
+    promptTokens: 5,
+    embedTokens: 0,
+    cachedTokens: 0,
+    completionTokens: 40,
+    totalTokens: 45,
+  });
   const prompt = model.tokenizer.encode("Once upon a time");
   expect(model.tokenizer.decode([...prompt, ...end.ids], { skipSpecialTokens: true })).toBe(
     `Once upon a time${end.text}`,

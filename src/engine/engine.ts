@@ -9,6 +9,7 @@ import { createKvCache, pagesFor, releasePages, takePages } from "../model/kv-ca
 import type { Model } from "../model/model.ts";
 import type { Probe } from "../model/probe.ts";
 import { type Run, rowsOf } from "../prompt/segments.ts";
+import { EngineClosedError } from "./errors.ts";
 
 /** What one sequence wants from the model. */
 export interface Task {
@@ -19,10 +20,12 @@ export interface Task {
   /** The first row whose logits are wanted; those of all later rows are wanted too. */
   readonly firstOutput: number;
   /**
-   * Gets the logits [vocabSize] of each wanted row, in order; may change them. Returns the id of a token to append, or
-   * undefined. The sequence ends when all its rows are computed and nothing was appended.
+   * Gets the logits [vocabSize] of each wanted row, in order; may change them. Returns ids of tokens to append. The sequence
+   * ends when all its rows are computed and nothing was appended. `cachedRows` is how many of its rows were found computed.
    */
-  accept(logits: Float32Array): number | undefined;
+  accept(logits: Float32Array, cachedRows: number): readonly number[];
+  /** Rows are only ever shared between tasks of one tenant. */
+  readonly tenant?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -44,10 +47,20 @@ export interface Engine {
    * @throws if it can never fit, if `accept` throws, or with the signal's reason when it is aborted.
    */
   run(task: Task): Promise<void>;
-  /** Pages that no sequence holds, and sequences running and waiting. */
-  load(): { freePages: number; pages: number; running: number; waiting: number };
-  /** Ends every task with an error and takes no more. */
-  close(): void;
+  load(): EngineLoad;
+  /** Takes no more tasks, lets those inside go on for `drainMs` (default 0) and ends the rest with an EngineClosedError. */
+  close(options?: { drainMs?: number }): Promise<void>;
+}
+
+/** What the engine holds now, and what it has done so far. */
+export interface EngineLoad {
+  /** Pages of the cache; of these, pages that no sequence holds; of these, pages that keep a prefix for later. */
+  pages: number;
+  freePages: number;
+  cachedPages: number;
+  /** Sequences inside, computed in turns; and those that wait for a place. */
+  running: number;
+  waiting: number;
 }
 
 interface Sequence {
@@ -133,8 +146,8 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
       if (!running.includes(sequence)) continue; // closed while it was computed
       try {
         for (const _ of outputs) {
-          const id = sequence.task.accept(logits.subarray(output * vocabSize, ++output * vocabSize));
-          if (id !== undefined) append(sequence, id);
+          for (const id of sequence.task.accept(logits.subarray(output * vocabSize, ++output * vocabSize), 0))
+            append(sequence, id);
         }
         if (sequence.computed === sequence.rows) finish(sequence, sequence.resolve);
       } catch (error) {
@@ -162,7 +175,7 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
     cacheTokens: options.cacheTokens,
     async run(task) {
       task.signal?.throwIfAborted();
-      if (closed) throw new Error("the model is closed");
+      if (closed) throw new EngineClosedError("the model is closed");
       if (pagesFor(task.maxRows) > cache.nPages)
         throw new RangeError(
           `input: prompt and continuation take ${task.maxRows} positions, the cache holds ${options.cacheTokens} (option cacheTokens)`,
@@ -178,13 +191,14 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
     load: () => ({
       freePages: cache.free.length,
       pages: cache.nPages,
+      cachedPages: 0,
       running: running.length,
       waiting: waiting.length,
     }),
-    close() {
+    async close() {
       closed = true;
       for (const sequence of [...waiting, ...running])
-        finish(sequence, () => sequence.reject(new Error("the model was closed")));
+        finish(sequence, () => sequence.reject(new EngineClosedError("the model was closed")));
     },
   };
 }

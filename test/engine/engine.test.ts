@@ -11,7 +11,7 @@ import { readGolden } from "../golden/golden.ts";
 const golden = await readGolden("llama-gqa");
 const ops = createOps(selectKernels().kernels);
 const { model } = await loadModel(ops, golden.directory);
-const idle = (pages: number) => ({ freePages: pages, pages, running: 0, waiting: 0 });
+const idle = (pages: number) => ({ freePages: pages, pages, cachedPages: 0, running: 0, waiting: 0 });
 
 /** Continues a prompt with fixed tokens; counts how many were asked for. */
 function task(rows: number, tokens: number, extra: { signal?: AbortSignal; onToken?: (n: number) => void } = {}) {
@@ -23,7 +23,7 @@ function task(rows: number, tokens: number, extra: { signal?: AbortSignal; onTok
     accept: () => {
       n++;
       extra.onToken?.(n);
-      return n < tokens ? n : undefined;
+      return n < tokens ? [n] : [];
     },
     signal: extra.signal,
   };
@@ -33,7 +33,7 @@ test("tasks that do not fit beside the running ones wait, and all are done in th
   const engine = createEngine(ops, model, { cacheTokens: 192 });
   const order: number[] = [];
   const runs = [100, 100, 30, 64, 20].map((rows, i) => engine.run(task(rows, 5)).then(() => order.push(i)));
-  expect(engine.load()).toEqual({ freePages: 1, pages: 3, running: 1, waiting: 4 });
+  expect(engine.load()).toMatchObject({ freePages: 1, pages: 3, running: 1, waiting: 4 });
   await Promise.all(runs);
   expect(order).toEqual([0, 1, 2, 3, 4]);
   expect(engine.load()).toEqual(idle(3));
