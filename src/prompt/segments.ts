@@ -16,6 +16,10 @@ export type Segment =
       readonly id?: string;
       readonly embeds: Float32Array; // [n, dModel], row-major
       readonly shape: readonly [n: number, dModel: number];
+    }
+  | {
+      /** The name of embeddings that are kept elsewhere. */
+      readonly softPrompt: string;
     };
 
 /** Text alone, or segments in order. */
@@ -32,54 +36,85 @@ export interface Prompt {
   readonly embedRows: number;
 }
 
-/** The dimensions that a prompt is checked against. */
+/** The dimensions that a prompt is checked against, and where its named parts come from. */
 export interface PromptLimits {
   readonly dModel: number;
   readonly vocabSize: number;
+  /** The rows of a soft prompt, by name; undefined if there is none of that name. */
+  readonly softPrompt?: (name: string) => { embeds: Float32Array; shape: readonly [number, number] } | undefined;
 }
 
 /**
- * Turns an input into rows. The tokenizer's own special tokens (a beginning-of-sequence token) are added to text that is
- * first or has only embeddings before it; text after ids or other text gets none, so a caller who writes ids decides alone.
- * Control tokens spelled out in text stay text, unless the segment says otherwise.
+ * Turns an input into rows. Neighboring texts are one text: tokens may reach across the border, so it does not matter how
+ * a text was cut. The tokenizer's own special tokens (a beginning-of-sequence token) are added to text that is first or has
+ * only embeddings before it; text after ids gets none, so a caller who writes ids, even none, decides alone. Control tokens
+ * spelled out in text stay text, unless the segment says otherwise and holds the whole of it.
  * @throws one sentence that names the segment and field: an id outside the vocabulary, embeddings of another width, of
  * another length than their shape, or not finite, no rows at all.
  */
-export function promptOf(input: Input, tokenizer: Tokenizer, { dModel, vocabSize }: PromptLimits): Prompt {
+export function promptOf(input: Input, tokenizer: Tokenizer, limits: PromptLimits): Prompt {
+  const { dModel, vocabSize } = limits;
   const segments: readonly Segment[] = typeof input === "string" ? [{ text: input }] : input;
   if (!Array.isArray(segments))
     throw new TypeError(`input: got ${typeof input}, expected a string or a list of segments`);
   const runs: Run[] = [];
   let onlyEmbeds = true;
+  let text = ""; // of the neighboring texts so far
+  let parsed: [start: number, end: number][] = []; // where control tokens may be in it
+  let textAt = -1; // the segment that it began with
+  const closeText = () => {
+    if (textAt < 0) return;
+    const ids = tokenizer.encode(text, { addSpecialTokens: onlyEmbeds, parseSpecialTokens: parsed });
+    runs.push({ ids: checkIds(ids, vocabSize, placeOf(textAt)) });
+    onlyEmbeds = false;
+    text = "";
+    parsed = [];
+    textAt = -1;
+  };
+  const placeOf = (i: number) => (typeof input === "string" ? "input" : `input[${i}]`);
   for (const [i, segment] of segments.entries()) {
-    const where = typeof input === "string" ? "input" : `input[${i}]`;
+    const where = placeOf(i);
     if (typeof segment !== "object" || segment === null)
       throw new TypeError(`${where}: expected an object, got ${segment}`);
     if ("text" in segment) {
       if (typeof segment.text !== "string")
         throw new TypeError(`${where}.text: got ${typeof segment.text}, expected a string`);
-      const ids = tokenizer.encode(segment.text, {
-        addSpecialTokens: onlyEmbeds,
-        parseSpecialTokens: segment.parseSpecialTokens,
-      });
-      runs.push({ ids: checkIds(ids, vocabSize, where) });
-      onlyEmbeds = false;
-    } else if ("ids" in segment) {
+      if (segment.parseSpecialTokens) addRange(parsed, text.length, text.length + segment.text.length);
+      text += segment.text;
+      if (textAt < 0) textAt = i;
+      continue;
+    }
+    closeText();
+    if ("ids" in segment) {
       runs.push({ ids: checkIds(segment.ids, vocabSize, `${where}.ids`) });
       onlyEmbeds = false;
     } else if ("embeds" in segment) {
       checkEmbeds(segment.embeds, segment.shape, dModel, where);
       runs.push({ embeds: segment.embeds, rows: segment.shape[0] });
+    } else if ("softPrompt" in segment) {
+      const found = limits.softPrompt?.(segment.softPrompt);
+      if (!found)
+        throw new RangeError(`${where}.softPrompt: there is none named ${JSON.stringify(segment.softPrompt)}`);
+      checkEmbeds(found.embeds, found.shape, dModel, where);
+      runs.push({ embeds: found.embeds, rows: found.shape[0] });
     } else
       throw new TypeError(
-        `${where}: got fields ${Object.keys(segment).join(", ") || "none"}, expected text, ids or embeds`,
+        `${where}: got fields ${Object.keys(segment).join(", ") || "none"}, expected text, ids, embeds or softPrompt`,
       );
   }
+  closeText();
   const filled = runs.filter((run) => rowsOf(run) > 0);
   const rows = filled.reduce((sum, run) => sum + rowsOf(run), 0);
   if (rows === 0) throw new RangeError("input: it has no rows, expected at least one token or embedding");
   const embedRows = filled.reduce((sum, run) => sum + ("embeds" in run ? run.rows : 0), 0);
   return { runs: filled, rows, embedRows };
+}
+
+/** Adds a range behind the others, as one with the last where they touch. */
+function addRange(ranges: [start: number, end: number][], start: number, end: number): void {
+  const last = ranges.at(-1);
+  if (last && last[1] === start) last[1] = end;
+  else ranges.push([start, end]);
 }
 
 /** How many rows a run has. */

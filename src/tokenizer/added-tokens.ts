@@ -25,8 +25,17 @@ export interface AddedToken {
   readonly normalized: boolean;
 }
 
-/** Cuts text at added tokens: a number is the id of a token that was found, a string is text in between. */
-export type AddedTokenFinder = (text: string, parseSpecialTokens: boolean) => (string | number)[];
+/** A stretch of text without added tokens, and where it starts in the text that was searched. */
+export interface Stretch {
+  readonly text: string;
+  readonly start: number;
+}
+
+/** Cuts text at added tokens: a number is the id of a token that was found. */
+export type AddedTokenFinder = (text: string, mayBeControl: MayBeControl) => (Stretch | number)[];
+
+/** Whether a control token may be taken from the characters [start, stop) of a text. */
+export type MayBeControl = (start: number, stop: number) => boolean;
 
 /** The `added_tokens` of tokenizer.json; throws an Error that names the field if one is malformed or misnumbered. */
 export function readAddedTokens(value: unknown, vocabulary: ReadonlyMap<string, number>): AddedToken[] {
@@ -55,27 +64,30 @@ export function readAddedTokens(value: unknown, vocabulary: ReadonlyMap<string, 
 export function createFinder(tokens: readonly AddedToken[], textOf: Normalizer): AddedTokenFinder {
   const tokenOfText = new Map(tokens.map((token) => [textOf(token.content), token]));
   tokenOfText.delete("");
-  if (tokenOfText.size === 0) return (text) => (text === "" ? [] : [text]);
+  if (tokenOfText.size === 0) return (text) => (text === "" ? [] : [{ text, start: 0 }]);
   const longestFirst = [...tokenOfText.keys()].sort((a, b) => b.length - a.length);
   const pattern = new RegExp(longestFirst.map(literal).join("|"), "g");
 
-  return (text, parseSpecialTokens) => {
-    const parts: (string | number)[] = [];
+  return (text, mayBeControl) => {
+    const parts: (Stretch | number)[] = [];
     let end = 0;
     pattern.lastIndex = 0;
     for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
       const token = tokenOfText.get(match[0]) as AddedToken;
       let start = match.index;
       let stop = start + match[0].length;
-      if (token.control && !parseSpecialTokens) continue;
+      if (token.control && !mayBeControl(start, stop)) {
+        pattern.lastIndex = start + 1; // another may begin inside it
+        continue;
+      }
       if (token.singleWord && (isWord(charBefore(text, start)) || isWord(charAt(text, stop)))) continue;
       if (token.lstrip) while (start > end && isSpace(text[start - 1])) start--;
       if (token.rstrip) while (stop < text.length && isSpace(text[stop])) stop++;
-      if (start > end) parts.push(text.slice(end, start));
+      if (start > end) parts.push({ text: text.slice(end, start), start: end });
       parts.push(token.id);
       end = stop;
     }
-    if (end < text.length) parts.push(text.slice(end));
+    if (end < text.length) parts.push({ text: text.slice(end), start: end });
     return parts;
   };
 }

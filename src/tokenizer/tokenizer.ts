@@ -4,7 +4,7 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type AddedToken, createFinder, readAddedTokens } from "./added-tokens.ts";
+import { type AddedToken, createFinder, type MayBeControl, readAddedTokens, type Stretch } from "./added-tokens.ts";
 import { createWordEncoder, readVocabulary } from "./bpe.ts";
 import { createDecoder } from "./decoder.ts";
 import { type Fields, fieldsOf } from "./fields.ts";
@@ -15,9 +15,15 @@ import { createPreTokenizer } from "./pre-tokenizer.ts";
 export interface EncodeOptions {
   /** Add what the post-processor adds, such as a beginning-of-sequence token. Default true. */
   readonly addSpecialTokens?: boolean;
-  /** Take the text of a control token (see AddedToken) for that token. Default false: user text never becomes one. */
-  readonly parseSpecialTokens?: boolean;
+  /**
+   * Take the text of a control token (see AddedToken) for that token: everywhere, or only where it lies within one of
+   * these ranges, which are in order and do not touch. Default false: user text never becomes one.
+   */
+  readonly parseSpecialTokens?: boolean | readonly TextRange[];
 }
+
+/** Characters (UTF-16 code units) of a text, `end` not included. */
+export type TextRange = readonly [start: number, end: number];
 
 export interface DecodeOptions {
   /** Leave special tokens out of the text. Default false. */
@@ -97,6 +103,13 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
     return addedById.get(id)?.normalized ? normalize(text) : text;
   };
 
+  /** Where normalizing changed the text, ranges of it mean nothing; a section then lies in one as a whole or not at all. */
+  const findInNormalized = ({ text, start }: Stretch, mayBeControl: MayBeControl) => {
+    const normalized = normalize(text);
+    if (normalized === text) return findNormalized(text, (from, to) => mayBeControl(start + from, start + to));
+    return findNormalized(normalized, () => mayBeControl(start, start + text.length));
+  };
+
   const stream = (options: DecodeOptions = {}): TextStream => {
     const state = decoder.start();
     return {
@@ -118,12 +131,13 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
     encode(text, options = {}) {
       const { addSpecialTokens = true, parseSpecialTokens = false } = options;
       const ids: number[] = addSpecialTokens ? [...frame.before] : [];
+      const mayBeControl = permissionOf(parseSpecialTokens);
       let atStart = true;
-      for (const section of findRaw(wellFormed(text), parseSpecialTokens)) {
-        const parts = typeof section === "number" ? [section] : findNormalized(normalize(section), parseSpecialTokens);
+      for (const section of findRaw(wellFormed(text), mayBeControl)) {
+        const parts = typeof section === "number" ? [section] : findInNormalized(section, mayBeControl);
         for (const part of parts) {
           if (typeof part === "number") ids.push(part);
-          else preTokenizer.cut(part, atStart, (word) => encodeWord(word, ids));
+          else preTokenizer.cut(part.text, atStart, (word) => encodeWord(word, ids));
           atStart = false;
         }
       }
@@ -161,6 +175,19 @@ function namedId(config: Fields, field: string, idOf: (token: string) => number 
   const named = config[field];
   const content = typeof named === "object" && named !== null ? (named as Fields).content : named;
   return typeof content === "string" ? idOf(content) : undefined;
+}
+
+function permissionOf(parse: boolean | readonly TextRange[]): MayBeControl {
+  if (typeof parse === "boolean") return () => parse;
+  return (start, stop) => {
+    let low = 0; // the first range that ends after `start`
+    for (let high = parse.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (parse[middle][1] > start) high = middle;
+      else low = middle + 1;
+    }
+    return low < parse.length && parse[low][0] <= start && stop <= parse[low][1];
+  };
 }
 
 function wellFormed(text: string): string {

@@ -15,10 +15,46 @@ test("text begins with the tokenizer's special token where the sequence begins, 
   const ids = (input: Input) =>
     promptOf(input, tokenizer, limits).runs.map((run) => ("ids" in run ? [...run.ids] : `${run.rows} rows`));
   expect(ids("hello")).toEqual([[bos, ...hello]]);
-  expect(ids([{ text: "hello" }, { text: "hello" }])).toEqual([[bos, ...hello], hello]);
+  expect(ids([{ ids: [] }, { text: "hello" }])).toEqual([hello]);
   expect(ids([embeds, { text: "hello" }])).toEqual(["2 rows", [bos, ...hello]]);
   expect(ids([{ ids: [7] }, embeds, { text: "hello" }])).toEqual([[7], "2 rows", hello]);
   expect(ids([{ text: "" }, embeds, { ids: [] }])).toEqual([[bos], "2 rows"]);
+});
+
+test("neighboring texts are one text, wherever it was cut", () => {
+  const text = "Once upon a time, there were two  foxes.\n\n";
+  const whole = promptOf(text, tokenizer, limits).runs;
+  for (let cut = 0; cut <= text.length; cut++) {
+    const halves = [{ text: text.slice(0, cut) }, { text: text.slice(cut), parseSpecialTokens: true }];
+    expect(promptOf(halves, tokenizer, limits).runs).toEqual(whole);
+  }
+});
+
+test("a control token is taken only where one text that may hold some holds the whole of it", () => {
+  const user = tokenizer.idOf("<｜User｜>") as number;
+  const ids = (...input: Exclude<Input, string>) =>
+    promptOf(input, tokenizer, limits).runs.flatMap((run) => ("ids" in run ? run.ids : []));
+  const parsed = (text: string) => ({ text, parseSpecialTokens: true });
+  expect(ids(parsed("<｜Us"), parsed("er｜>"))).toContain(user);
+  expect(ids(parsed("<｜Us"), { text: "er｜>" })).not.toContain(user);
+  expect(ids({ text: "<｜Us" }, parsed("er｜>"))).not.toContain(user);
+  expect(ids({ text: "<｜User｜" }, parsed(">"))).not.toContain(user);
+  expect(ids({ text: "<｜User｜>" }, parsed("<｜User｜>"), { text: "<｜User｜>" }).filter((id) => id === user)).toEqual(
+    [user],
+  );
+  // Half a token of the user's before a whole one of the program's hides nothing.
+  expect(ids({ text: "<｜User" }, parsed("<｜User｜>"))).toContain(user);
+});
+
+test("a soft prompt is rows by name", () => {
+  const softPrompt = (name: string) => (name === "poet" ? embeds : undefined);
+  expect(promptOf([{ softPrompt: "poet" }], tokenizer, { ...limits, softPrompt })).toMatchObject({
+    rows: 2,
+    embedRows: 2,
+  });
+  expect(() => promptOf([{ softPrompt: "cook" }], tokenizer, { ...limits, softPrompt })).toThrow(
+    'input[0].softPrompt: there is none named "cook"',
+  );
 });
 
 test("rows are counted, embeddings among them", () => {
@@ -53,7 +89,7 @@ describe("bad input", () => {
     [
       "unknown fields",
       [{ tokens: [1] }] as unknown as Input,
-      "input[0]: got fields tokens, expected text, ids or embeds",
+      "input[0]: got fields tokens, expected text, ids, embeds or softPrompt",
     ],
     ["text of another type", [{ text: 5 }] as unknown as Input, "input[0].text: got number, expected a string"],
     [
