@@ -17,7 +17,14 @@ import {
 } from "../wire/chat-answer.ts";
 import { type Continuations, continuations } from "../wire/continuations.ts";
 import { chatMessages, messagesSchema } from "../wire/messages.ts";
-import { checkMaxTokens, decodeParametersOf, integer, maxTokensOf, samplingFields, tenantOf } from "../wire/parameters.ts";
+import {
+  checkMaxTokens,
+  decodeParametersOf,
+  integer,
+  maxTokensOf,
+  samplingFields,
+  tenantOf,
+} from "../wire/parameters.ts";
 import { eventStream } from "../wire/stream.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { wireUsage } from "../wire/usage.ts";
@@ -87,7 +94,11 @@ export const chatCompletions: Operation<Body> = {
       chatWriter(served, i, chatOutput({ startsInReasoning }), { scored, startsInReasoning }),
     );
     const pieces = piecesOf(writers, work.events);
-    const usage = () => wireUsage(work.usage(), writers.reduce((sum, writer) => sum + writer.reasoningTokens, 0));
+    const usage = () =>
+      wireUsage(
+        work.usage(),
+        writers.reduce((sum, writer) => sum + writer.reasoningTokens, 0),
+      );
     if (body.stream) {
       const head = answerHead(service, call, "chat.completion.chunk");
       return eventStream(chunksOf(head, pieces, usage, streamForm(body.stream_options, n)), work.leave);

@@ -23,7 +23,7 @@ const tokenIds = z.array(z.int().min(0));
 const bodySchema = z.object({
   model: z.string(),
   prompt: z
-    .union([z.string(), tokenIds, z.array(z.string()), z.array(tokenIds)])
+    .union([z.string(), tokenIds, z.array(z.union([z.string(), tokenIds]))])
     .nullish()
     .describe("A text or a list of token ids, or a list of these: each is continued."),
   prompt_embeds: tensorSchema.nullish().describe("Rows that stand before the prompt, or alone."),

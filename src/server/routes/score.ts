@@ -2,7 +2,6 @@
 // segment of embeddings: what a search for a soft prompt without gradients asks thousands of times.
 
 import { z } from "zod";
-import type { Segment } from "../../prompt/segments.ts";
 import { ApiError } from "../errors.ts";
 import type { Operation } from "../operation.ts";
 import { tokenText } from "../wire/logprobs.ts";
@@ -62,6 +61,7 @@ export const score: Operation<Body> = {
     );
     const inputs = rows ? rows.map((one) => segments.with(at, one)) : [segments];
 
+    // The input counts once for each candidate, and so do the tokens of each target.
     const usage = { promptTokens: 0, embedTokens: 0, cachedTokens: 0, completionTokens: 0, totalTokens: 0 };
     const data: z.infer<typeof responseSchema>["data"] = [];
     try {
@@ -71,7 +71,11 @@ export const score: Operation<Body> = {
           .catch((error) => {
             throw blame(error, "input");
           });
-        for (const [target, { ids, logprobs, sum }] of scores.entries())
+        usage.promptTokens += scores[0].usage.promptTokens;
+        usage.embedTokens += scores[0].usage.embedTokens;
+        usage.cachedTokens += scores[0].usage.cachedTokens;
+        for (const [target, { ids, logprobs, sum }] of scores.entries()) {
+          usage.promptTokens += ids.length;
           data.push({
             candidate: candidates ? i : null,
             target,
@@ -80,6 +84,8 @@ export const score: Operation<Body> = {
             logprobs: logprobs.map(finite),
             sum: finite(sum),
           });
+        }
+        usage.totalTokens = usage.promptTokens;
       }
     } finally {
       if (usage.totalTokens > 0) call.charge(usage);

@@ -13,7 +13,7 @@ const tokenIds = z.array(z.int().min(0));
 const bodySchema = z.object({
   model: z.string(),
   input: z
-    .union([z.string(), tokenIds, z.array(z.string()), z.array(tokenIds)])
+    .union([z.string(), tokenIds, z.array(z.union([z.string(), tokenIds]))])
     .describe("A text or a list of token ids, or a list of these."),
   encoding_format: z.enum(["float", "base64"]).nullish().describe("Nested arrays (default), or bytes in base64."),
   add_special_tokens: z
@@ -77,15 +77,14 @@ export const tokenEmbeddings: Operation<Body> = {
 function idLists({ served, limits }: Service, body: Body): number[][] {
   const { input } = body;
   const { tokenizer, config } = served;
-  const many = Array.isArray(input) && typeof input[0] !== "number";
+  const many = Array.isArray(input) && input.length > 0 && typeof input[0] !== "number";
   const list = (many ? input : [input]) as (string | number[])[];
   if (list.length > limits.maxPrompts)
     throw refused("input", `input: got ${list.length} inputs, expected at most ${limits.maxPrompts}`);
   let left = limits.maxEmbedRows;
   return list.map((one, i) => {
     const where = many ? `input[${i}]` : "input";
-    if (typeof one === "string" && one.length > left * charactersPerToken)
-      throw tooMany(where); // told without tokenizing it
+    if (typeof one === "string" && one.length > left * charactersPerToken) throw tooMany(where); // told without tokenizing it
     const ids =
       typeof one === "string" ? tokenizer.encode(one, { addSpecialTokens: body.add_special_tokens ?? true }) : one;
     if (ids.length === 0) throw refused(where, `${where}: it has no tokens, expected at least one`);

@@ -2,7 +2,7 @@
 // log-probabilities of its tokens. Forms: DeepSeek's chat completion and its chunks.
 
 import { z } from "zod";
-import { type ChatDelta, type ChatOutput } from "../../prompt/chat-output.ts";
+import type { ChatDelta, ChatOutput } from "../../prompt/chat-output.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { ServedEvent, ServedModel } from "../served-model.ts";
 import { chatLogprob, chatLogprobSchema, type ScoredToken } from "./logprobs.ts";
@@ -129,7 +129,13 @@ export function chatWriter(
     },
     pieces(event) {
       if (event.type === "prompt")
-        return [piece(startsInReasoning ? { role: "assistant", content: null, reasoning_content: "" } : { role: "assistant", content: "" })];
+        return [
+          piece(
+            startsInReasoning
+              ? { role: "assistant", content: null, reasoning_content: "" }
+              : { role: "assistant", content: "" },
+          ),
+        ];
       if (event.type === "token") {
         const ends = event.finishReason === "stop" && endIds.includes(event.id);
         if (scored && !ends && !control.has(event.id)) pending.push(event);
@@ -163,7 +169,8 @@ export function chatChoice(index: number, scored: boolean): { add(piece: ChatPie
       content += piece.delta.content ?? "";
       if (piece.delta.reasoning_content != null) reasoning = (reasoning ?? "") + piece.delta.reasoning_content;
       for (const { index, id, function: part } of piece.delta.tool_calls ?? []) {
-        if (id !== undefined) calls[index] = { index, id, type: "function", function: { name: part.name ?? "", arguments: "" } };
+        if (id !== undefined)
+          calls[index] = { index, id, type: "function", function: { name: part.name ?? "", arguments: "" } };
         calls[index].function.arguments += part.arguments;
       }
       told.content.push(...(piece.logprobs?.content ?? []));

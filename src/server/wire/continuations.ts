@@ -35,7 +35,13 @@ export function continuations(service: Service, call: Call, request: Continuatio
   const left = new AbortController();
   const signal = AbortSignal.any([call.signal, left.signal]);
   const seeds = choiceSeeds(request.seed, n);
-  const counted: ServedUsage = { promptTokens: 0, embedTokens: 0, cachedTokens: 0, completionTokens: 0, totalTokens: 0 };
+  const counted: ServedUsage = {
+    promptTokens: 0,
+    embedTokens: 0,
+    cachedTokens: 0,
+    completionTokens: 0,
+    totalTokens: 0,
+  };
 
   const count = (choice: number, event: ServedEvent) => {
     if (event.type === "token") counted.completionTokens++;

@@ -67,7 +67,10 @@ export function textLogprobs(
   };
 }
 
-function alternatives(tokenizer: Tokenizer, { id, logprob, topLogprobs = [] }: ScoredToken): Record<string, number> | null {
+function alternatives(
+  tokenizer: Tokenizer,
+  { id, logprob, topLogprobs = [] }: ScoredToken,
+): Record<string, number> | null {
   if (logprob === undefined) return null;
   const named: Record<string, number> = Object.create(null); // a token may be called __proto__
   for (const other of [...topLogprobs, { id, logprob }])

@@ -12,10 +12,7 @@ export const embedsPart = z.object({
   type: z.literal("embeds"),
   id: z.string().min(1).max(64).nullish(),
   embeds: tensorSchema.nullish(),
-  candidate: z
-    .boolean()
-    .nullish()
-    .describe("In /score: this is the segment that candidates take the place of."),
+  candidate: z.boolean().nullish().describe("In /score: this is the segment that candidates take the place of."),
 });
 
 export const softPromptPart = z.object({ type: z.literal("soft_prompt"), name: z.string().min(1).max(128) });
@@ -26,9 +23,7 @@ const tokensPart = z.object({ type: z.literal("tokens"), ids: z.array(z.int().mi
 export const inputSchema = z.union([
   z.string(),
   z
-    .array(
-      z.discriminatedUnion("type", [textPart, tokensPart, embedsPart, softPromptPart])
-    )
+    .array(z.discriminatedUnion("type", [textPart, tokensPart, embedsPart, softPromptPart]))
     .min(1)
     .max(1024),
 ]);
@@ -38,17 +33,12 @@ export type WireInput = z.infer<typeof inputSchema>;
 /** The segments of `input`, one each, so that the library's index of a segment is the wire's. @throws as the reader does. */
 export function segmentsOf(input: WireInput, read: TensorReader): Segment[] {
   if (typeof input === "string") return [{ text: input }];
-  return input.map((part, i) => {
-    switch (part.type) {
-      case "text":
-        return { text: part.text };
-      case "tokens":
-        return { ids: part.ids };
-      case "soft_prompt":
-        throw new ApiError(400, `input[${i}].name: there is no soft prompt of this name`, { param: `input[${i}].name` });
-      case "embeds":
-        return { ...read(part.embeds, `input[${i}].embeds`), ...(part.id ? { id: part.id } : {}) };
-    }
+  return input.map((part, i): Segment => {
+    if (part.type === "text") return { text: part.text };
+    if (part.type === "tokens") return { ids: part.ids };
+    if (part.type === "soft_prompt") return { softPrompt: part.name };
+    const rows = read(part.embeds, `input[${i}].embeds`);
+    return part.id ? { id: part.id, ...rows } : rows;
   });
 }
 
@@ -59,6 +49,10 @@ export function segmentsOf(input: WireInput, read: TensorReader): Segment[] {
 export function blame(error: unknown, field: string): ApiError {
   const refusal = apiErrorOf(error);
   const { param } = refusal.options;
-  if (field === "input" || !param || !/^input\b/.test(param)) return refusal;
-  return new ApiError(refusal.status, field + refusal.message.slice(param.length), { ...refusal.options, param: field });
+  if (!param || !/^input\b/.test(param)) return refusal;
+  const named = field === "input" ? param.replace(/\.softPrompt$/, ".name") : field;
+  return new ApiError(refusal.status, named + refusal.message.slice(param.length), {
+    ...refusal.options,
+    param: named,
+  });
 }

@@ -93,7 +93,8 @@ function rowsClaimed(value: unknown, width: number, where: string): number {
     const bad = value.findIndex((row) => !Array.isArray(row) || row.length !== width);
     if (bad < 0) return value.length;
     const row: unknown = value[bad];
-    if (!Array.isArray(row)) throw refused(`${where}[${bad}]`, `got ${nameOf(row)}, expected a row of ${width} numbers`);
+    if (!Array.isArray(row))
+      throw refused(`${where}[${bad}]`, `got ${nameOf(row)}, expected a row of ${width} numbers`);
     throw refused(`${where}[${bad}]`, `the row has ${row.length} numbers, expected the model's width of ${width}`);
   }
   if (typeof value !== "object" || value === null)
