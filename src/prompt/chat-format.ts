@@ -1,0 +1,361 @@
+// A conversation → segments of a prompt, as the checkpoint's own chat template has it. What a template can do (tools, calls,
+// a system role) is found out once by trying; what it cannot is written into messages instead of being lost.
+// The way back, from a model's text to a message, is chat-output.ts.
+
+import { createHash } from "node:crypto";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type ChatMessage, checkMessages, type Tool } from "./chat-message.ts";
+import { type ChatTemplate, createChatTemplate, type TemplateMessage } from "./chat-template.ts";
+import { createHoles, type Holes, inked, stretchesOf, withoutInk } from "./ink.ts";
+import type { Segment } from "./segments.ts";
+import { type ToolFormat, toolFormatOf, toolInstructions, writeCalls } from "./tool-formats.ts";
+
+export interface ChatRequest {
+  readonly messages: readonly ChatMessage[];
+  readonly tools?: readonly Tool[];
+  /** Whether the model thinks before it answers, where it can do both; the template decides when absent. */
+  readonly thinking?: boolean;
+  /** Further variables of the template: only those of `templateArguments`. */
+  readonly templateArguments?: Readonly<Record<string, unknown>>;
+}
+
+export interface ChatPrompt {
+  readonly segments: readonly Segment[];
+  /** The model's text begins inside of what it thinks: the prompt has opened that. */
+  readonly startsInReasoning: boolean;
+}
+
+export interface ChatFormat {
+  readonly toolFormat: ToolFormat;
+  /** What stands round a model's thoughts; undefined for a model that does not think aloud. */
+  readonly thinkTags: ThinkTags | undefined;
+  /** Texts of special tokens, which are no part of an answer. */
+  readonly specialTexts: readonly string[];
+  /**
+   * The prompt of a conversation; no text in it becomes a control token.
+   * @throws one sentence that names `messages[i].field`, or has the template's own words.
+   */
+  prompt(request: ChatRequest): ChatPrompt;
+}
+
+export interface ThinkTags {
+  readonly open: string;
+  readonly close: string;
+}
+
+/** The variables of a template that a request may set. A template itself, or what the program sets, is not among them. */
+export const templateArguments = ["enable_thinking", "thinking", "reasoning_effort", "date_string"] as const;
+
+/** What stands in a hole of a rendered conversation: rows, or a mark where a prefix begins and ends. */
+type Filling = { readonly segment: Segment } | { readonly mark: "prefix" | "end" };
+
+/**
+ * The chat format of a checkpoint: its template (Jinja) and its tokenizer.
+ * @throws one sentence if there is no template, or one that cannot be run safely.
+ */
+export function createChatFormat(source: string | null, tokenizer: Tokenizer): ChatFormat {
+  if (source === null)
+    throw new Error("chat template: this checkpoint has none, so it cannot chat; it can still continue text");
+  const tokenText = (id: number | undefined) => (id === undefined ? undefined : tokenizer.tokenOf(id));
+  const control = tokenizer.addedTokens.filter((token) => token.control).map((token) => token.content);
+  const template = createChatTemplate(source, {
+    control,
+    bos: tokenText(tokenizer.bosId),
+    eos: tokenText(tokenizer.eosId),
+  });
+  const has = (token: string) => tokenizer.idOf(token) !== undefined;
+  const toolFormat = toolFormatOf(source, has);
+  const habits = habitsOf(template, toolFormat);
+  const thinkTags = has("<think>") || source.includes("</think>") ? { open: "<think>", close: "</think>" } : undefined;
+
+  function prompt(request: ChatRequest): ChatPrompt {
+    const { messages, tools = [], thinking } = request;
+    checkMessages(messages);
+    const holes = createHoles<Filling>();
+    const variables = {
+      ...argumentsOf(request, holes),
+      ...(tools.length > 0 && habits.readsTools ? { tools: cleanAll(tools, holes) as unknown[] } : {}),
+    };
+    const view = viewOf(request, { habits, toolFormat, holes });
+    const render = (messages: readonly TemplateMessage[], add_generation_prompt: boolean) =>
+      template.render({ ...variables, messages, add_generation_prompt });
+
+    const last = messages[messages.length - 1];
+    if (last.prefix) return prefixPrompt(last);
+    const segments = segmentsOf(render(view, true), holes).segments;
+    const open = thinkTags !== undefined && endsWith(segments, thinkTags.open);
+    if (open && thinking === false) segments.push(written(`\n${thinkTags.close}\n\n`)); // this template always opens them
+    return { segments, startsInReasoning: open && thinking !== false };
+
+    /** The prompt up to the last character of a prefix; nothing closes the assistant's turn. */
+    function prefixPrompt(message: ChatMessage): ChatPrompt {
+      const where = `messages[${messages.length - 1}]`;
+      const text = contentOf(message, holes) ?? "";
+      const thoughts = message.reasoning_content ?? undefined;
+      if (thoughts !== undefined && !thinkTags)
+        throw new RangeError(`${where}.reasoning_content: this model does not think aloud, expected content alone`);
+      const inThoughts = thoughts !== undefined && text === "";
+      const marked = (text: string) => `${holes.put({ mark: "prefix" })}${text}${holes.put({ mark: "end" })}`;
+      const own: TemplateMessage = {
+        role: "assistant",
+        content: inThoughts ? "" : marked(text),
+        ...(thoughts === undefined
+          ? {}
+          : { reasoning_content: inThoughts ? marked(holes.clean(thoughts)) : holes.clean(thoughts) }),
+      };
+      const rendered = segmentsOf(render([...view.slice(0, -1), own], false), holes);
+      const keepsThoughts = thoughts === undefined || inThoughts || rendered.text.includes(thoughts.trim());
+      if (rendered.ended && keepsThoughts) return { segments: rendered.segments, startsInReasoning: inThoughts };
+
+      // The template drops or cuts what it is given: write the turn behind the words with which a turn begins.
+      const segments = segmentsOf(render(view.slice(0, -1), true), holes).segments;
+      const tags = thinkTags ?? { open: "", close: "" };
+      const opened = thinkTags !== undefined && endsWith(segments, tags.open);
+      if (thoughts !== undefined && !opened) segments.push(written(`${tags.open}\n`));
+      if (thoughts !== undefined) segments.push({ text: thoughts });
+      if ((opened || thoughts !== undefined) && !inThoughts) segments.push(written(`\n${tags.close}\n\n`));
+      segments.push(...segmentsOf(text, holes).segments.slice(1));
+      return { segments, startsInReasoning: inThoughts };
+    }
+  }
+
+  /** Whether a prompt ends with a tag that the template wrote; white space may follow it. */
+  function endsWith(segments: readonly Segment[], tag: string): boolean {
+    const last = segments.findLast((segment) => !("text" in segment) || segment.text.trim() !== "");
+    if (!last || !("text" in last) || !last.text.trimEnd().endsWith(tag)) return false;
+    return last.parseSpecialTokens === true || !control.includes(tag);
+  }
+
+  const specialTexts = tokenizer.addedTokens.filter((token) => token.special).map((token) => token.content);
+  return { toolFormat, thinkTags, specialTexts, prompt };
+}
+
+/** Text of the program, in which control tokens count. */
+function written(text: string): Segment {
+  return { text, parseSpecialTokens: true };
+}
+
+/** A rendered conversation as segments, up to the mark of its end if it has one. No token is added before them. */
+function segmentsOf(rendered: string, holes: Holes<Filling>): { segments: Segment[]; text: string; ended: boolean } {
+  const segments: Segment[] = [{ ids: [] }]; // a template writes its own beginning of sequence
+  let all = "";
+  const add = (text: string, parseSpecialTokens: boolean) => {
+    all += text;
+    const last = segments[segments.length - 1];
+    if ("text" in last && (last.parseSpecialTokens ?? false) === parseSpecialTokens)
+      segments[segments.length - 1] = { ...last, text: last.text + text };
+    else segments.push(parseSpecialTokens ? written(text) : { text });
+  };
+  for (const stretch of stretchesOf(rendered)) {
+    if ("text" in stretch) {
+      add(stretch.text, stretch.inked);
+      continue;
+    }
+    const filling = holes.get(stretch.hole);
+    if ("character" in filling) add(filling.character, false);
+    else if ("segment" in filling.content) segments.push(filling.content.segment);
+    else if (filling.content.mark === "end") return { segments, text: all, ended: true };
+  }
+  return { segments, text: all, ended: false };
+}
+
+// --- What a template is given
+
+interface ViewContext {
+  readonly habits: Habits;
+  readonly toolFormat: ToolFormat;
+  readonly holes: Holes<Filling>;
+}
+
+/** Messages as this template takes them. */
+function viewOf({ messages, tools = [] }: ChatRequest, context: ViewContext): TemplateMessage[] {
+  const { habits, toolFormat, holes } = context;
+  const functionOfCall = new Map<string, string>();
+  const view: TemplateMessage[] = [];
+  for (const [i, message] of messages.entries()) {
+    for (const call of message.tool_calls ?? []) functionOfCall.set(call.id, call.function.name);
+    view.push(messageView(message, i));
+  }
+  if (tools.length > 0 && !habits.readsTools) addToSystem(view, holes.clean(toolInstructions(toolFormat, tools)));
+  return habits.knowsSystem ? view : withoutSystem(view);
+
+  function messageView(message: ChatMessage, i: number): TemplateMessage {
+    const { role, name, reasoning_content: thoughts, tool_calls: calls } = message;
+    const content = contentOf(message, holes);
+    const named = name === undefined ? {} : { name: holes.clean(name) };
+    if (role === "tool") return toolView(message, content ?? "");
+    const shared = { role: role === "developer" && !habits.knowsDeveloper ? "system" : role, ...named };
+    const reasoning = typeof thoughts === "string" ? { reasoning_content: holes.clean(thoughts) } : {};
+    if (!calls || calls.length === 0) return { ...shared, content: content ?? "", ...reasoning };
+
+    if (!habits.calls || (content && !habits.calls.besideContent)) {
+      const texts = calls.map(({ function: { name, arguments: text } }) => ({
+        name: holes.clean(name),
+        arguments: holes.clean(text),
+      }));
+      return { ...shared, content: (content ?? "") + writeCalls(toolFormat, texts, inked), ...reasoning };
+    }
+    return {
+      ...shared,
+      content: content || habits.calls.emptyContent,
+      ...reasoning,
+      tool_calls: calls.map((call, j) => ({
+        id: callId(call.id),
+        type: "function",
+        function: {
+          name: holes.clean(call.function.name),
+          arguments: habits.calls?.objects
+            ? cleanAll(argumentsObject(call.function.arguments, `messages[${i}].tool_calls[${j}]`), holes)
+            : holes.clean(call.function.arguments),
+        },
+      })),
+    };
+  }
+
+  function toolView(message: ChatMessage, content: string): TemplateMessage {
+    const id = message.tool_call_id as string;
+    const name = holes.clean(message.name ?? functionOfCall.get(id) ?? "");
+    if (habits.calls?.results) return { role: "tool", content, name, tool_call_id: callId(id) };
+    return { role: "user", content: `Result of ${name}: ${content}` };
+  }
+
+  /** Mistral's templates refuse ids that are not nine letters and digits. */
+  function callId(id: string): string {
+    if (toolFormat.name !== "mistral" || /^[a-zA-Z0-9]{9}$/.test(id)) return holes.clean(id);
+    return createHash("sha256").update(id).digest("hex").slice(0, 9);
+  }
+}
+
+function contentOf({ content }: ChatMessage, holes: Holes<Filling>): string | null {
+  if (content === null || content === undefined) return null;
+  if (typeof content === "string") return holes.clean(content);
+  const texts = content.map((part) => {
+    if (part.type === "text") return holes.clean(part.text);
+    if (part.type === "soft_prompt") return holes.put({ segment: { softPrompt: part.name } });
+    const { id, embeds, shape } = part;
+    return holes.put({ segment: { ...(id === undefined ? {} : { id }), embeds, shape } });
+  });
+  return texts.join("");
+}
+
+function addToSystem(view: TemplateMessage[], text: string): void {
+  const [first] = view;
+  if (first.role === "system") view[0] = { ...first, content: `${first.content}\n\n${text}` };
+  else view.unshift({ role: "system", content: text });
+}
+
+/** What system messages say, put before what the user says next. */
+function withoutSystem(view: readonly TemplateMessage[]): TemplateMessage[] {
+  const result: TemplateMessage[] = [];
+  let pending = "";
+  for (const message of view) {
+    if (message.role === "system") pending += `${message.content}\n\n`;
+    else if (message.role === "user") {
+      result.push({ ...message, content: pending + message.content });
+      pending = "";
+    } else result.push(message);
+  }
+  if (pending !== "") result.push({ role: "user", content: pending.trimEnd() });
+  return result;
+}
+
+function argumentsOf({ thinking, templateArguments: given = {} }: ChatRequest, holes: Holes<Filling>) {
+  for (const [name, value] of Object.entries(given)) {
+    if (!templateArguments.includes(name as never))
+      throw new RangeError(
+        `chat_template_kwargs.${name}: it is not known, expected one of ${templateArguments.join(", ")}`,
+      );
+    if (!["string", "number", "boolean"].includes(typeof value))
+      throw new TypeError(
+        `chat_template_kwargs.${name}: got ${JSON.stringify(value)}, expected text, a number or true or false`,
+      );
+  }
+  const thinkingVariables = thinking === undefined ? {} : { thinking, enable_thinking: thinking };
+  return { ...thinkingVariables, ...(cleanAll(given, holes) as object) };
+}
+
+function argumentsObject(text: string, where: string): unknown {
+  const refusal = `${where}.function.arguments: got ${JSON.stringify(text.slice(0, 60))}, expected the text of a JSON object`;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new RangeError(refusal);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new RangeError(refusal);
+  return value;
+}
+
+/** A copy of plain data with every text in it, names of fields too, made clean. */
+function cleanAll(value: unknown, holes: Holes<Filling>): unknown {
+  if (typeof value === "string") return holes.clean(value);
+  if (Array.isArray(value)) return value.map((item) => cleanAll(item, holes));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  return Object.fromEntries(entries.map(([key, item]) => [holes.clean(key), cleanAll(item, holes)]));
+}
+
+// --- What a template can do
+
+interface Habits {
+  readonly knowsSystem: boolean;
+  readonly knowsDeveloper: boolean;
+  readonly readsTools: boolean;
+  /** How it takes calls; undefined if it does not write them. */
+  readonly calls: CallHabits | undefined;
+}
+
+interface CallHabits {
+  /** Arguments as an object; as text otherwise. */
+  readonly objects: boolean;
+  /** What it wants for no content. */
+  readonly emptyContent: null | "";
+  /** Whether it writes calls and content of one message. */
+  readonly besideContent: boolean;
+  /** Whether it writes tool messages. */
+  readonly results: boolean;
+}
+
+function habitsOf(template: ChatTemplate, { end }: ToolFormat): Habits {
+  const textOf = (messages: readonly TemplateMessage[], tools?: readonly unknown[]): string => {
+    try {
+      return withoutInk(template.render({ messages, ...(tools ? { tools } : {}), add_generation_prompt: true }));
+    } catch {
+      return ""; // it cannot do this
+    }
+  };
+  const question = { role: "user", content: "a question" };
+  const parameters = { type: "object", properties: { depth: { type: "integer" } }, required: ["depth"] };
+  const tool = { type: "function", function: { name: "sound_depth", description: "Sounds the depth.", parameters } };
+  const answer = { role: "tool", content: "seven fathoms", name: "sound_depth", tool_call_id: "sounding1" };
+
+  function callHabits(): CallHabits | undefined {
+    for (const objects of [false, true])
+      for (const emptyContent of [null, ""] as const) {
+        const call = { name: "sound_depth", arguments: objects ? { depth: 70071 } : '{"depth": 70071}' };
+        const calls = [{ id: "sounding1", type: "function", function: call }];
+        const turn = (content: string | null) => ({ role: "assistant", content, tool_calls: calls });
+        // DeepSeek-V3's template opens a list of calls and does not close it after the first: better written without it.
+        const writes = (text: string) => /sound_depth[^]*\{"depth": ?70071\}/.test(text) && text.includes(end);
+        const withResult = textOf([question, turn(emptyContent), answer]);
+        if (!writes(withResult) && !writes(textOf([question, turn(emptyContent)]))) continue;
+        const both = textOf([question, turn("some words"), answer]);
+        return {
+          objects,
+          emptyContent,
+          besideContent: writes(both) && both.includes("some words"),
+          results: withResult.includes("seven fathoms"),
+        };
+      }
+    return undefined;
+  }
+
+  return {
+    knowsSystem: textOf([{ role: "system", content: "some rules" }, question]).includes("some rules"),
+    knowsDeveloper:
+      textOf([{ role: "developer", content: "some rules" }, question]).includes("some rules") &&
+      template.source.includes("developer"),
+    readsTools: textOf([question], [tool]).includes("sound_depth"),
+    calls: callHabits(),
+  };
+}

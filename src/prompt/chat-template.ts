@@ -1,0 +1,278 @@
+// A checkpoint's chat template, a Jinja program, run so that the control tokens it writes can be told from the same letters
+// in what people wrote: its literals are put in ink (ink.ts) where they hold control tokens, the rest is the engine's. The
+// program comes from a file and is not trusted: steps and length are bounded. It never comes from a request.
+// Source: transformers utils/chat_template_utils.py (variables and functions); engine: @huggingface/jinja.
+
+import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
+import { literal } from "../tokenizer/regex.ts";
+import { inked, stretchesOf, withoutInk } from "./ink.ts";
+
+/** What a template is given. Strings have ink only where the program wrote them; they may have holes. */
+export interface TemplateVariables {
+  readonly messages: readonly TemplateMessage[];
+  readonly tools?: readonly unknown[];
+  readonly add_generation_prompt: boolean;
+  readonly [variable: string]: unknown;
+}
+
+export interface TemplateMessage {
+  readonly role: string;
+  readonly content: string | null;
+  readonly [field: string]: unknown;
+}
+
+export interface ChatTemplate {
+  readonly source: string;
+  /**
+   * The prompt, control tokens that the template wrote in ink.
+   * @throws a RangeError with the template's own words when it refuses the conversation; an Error when it cannot be run.
+   */
+  render(variables: TemplateVariables): string;
+}
+
+export interface TemplateTokens {
+  /** The texts of all control tokens. */
+  readonly control: readonly string[];
+  readonly bos: string | undefined;
+  readonly eos: string | undefined;
+}
+
+/** Most steps of the interpreter, and most characters of any text that it makes, for one prompt. */
+const maxSteps = 20_000_000;
+const maxLength = 1 << 26;
+
+const roles = ["system", "developer", "user", "assistant", "tool"];
+
+/** @throws an Error if the template is not Jinja that we can run, or writes control tokens that cannot be told apart. */
+export function createChatTemplate(source: string, tokens: TemplateTokens): ChatTemplate {
+  const plain = parsed(source);
+  const control = finderOf(tokens.control);
+  const tokenVariables = (write: (text: string) => string) => ({
+    ...(tokens.bos === undefined ? {} : { bos_token: write(tokens.bos) }),
+    ...(tokens.eos === undefined ? {} : { eos_token: write(tokens.eos) }),
+  });
+  const plainTokens = tokenVariables((text) => text);
+  const inkedTokens = tokenVariables(inked);
+
+  const renderPlain = (variables: TemplateVariables) => run(plain, { ...plainTokens, ...variables });
+  const createRender = (inkWritten: Ink, inkCompared: Ink): ChatTemplate["render"] => {
+    const program = parsed(source);
+    inkLiterals(program, inkWritten, inkCompared);
+    return (variables) => {
+      const messages = variables.messages.map(({ role, ...rest }) => ({ role: inkCompared(role), ...rest }));
+      const text = run(program, { ...inkedTokens, ...variables, messages });
+      if (withoutInk(text) !== withoutInk(renderPlain(variables))) throw new Error(mixed);
+      return text;
+    };
+  };
+  const asIs: Ink = (text) => text;
+  const inkTokens: Ink = (text) => (control ? text.replace(control, inked) : text);
+  const inkRole: Ink = (text) => (roles.includes(text) ? inked(text) : text);
+
+  // Nearly every template has its control tokens whole in its literals. Some put them together, '<|' + role + '|>': there
+  // all that is written is in ink, and the names of roles are, wherever they stand.
+  const renders = [createRender(inkTokens, asIs), createRender(inked, inkRole)];
+  const harmless = harmlessConversations.filter((variables) => accepts(renderPlain, variables));
+  const render = renders.find((render) => harmless.every((variables) => writesInInk(render, variables, control)));
+  if (!render) throw new Error(mixed);
+  return { source, render };
+}
+
+const mixed =
+  "chat template: it uses control tokens in a way in which they cannot be told from the same letters in a message";
+
+const question = { role: "user", content: "q" };
+const harmlessConversations: readonly TemplateVariables[] = [
+  { messages: [question], add_generation_prompt: true },
+  {
+    messages: [{ role: "system", content: "s" }, question, { role: "assistant", content: "a" }, question],
+    add_generation_prompt: true,
+  },
+];
+
+function accepts(render: ChatTemplate["render"], variables: TemplateVariables): boolean {
+  try {
+    render(variables);
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
+/** Whether all control tokens of a harmless conversation are in ink, and nothing else differs. */
+function writesInInk(
+  render: ChatTemplate["render"],
+  variables: TemplateVariables,
+  control: RegExp | undefined,
+): boolean {
+  const count = (text: string) => (control ? (text.match(control)?.length ?? 0) : 0);
+  try {
+    const text = render(variables);
+    const inInk = stretchesOf(text).map((stretch) => ("text" in stretch && stretch.inked ? stretch.text : "\n"));
+    return count(inInk.join("")) === count(withoutInk(text));
+  } catch {
+    return false; // nothing but ink can have made it fail
+  }
+}
+
+/** A finder of any of these texts, the longest first; undefined for none. */
+function finderOf(texts: readonly string[]): RegExp | undefined {
+  const longestFirst = texts.filter((text) => text !== "").sort((a, b) => b.length - a.length);
+  return longestFirst.length === 0 ? undefined : new RegExp(longestFirst.map(literal).join("|"), "g");
+}
+
+type Ink = (text: string) => string;
+
+/** A node of the engine's syntax tree. */
+interface Node {
+  type: string;
+  [field: string]: unknown;
+}
+
+const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null && "type" in value;
+
+/**
+ * Puts the literals of a program in ink; those that are looked for in other text, or name a field, get `inkCompared`.
+ * To take one kind for the other makes a template fail or lose a token, and never takes a user's text for one.
+ */
+function inkLiterals(node: unknown, inkWritten: Ink, inkCompared: Ink): void {
+  const children = node instanceof Map ? [...node].flat() : node;
+  if (Array.isArray(children)) for (const child of children) inkLiterals(child, inkWritten, inkCompared);
+  if (!isNode(node)) return;
+  if (node.type === "StringLiteral") node.value = inkWritten(node.value as string);
+  for (const [field, child] of Object.entries(node)) {
+    const compared = comparedIn(node, field);
+    if (compared > 0 && Array.isArray(child)) {
+      inkLiterals(child.slice(0, compared), inkCompared, inkCompared);
+      inkLiterals(child.slice(compared), inkWritten, inkCompared);
+    } else inkLiterals(child, compared > 0 ? inkCompared : inkWritten, inkCompared);
+  }
+}
+
+const comparisons = ["==", "!=", "in", "not in", "<", "<=", ">", ">="];
+
+/** How many of the first arguments of a method or filter are looked for in text, or name a field; the rest is written. */
+const comparedArguments: Readonly<Record<string, number>> = {
+  split: 1,
+  startswith: 1,
+  endswith: 1,
+  replace: 1,
+  get: 1,
+  map: 9,
+  sort: 9,
+  selectattr: 9,
+  rejectattr: 9,
+  "str.strip": 1,
+  "str.lstrip": 1,
+  "str.rstrip": 1,
+};
+
+function comparedIn(node: Node, field: string): number {
+  if (node.type === "BinaryExpression") return comparisons.includes((node.operator as Node).value as string) ? 1 : 0;
+  if (node.type === "MemberExpression") return field === "property" ? 1 : 0;
+  if (node.type !== "CallExpression" || field !== "args") return 0;
+  const callee = node.callee as Node;
+  const name = callee.type === "MemberExpression" ? (callee.property as Node).value : callee.value;
+  return comparedArguments[name as string] ?? 0;
+}
+
+/** The program; `x | trim` and the strip methods, which the engine has without arguments, become calls of our own. */
+function parsed(source: string): Node {
+  try {
+    const program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
+    return withStrips(program as unknown as Node) as Node;
+  } catch (error) {
+    throw new Error(`chat template: ${(error as Error).message}`);
+  }
+}
+
+function withStrips(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(withStrips);
+  if (node instanceof Map) return new Map([...node].map(([key, value]) => [withStrips(key), withStrips(value)]));
+  if (!isNode(node)) return node;
+  for (const [field, child] of Object.entries(node)) node[field] = withStrips(child);
+  const none = { type: "Identifier", value: "none" };
+  const call = (name: string, args: unknown[]) => ({
+    type: "CallExpression",
+    callee: { type: "Identifier", value: name },
+    args,
+  });
+  if (node.type === "FilterExpression" && (node.filter as Node).value === "trim")
+    return call("str.strip", [none, node.operand]);
+  if (node.type !== "CallExpression") return node;
+  const { type, object, property } = node.callee as { type: string; object: Node; property: Node };
+  if (type !== "MemberExpression" || !Object.hasOwn(functions, `str.${property.value}`)) return node;
+  return call(`str.${property.value}`, [
+    ...((node.args as unknown[]).length ? (node.args as unknown[]) : [none]),
+    object,
+  ]);
+}
+
+// --- Running
+
+/** What Python takes for white space. */
+const pythonSpace = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
+const strip = (ends: string) => (chars: string | undefined, text: string) => {
+  if (typeof text !== "string") throw new Error(`strip: got ${text}, expected a string`);
+  const set = `[${chars === undefined ? pythonSpace : chars.replace(/[\\\]^-]/g, "\\$&")}]`;
+  return text.replace(new RegExp(ends.replaceAll("S", set), "gu"), "");
+};
+const months = "January February March April May June July August September October November December".split(" ");
+
+/** The functions that templates may call. A dot or space in a name keeps it out of a template's own reach. */
+const functions: Readonly<Record<string, (...args: never[]) => unknown>> = {
+  "str.strip": strip("^S+|(?<!S)S+$"),
+  "str.lstrip": strip("^S+"),
+  "str.rstrip": strip("(?<!S)S+$"),
+  raise_exception(message: string) {
+    throw new RangeError(`messages: the model's chat template refuses them: ${message}`);
+  },
+  range(start: number, stop: number | undefined, step = 1) {
+    const [from, to] = stop === undefined ? [0, start] : [start, stop];
+    const length = Math.max(0, Math.ceil((to - from) / step));
+    if (!(length <= 1_000_000)) throw new Error(`range: ${length} numbers are too many`);
+    return Array.from({ length }, (_, i) => from + i * step);
+  },
+  strftime_now(format: string) {
+    const now = new Date();
+    const two = (n: number) => String(n).padStart(2, "0");
+    const fields: Record<string, string> = {
+      Y: String(now.getFullYear()),
+      m: two(now.getMonth() + 1),
+      d: two(now.getDate()),
+      B: months[now.getMonth()],
+      b: months[now.getMonth()].slice(0, 3),
+      H: two(now.getHours()),
+      M: two(now.getMinutes()),
+      S: two(now.getSeconds()),
+      "%": "%",
+    };
+    return format.replace(/%([YmdBbHMS%])/g, (_, field: string) => fields[field]);
+  },
+};
+
+function run(program: Node, variables: Readonly<Record<string, unknown>>): string {
+  const environment = new Environment();
+  const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
+  const interpreter = new Interpreter(environment);
+  const evaluate = interpreter.evaluate.bind(interpreter);
+  let steps = 0;
+  interpreter.evaluate = (node: unknown, scope: unknown) => {
+    if (++steps > maxSteps) throw new Error(`it takes more than ${maxSteps} steps`);
+    const result = evaluate(node, scope);
+    if (typeof result.value === "string" && result.value.length > maxLength)
+      throw new Error(`it makes a text of more than ${maxLength} characters`);
+    return result;
+  };
+  try {
+    for (const [name, value] of Object.entries({ ...constants, ...functions, ...variables }))
+      environment.set(name, value);
+    return interpreter.run(program as never).value as string;
+  } catch (error) {
+    const { message } = error as Error;
+    if (message.startsWith("messages: ")) throw error;
+    if (/call stack/.test(message)) throw new RangeError("messages: they are nested too deeply for the chat template");
+    throw new Error(`chat template: ${message}`);
+  }
+}
