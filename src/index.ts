@@ -11,7 +11,6 @@ export type { Constraint } from "./decode/constraint.ts";
 export type { DecodedToken, FinishReason } from "./decode/decoder.ts";
 export type { LogProb } from "./decode/log-probs.ts";
 export type { DecodeParameters } from "./decode/parameters.ts";
-export type { EngineLoad } from "./engine/engine.ts";
 export { EngineBusyError, EngineClosedError } from "./engine/errors.ts";
 export type { GenerateEnd, GenerateEvent, GenerateOptions, PromptLogProb, Usage } from "./engine/generate.ts";
 export type { Score, ScoreOptions } from "./engine/score.ts";
@@ -22,6 +21,13 @@ export { createKvCache, type KvCache } from "./model/kv-cache.ts";
 export { loadModel } from "./model/load.ts";
 export { type Model, tensorsOf } from "./model/model.ts";
 export type { Probe } from "./model/probe.ts";
-export { defaultModel, type LoadOptions, load, type Plainformer, type ServedModel } from "./plainformer.ts";
+export {
+  defaultModel,
+  type EngineLoad,
+  type LoadOptions,
+  load,
+  type Plainformer,
+  type ServedModel,
+} from "./plainformer.ts";
 export type { Input, Segment } from "./prompt/segments.ts";
 export { createTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";

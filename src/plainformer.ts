@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { createOps, type Ops } from "../kernels/ops.ts";
 import { selectKernels } from "../kernels/select.ts";
 import { pull } from "../weights/hub.ts";
-import { createEngine, type EngineLoad } from "./engine/engine.ts";
+import { createEngine, type EngineCounters } from "./engine/engine.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "./engine/generate.ts";
 import { type Score, type ScoreOptions, score } from "./engine/score.ts";
 import type { ModelConfig } from "./model/config.ts";
@@ -16,7 +16,6 @@ import { checkIds } from "./prompt/segments.ts";
 import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 
-export type { EngineLoad } from "./engine/engine.ts";
 export type { GenerateEnd, GenerateEvent, GenerateOptions, PromptLogProb, Usage } from "./engine/generate.ts";
 export type { Score, ScoreOptions } from "./engine/score.ts";
 
@@ -29,12 +28,25 @@ export interface LoadOptions {
   dtype?: WeightDType;
   /** Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192. */
   cacheTokens?: number;
+  /** Most requests that are computed in turns; the others wait. Default 32 */
+  maxRunning?: number;
+  /** Most requests that wait; further ones are refused with an EngineBusyError. Default: no limit */
+  maxWaiting?: number;
   /** Most rows that one step of the engine computes. Default 512 */
   stepRows?: number;
+  /** Most prompt rows of a step in which texts are being continued, which all wait for them. Default 64 */
+  promptRowsBesideText?: number;
+  /** Keep the keys and values of what was computed, for requests that begin with the same 64 tokens or more. Default: true, but not under a probe. */
+  prefixCache?: boolean;
   /** Sees every intermediate of every step. */
   probe?: Probe;
   /** Bytes read so far and in all; `file` while something is downloaded. */
   onProgress?: (progress: { loaded: number; total: number; file?: string }) => void;
+}
+
+/** The engine's counters, and the tokens generated so far. */
+export interface EngineLoad extends EngineCounters {
+  generatedTokens: number;
 }
 
 /** A model that answers requests, wherever it is computed: in this thread, or in a worker of its own. */
@@ -120,7 +132,7 @@ function assemble(
   const { config } = model;
   const cacheTokens = cacheTokensOf(options.cacheTokens, config);
   const engine = createEngine(ops, model, { ...options, cacheTokens });
-  const served = { engine, config, tokenizer, endIds };
+  const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
   return {
     config,
     tokenizer,
@@ -140,7 +152,7 @@ function assemble(
     },
     generate: (options) => generate(served, options),
     score: (options) => score(served, options),
-    load: async () => engine.load(),
+    load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
     async close(options) {
       await engine.close(options);
       kernels.close();

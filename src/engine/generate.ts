@@ -67,15 +67,18 @@ export interface Served {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly endIds: readonly number[];
+  /** Counts the tokens that were generated. */
+  generatedTokens: number;
 }
 
-/** Continues an input. @throws as `Plainformer.generate`. */
+/** Continues an input. @throws as `ServedModel.generate`. */
 export async function* generate(
-  { engine, config, tokenizer, endIds }: Served,
+  served: Served,
   options: GenerateOptions,
   constraint?: Constraint,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const began = performance.now();
+  const { engine, config, tokenizer, endIds } = served;
   const prompt = promptOf(options.input, tokenizer, config);
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
   const room = Math.min(roomAfter(prompt.rows, config, least), engine.cacheTokens - prompt.rows + 1);
@@ -103,6 +106,7 @@ export async function* generate(
       }
       if (decoding.maxTokens === 0) return [];
       const tokens = decode(logits);
+      served.generatedTokens += tokens.length;
       for (const token of tokens) events.push({ type: "token", ...token });
       return tokens.at(-1)?.finishReason ? [] : tokens.map((token) => token.id);
     },

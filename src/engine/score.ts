@@ -23,7 +23,7 @@ export interface Score {
   usage: Usage;
 }
 
-/** Judges every target. The pages of their common input are computed once. @throws as `Plainformer.score`. */
+/** Judges every target. The pages of their common input are computed once. @throws as `ServedModel.score`. */
 export async function score(
   { engine, config, tokenizer }: Served,
   { input, targets, signal, tenant }: ScoreOptions,

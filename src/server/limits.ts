@@ -28,7 +28,7 @@ export interface Limits {
 /** The limits for a model unless the caller sets others. */
 export function limitsOf(config: ModelConfig, overrides: Partial<Limits> = {}): Limits {
   return {
-    maxBodyBytes: 16 * 2 ** 20,
+    maxBodyBytes: 8 * 2 ** 20,
     maxBodyDepth: 64,
     maxEmbedRows: config.maxSeqLen,
     maxPrompts: 128,

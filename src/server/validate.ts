@@ -1,15 +1,16 @@
 // A body held against its schema: a refusal that names the field, what came and what was expected. The schemas are Zod's;
-// unknown fields are dropped. Lengths of arrays are checked first, because Zod reports every bad element of a long one.
+// unknown fields are dropped.
 
 import type { z } from "zod";
 import { ApiError } from "./errors.ts";
+import { firstIssues } from "./first-issues.ts";
 
 /** The fields of `value` that `schema` knows. @throws ApiError 400, or 422 for something else where an object belongs. */
 export function validate<Body>(schema: z.ZodType<Body>, value: unknown): Body {
-  checkLengths(schema, value, []);
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const fault = faultOf(result.error.issues, value, []);
+  const first = firstIssues(schema, value);
+  const result = first ? undefined : schema.safeParse(value);
+  if (result?.success) return result.data;
+  const fault = faultOf(first ?? (result?.error?.issues as Issue[]), value, []);
   const field = pathText(fault.path);
   // As DeepSeek: `thinking: false` is a 422, a wrong type inside messages a 400.
   const status = fault.expected === "an object" && fault.path.length === 1 ? 422 : 400;
@@ -27,7 +28,10 @@ type Issue = z.core.$ZodIssue;
 
 /** The first issue in words. */
 function faultOf(issues: readonly Issue[], root: unknown, base: readonly PropertyKey[]): Fault {
-  const issue = issues[0];
+  const sameAsFirst = issues.filter(
+    ({ code, path }) => code === issues[0].code && pathText(path) === pathText(issues[0].path),
+  );
+  const issue = sameAsFirst[sameAsFirst.length - 1]; // of several bounds the schema's own, after the type's
   const path = [...base, ...issue.path];
   const got = shown(valueAt(root, path));
   const say = (expected: string) => ({ path, message: `got ${got}, expected ${expected}` });
@@ -111,29 +115,4 @@ export function pathText(path: readonly PropertyKey[]): string {
     .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
     .join("")
     .replace(/^\./, "");
-}
-
-/** Refuses arrays longer than their schema allows before their elements are looked at. */
-function checkLengths(schema: z.core.$ZodType, value: unknown, path: readonly PropertyKey[]): void {
-  const { def } = schema._zod;
-  const inner =
-    "innerType" in def ? (def.innerType as z.core.$ZodType) : "in" in def ? (def.in as z.core.$ZodType) : undefined;
-  if (inner) checkLengths(inner, value, path);
-  else if (def.type === "array" && Array.isArray(value)) {
-    const maximum = schema._zod.bag.maximum as number | undefined;
-    if (maximum !== undefined && value.length > maximum) {
-      const param = pathText(path);
-      throw new ApiError(400, `${param}: got ${shown(value)}, expected at most ${maximum} elements`, { param });
-    }
-    const { element } = def as z.core.$ZodArrayDef;
-    for (let i = 0; i < value.length; i++)
-      if (typeof value[i] === "object") checkLengths(element, value[i], [...path, i]);
-  } else if (def.type === "object" && value !== null && typeof value === "object") {
-    for (const [key, field] of Object.entries((def as z.core.$ZodObjectDef).shape))
-      checkLengths(field, (value as Record<string, unknown>)[key], [...path, key]);
-  } else if (def.type === "union") {
-    // Only where one alternative is an array: of several, the right one is not known yet.
-    const arrays = (def as z.core.$ZodUnionDef).options.filter((option) => option._zod.def.type === "array");
-    if (arrays.length === 1) checkLengths(arrays[0], value, path);
-  }
 }

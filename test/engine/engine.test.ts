@@ -11,7 +11,10 @@ import { readGolden } from "../golden/golden.ts";
 const golden = await readGolden("llama-gqa");
 const ops = createOps(selectKernels().kernels);
 const { model } = await loadModel(ops, golden.directory);
-const idle = (pages: number) => ({ freePages: pages, pages, cachedPages: 0, running: 0, waiting: 0 });
+const idle = (pages: number) => ({ freePages: pages, pages, running: 0, waiting: 0 });
+
+/** The first step of what was just begun, and no more. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Continues a prompt with fixed tokens; counts how many were asked for. */
 function task(rows: number, tokens: number, extra: { signal?: AbortSignal; onToken?: (n: number) => void } = {}) {
@@ -29,14 +32,33 @@ function task(rows: number, tokens: number, extra: { signal?: AbortSignal; onTok
   };
 }
 
-test("tasks that do not fit beside the running ones wait, and all are done in the end", async () => {
-  const engine = createEngine(ops, model, { cacheTokens: 192 });
+test("more than run at a time wait, first come, first served, and all are done in the end", async () => {
+  const engine = createEngine(ops, model, { cacheTokens: 192, maxRunning: 2 });
   const order: number[] = [];
-  const runs = [100, 100, 30, 64, 20].map((rows, i) => engine.run(task(rows, 5)).then(() => order.push(i)));
-  expect(engine.load()).toMatchObject({ freePages: 1, pages: 3, running: 1, waiting: 4 });
+  const runs = [5, 5, 5, 5, 5].map((tokens, i) => engine.run(task(10, tokens)).then(() => order.push(i)));
+  await turn();
+  expect(engine.load()).toMatchObject({ freePages: 1, pages: 3, running: 2, waiting: 3 });
   await Promise.all(runs);
   expect(order).toEqual([0, 1, 2, 3, 4]);
-  expect(engine.load()).toEqual(idle(3));
+  expect(engine.load()).toMatchObject(idle(3));
+});
+
+test("a prompt whose pages are not there waits; it is not let in to be thrown out", async () => {
+  const engine = createEngine(ops, model, { cacheTokens: 192 });
+  const runs = [100, 100].map((rows) => engine.run(task(rows, 5)));
+  await turn();
+  expect(engine.load()).toMatchObject({ freePages: 1, pages: 3, running: 1, waiting: 1 });
+  await Promise.all(runs);
+  expect(engine.load()).toMatchObject({ ...idle(3), preemptions: 0 });
+});
+
+test("many short texts with a large maxTokens share a small cache: pages go to rows that exist", async () => {
+  const engine = createEngine(ops, model, { cacheTokens: 512 });
+  const one = () => engine.run({ ...task(10, 5), maxRows: 500 });
+  const runs = [one(), one(), one(), one()];
+  await turn();
+  expect(engine.load()).toMatchObject({ running: 4, waiting: 0, freePages: 4 });
+  await Promise.all(runs);
 });
 
 test("a task larger than the cache is refused at once", async () => {
@@ -44,7 +66,7 @@ test("a task larger than the cache is refused at once", async () => {
   await expect(engine.run(task(100, 30))).rejects.toThrow(
     "input: prompt and continuation take 129 positions, the cache holds 128 (option cacheTokens)",
   );
-  expect(engine.load()).toEqual(idle(2));
+  expect(engine.load()).toMatchObject(idle(2));
 });
 
 test("an abort ends a sequence within one step, running or waiting, and frees its pages", async () => {
@@ -64,7 +86,7 @@ test("an abort ends a sequence within one step, running or waiting, and frees it
   await expect(running).rejects.toThrow("enough");
   await expect(waiting).rejects.toThrow("enough");
   expect(tokens).toBe(3);
-  expect(engine.load()).toEqual(idle(2));
+  expect(engine.load()).toMatchObject(idle(2));
   await expect(engine.run(task(5, 2, { signal: abort.signal }))).rejects.toThrow("enough");
 });
 
@@ -80,7 +102,7 @@ test("an error in one sequence leaves the others alone", async () => {
   const whole = engine.run(task(7, 10));
   await expect(broken).rejects.toThrow("broken reader");
   await whole;
-  expect(engine.load()).toEqual(idle(4));
+  expect(engine.load()).toMatchObject(idle(4));
 });
 
 test("an error in the model ends the sequences of that step, and the engine goes on", async () => {
@@ -94,7 +116,7 @@ test("an error in the model ends the sequences of that step, and the engine goes
   });
   await expect(poisoned).rejects.toThrow("upload: 3 values do not fill");
   await engine.run(task(5, 3));
-  expect(engine.load()).toEqual(idle(4));
+  expect(engine.load()).toMatchObject(idle(4));
 });
 
 test("closing ends what runs and what waits, and refuses what comes", async () => {
@@ -111,13 +133,13 @@ test("prompt rows in one step never exceed the limit, and a long prompt does not
     wants: (name: string) => name === "residual.0",
     see: (_: string, tensor: { shape: readonly number[] }) => rowsOfSteps.push(tensor.shape[0]),
   };
-  const engine = createEngine(ops, model, { cacheTokens: 512, stepRows: 16, probe });
+  const engine = createEngine(ops, model, { cacheTokens: 512, stepRows: 32, promptRowsBesideText: 16, probe });
   const short = engine.run(task(4, 8));
   const long = engine.run(task(90, 2));
   await Promise.all([short, long]);
-  expect(Math.max(...rowsOfSteps)).toBe(16);
-  // The short prompt; then in each step one row of its continuation and 15 of the long prompt.
-  expect(rowsOfSteps).toEqual([4, 16, 16, 16, 16, 16, 16, 2]);
+  // The short prompt and as much of the long one as fits; then, beside one row of text, 16 of the long prompt; 7 tokens
+  // of text were fed back, and after its prompt 1 of the long one.
+  expect(rowsOfSteps).toEqual([32, 17, 17, 17, 1 + 14, 2, 1, 1]);
   expect(rowsOfSteps.reduce((a, b) => a + b)).toBe(4 + 7 + 90 + 1);
 });
 
