@@ -13,6 +13,7 @@ from pathlib import Path
 
 import lm_eval
 from lm_eval.tasks import TaskManager
+from transformers import AutoTokenizer
 
 tolerance = 1e-3
 
@@ -80,6 +81,7 @@ def responses(model: str, arguments: dict, tasks: Path) -> dict:
 
 def main() -> None:
     directory, url = sys.argv[1:]
+    bos = AutoTokenizer.from_pretrained(directory).bos_token_id
     with tempfile.TemporaryDirectory() as folder:
         tasks = Path(folder)
         choices = [{"question": question, "choices": options} for question, options in questions]
@@ -100,11 +102,23 @@ def main() -> None:
                 "tokenized_requests": True,
                 "num_concurrent": 4,
                 "max_length": 2048,
+                # The harness has two defaults here, one for each of its two models.
+                "add_bos_token": False,
+                "custom_prefix_token_id": bos,
             },
             tasks,
         )
         theirs = responses(
-            "hf", {"pretrained": directory, "dtype": "float32", "device": "cpu", "max_length": 2048}, tasks
+            "hf",
+            {
+                "pretrained": directory,
+                "dtype": "float32",
+                "device": "cpu",
+                "max_length": 2048,
+                "add_bos_token": False,
+                "prefix_token_id": bos,
+            },
+            tasks,
         )
     assert ours.keys() == theirs.keys() and len(ours) == 4 * len(questions) + len(texts)
     worst = max(abs(ours[key][0] - theirs[key][0]) for key in ours)
