@@ -215,7 +215,7 @@ function viewOf({ messages, tools = [] }: ChatRequest, context: ViewContext): Te
   function toolView(message: ChatMessage, content: string): TemplateMessage {
     const id = message.tool_call_id as string;
     const name = holes.clean(message.name ?? functionOfCall.get(id) ?? "");
-    if (habits.calls?.results) return { role: "tool", content, name, tool_call_id: callId(id) };
+    if (habits.knowsResults) return { role: "tool", content, name, tool_call_id: callId(id) };
     return { role: "user", content: `Result of ${name}: ${content}` };
   }
 
@@ -301,6 +301,8 @@ interface Habits {
   readonly knowsSystem: boolean;
   readonly knowsDeveloper: boolean;
   readonly readsTools: boolean;
+  /** Whether it knows tool messages. */
+  readonly knowsResults: boolean;
   /** How it takes calls; undefined if it does not write them. */
   readonly calls: CallHabits | undefined;
 }
@@ -312,8 +314,6 @@ interface CallHabits {
   readonly emptyContent: null | "";
   /** Whether it writes calls and content of one message. */
   readonly besideContent: boolean;
-  /** Whether it writes tool messages. */
-  readonly results: boolean;
 }
 
 function habitsOf(template: ChatTemplate, { end }: ToolFormat): Habits {
@@ -329,33 +329,31 @@ function habitsOf(template: ChatTemplate, { end }: ToolFormat): Habits {
   const tool = { type: "function", function: { name: "sound_depth", description: "Sounds the depth.", parameters } };
   const answer = { role: "tool", content: "seven fathoms", name: "sound_depth", tool_call_id: "sounding1" };
 
+  const turnWith = (content: string | null, objects: boolean) => {
+    const call = { name: "sound_depth", arguments: objects ? { depth: 70071 } : '{"depth": 70071}' };
+    return { role: "assistant", content, tool_calls: [{ id: "sounding1", type: "function", function: call }] };
+  };
+
   function callHabits(): CallHabits | undefined {
     for (const objects of [false, true])
       for (const emptyContent of [null, ""] as const) {
-        const call = { name: "sound_depth", arguments: objects ? { depth: 70071 } : '{"depth": 70071}' };
-        const calls = [{ id: "sounding1", type: "function", function: call }];
-        const turn = (content: string | null) => ({ role: "assistant", content, tool_calls: calls });
         // DeepSeek-V3's template opens a list of calls and does not close it after the first: better written without it.
-        const writes = (text: string) => /sound_depth[^]*\{"depth": ?70071\}/.test(text) && text.includes(end);
-        const withResult = textOf([question, turn(emptyContent), answer]);
-        if (!writes(withResult) && !writes(textOf([question, turn(emptyContent)]))) continue;
-        const both = textOf([question, turn("some words"), answer]);
-        return {
-          objects,
-          emptyContent,
-          besideContent: writes(both) && both.includes("some words"),
-          results: withResult.includes("seven fathoms"),
-        };
+        const writes = (text: string) => /sound_depth[\s\S]*\{"depth": ?70071\}/.test(text) && text.includes(end);
+        if (!writes(textOf([question, turnWith(emptyContent, objects), answer]))) continue;
+        const both = textOf([question, turnWith("some words", objects), answer]);
+        return { objects, emptyContent, besideContent: writes(both) && both.includes("some words") };
       }
     return undefined;
   }
 
+  const calls = callHabits();
+  const turn = calls ? turnWith(calls.emptyContent, calls.objects) : { role: "assistant", content: "some words" };
   return {
     knowsSystem: textOf([{ role: "system", content: "some rules" }, question]).includes("some rules"),
-    knowsDeveloper:
-      textOf([{ role: "developer", content: "some rules" }, question]).includes("some rules") &&
-      template.source.includes("developer"),
+    // Many templates write whatever role they get; only one that names it is meant for it.
+    knowsDeveloper: template.source.includes("developer"),
     readsTools: textOf([question], [tool]).includes("sound_depth"),
-    calls: callHabits(),
+    knowsResults: /["']tool["']/.test(template.source) && textOf([question, turn, answer]).includes(answer.content),
+    calls,
   };
 }

@@ -20,10 +20,10 @@ export interface ToolFormat {
   readonly parallel: boolean;
   /** A call is one JSON object, name and arguments in it under these keys (undefined: the name stands in the text). */
   readonly argumentsKey: "arguments" | "parameters" | undefined;
-  /** Texts that begin calls wherever they come; without any, calls begin only where the answer does. */
+  /** Texts that begin calls wherever they come. */
   readonly openers: readonly string[];
-  /** Texts that close a list of calls, or one of them. */
-  readonly closers: readonly string[];
+  /** Texts, spaces apart, with which an answer begins that is calls without any such text; NAME is that of a tool. */
+  readonly bareBeginnings: readonly string[];
   /** What the template of a model that is not told of tools by it does not say: said in the system message. */
   readonly instructions: { readonly before: string; readonly after: string };
 }
@@ -47,7 +47,7 @@ export const toolFormats: readonly (ToolFormat & {
     parallel: true,
     argumentsKey: undefined,
     openers: ["<｜tool▁calls▁begin｜>"],
-    closers: ["<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>"],
+    bareBeginnings: [],
     instructions: {
       before: "## Tools\nYou have access to the following tools:\n",
       after:
@@ -67,7 +67,7 @@ export const toolFormats: readonly (ToolFormat & {
     parallel: true,
     argumentsKey: undefined,
     openers: ["<｜tool▁calls▁begin｜>"],
-    closers: ["<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>"],
+    bareBeginnings: [],
     instructions: { before: listed, after: "" },
     fits: (_, has) => has("<｜tool▁sep｜>"),
   },
@@ -83,7 +83,7 @@ export const toolFormats: readonly (ToolFormat & {
     parallel: true,
     argumentsKey: "arguments",
     openers: ["[TOOL_CALLS]"],
-    closers: [],
+    bareBeginnings: [],
     instructions: {
       before: listed,
       after: '\nTo call tools, answer with [TOOL_CALLS][{"name": …, "arguments": {…}}].',
@@ -102,7 +102,7 @@ export const toolFormats: readonly (ToolFormat & {
     parallel: true,
     argumentsKey: "arguments",
     openers: ["<tool_call>"],
-    closers: ["</tool_call>"],
+    bareBeginnings: [],
     instructions: {
       before: listed,
       after:
@@ -122,7 +122,7 @@ export const toolFormats: readonly (ToolFormat & {
     parallel: false,
     argumentsKey: "parameters",
     openers: ["<|python_tag|>"],
-    closers: ["<|eom_id|>", "<|eot_id|>"],
+    bareBeginnings: ['{"name":"NAME"', '{"type":"function","name":"NAME"'],
     instructions: {
       before: listed,
       after:
@@ -142,7 +142,7 @@ export const toolFormats: readonly (ToolFormat & {
     parallel: true,
     argumentsKey: "arguments",
     openers: [],
-    closers: [],
+    bareBeginnings: ['{"tool_calls":['],
     instructions: {
       before: listed,
       after: '\nTo call tools, answer with {"tool_calls": [{"name": function name, "arguments": object}]} alone.',
