@@ -2,6 +2,7 @@
 // of HTTP but the Response that it returns. The server checks key, limits and body before, and turns what is thrown after.
 
 import type { z } from "zod";
+import type { ChatFormat } from "../prompt/chat-format.ts";
 import type { Segment } from "../prompt/segments.ts";
 import type { Limits } from "./limits.ts";
 import type { ServedModel, ServedUsage } from "./served-model.ts";
@@ -34,16 +35,6 @@ export interface Service {
   readonly limits: Limits;
   /** Seconds since 1970 when the model was loaded. */
   readonly created: number;
-}
-
-/** Chat messages → segments. */
-export interface ChatFormat {
-  prompt(request: {
-    messages: readonly unknown[];
-    tools?: readonly unknown[];
-    thinking?: boolean;
-    templateArguments?: Record<string, unknown>;
-  }): { segments: Segment[]; startsInReasoning: boolean };
 }
 
 /** Prefix and suffix → segments, cut to `room` tokens from the far ends. */

@@ -2,6 +2,7 @@
 
 import type { Operation } from "./operation.ts";
 import { balance } from "./routes/balance.ts";
+import { chatCompletions } from "./routes/chat-completions.ts";
 import { completions } from "./routes/completions.ts";
 import { completionsFromEmbeds } from "./routes/completions-from-embeds.ts";
 import { health } from "./routes/health.ts";
@@ -12,6 +13,7 @@ import { score } from "./routes/score.ts";
 import { tokenEmbeddings } from "./routes/token-embeddings.ts";
 
 export const operations: readonly Operation[] = [
+  chatCompletions,
   completions,
   completionsFromEmbeds,
   tokenEmbeddings,

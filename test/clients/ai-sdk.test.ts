@@ -37,17 +37,17 @@ test("streamText: the same text in pieces, and usage", async () => {
 });
 
 test("a tool is called with arguments that its schema reads, and the result goes back", async () => {
-  const cities: string[] = [];
+  const places: string[] = [];
   const { steps } = await generateText({
     ...story,
     prompt: "What is the weather in Paris?",
     maxOutputTokens: 100,
     tools: {
       get_weather: tool({
-        description: "Get the weather of a city",
-        inputSchema: z.object({ city: z.string() }),
-        execute: async ({ city }) => {
-          cities.push(city);
+        description: "Get the weather of a place",
+        inputSchema: z.object({ location: z.string() }),
+        execute: async ({ location }) => {
+          places.push(location);
           return "Sunny, 25 degrees";
         },
       }),
@@ -55,7 +55,7 @@ test("a tool is called with arguments that its schema reads, and the result goes
     stopWhen: stepCountIs(2),
   });
   expect(steps[0].finishReason).toBe("tool-calls");
-  expect(cities).toHaveLength(1);
+  expect(places).toHaveLength(1);
   expect(steps).toHaveLength(2);
 });
 

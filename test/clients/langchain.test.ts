@@ -33,10 +33,10 @@ test("stream: the same text in pieces", async () => {
 });
 
 test("a bound tool is called, and its result is understood", async () => {
-  const weather = tool(async ({ city }) => `Sunny in ${city}`, {
+  const weather = tool(async ({ location }) => `Sunny in ${location}`, {
     name: "get_weather",
-    description: "Get the weather of a city",
-    schema: z.object({ city: z.string() }),
+    description: "Get the weather of a place",
+    schema: z.object({ location: z.string() }),
   });
   const bound = new ChatDeepSeek({
     model: "deepseek-chat",
@@ -49,7 +49,7 @@ test("a bound tool is called, and its result is understood", async () => {
   const question = new HumanMessage("What is the weather in Paris?");
   const asked = await bound.invoke([question]);
   const [call] = asked.tool_calls ?? [];
-  expect(call).toMatchObject({ name: "get_weather", args: { city: expect.any(String) }, type: "tool_call" });
+  expect(call).toMatchObject({ name: "get_weather", args: { location: expect.any(String) }, type: "tool_call" });
   const result = new ToolMessage({ tool_call_id: call.id ?? "", content: "Sunny, 25 degrees" });
   const answer = await bound.invoke([question, asked, result]);
   expect(answer.text.length).toBeGreaterThan(0);

@@ -104,7 +104,10 @@ test("chat: parts of text are one text; a name, a system message and a null are 
   expect(same.choices[0].message.content).toBe(whole.choices[0].message.content);
   const system = await client.chat.completions.create({
     ...greedy,
-    messages: [{ role: "system", content: "Be brief." }, { role: "user", content: "Hello!", name: "anna" }],
+    messages: [
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "Hello!", name: "anna" },
+    ],
   });
   expect(system.choices[0].message.role).toBe("assistant");
 });
@@ -133,8 +136,8 @@ test("chat: a tool call is parsed, and its result is understood", async () => {
       type: "function",
       function: {
         name: "get_weather",
-        description: "Get the weather of a city",
-        parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+        description: "Get the weather of a place",
+        parameters: { type: "object", properties: { location: { type: "string" } }, required: ["location"] },
       },
     },
   ];
@@ -145,7 +148,7 @@ test("chat: a tool call is parsed, and its result is understood", async () => {
   const [call] = choices[0].message.tool_calls ?? [];
   if (call?.type !== "function") throw new Error("no function was called");
   expect(call.function.name).toBe("get_weather");
-  expect(Object.keys(JSON.parse(call.function.arguments))).toEqual(["city"]);
+  expect(Object.keys(JSON.parse(call.function.arguments))).toEqual(["location"]);
   expect(choices[0].message.content ?? "").not.toMatch(/tool|```/);
 
   const runner = client.chat.completions.stream(asked);

@@ -2,9 +2,11 @@
 // fields, embeddings as parts of messages or, as `input_embeds`, in place of them all.
 
 import { z } from "zod";
+import { type ChatFormat, type ChatPrompt, type ChatRequest, templateArguments } from "../../prompt/chat-format.ts";
+import type { Tool } from "../../prompt/chat-message.ts";
 import { chatOutput } from "../../prompt/chat-output.ts";
 import type { Segment } from "../../prompt/segments.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, apiErrorOf } from "../errors.ts";
 import type { Call, Operation, Service } from "../operation.ts";
 import { answerHead, chunksOf, streamForm } from "../wire/answer.ts";
 import {
@@ -35,9 +37,9 @@ const toolSchema = z.object({
   type: z.literal("function"),
   function: z.object({
     name: functionName,
-    description: z.string().nullish(),
-    parameters: z.record(z.string(), z.unknown()).nullish().describe("A JSON schema; without one, no parameters."),
-    strict: z.boolean().nullish(),
+    description: z.string().optional(),
+    parameters: z.record(z.string(), z.unknown()).optional().describe("A JSON schema; without one, no parameters."),
+    strict: z.boolean().optional(),
   }),
 });
 
@@ -59,7 +61,11 @@ const bodySchema = z.object({
   parallel_tool_calls: z.boolean().nullish(),
   response_format: z.object({ type: z.enum(["text", "json_object", "json_schema"]) }).nullish(),
   thinking: z.object({ type: z.enum(["enabled", "disabled"]) }).nullish(),
-  reasoning_effort: z.string().max(64).nullish().describe("Given to the chat template."),
+  reasoning_effort: z.string().max(64).nullish().describe("For templates that know it."),
+  chat_template_kwargs: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .describe(`Variables of the chat template: ${templateArguments.join(", ")}.`),
   functions: z.unknown().optional().describe("Not supported: use tools."),
   function_call: z.unknown().optional().describe("Not supported: use tool_choice."),
   audio: z.unknown().optional().describe("Not supported."),
@@ -79,19 +85,19 @@ export const chatCompletions: Operation<Body> = {
     refuseUnsupported(body);
     const max_tokens = maxTokensAsked(service, body, call);
     const { limits, served } = service;
-    const { segments, startsInReasoning, field } = promptOf(service, body, call);
+    const { format, tools, segments, startsInReasoning, field } = conversationOf(service, body, call);
     const options = {
       ...decodeParametersOf({ ...body, max_tokens }, limits, { min: 1, max: maxTokensOf(limits, call) }),
       input: segments,
       logprobs: body.logprobs ? (body.top_logprobs ?? 0) : undefined,
-      specialTokens: true,
+      specialTokens: true, // the output format tells content from tags by them
       tenant: tenantOf(call, body),
     };
     const n = body.n ?? 1;
     const work = continuations(service, call, { prompts: [options], n, seed: body.seed, field });
     const scored = body.logprobs ?? false;
     const writers = Array.from({ length: n }, (_, i) =>
-      chatWriter(served, i, chatOutput({ startsInReasoning }), { scored, startsInReasoning }),
+      chatWriter(served, i, chatOutput({ format, startsInReasoning, tools }), { scored, startsInReasoning }),
     );
     const pieces = piecesOf(writers, work.events);
     const usage = () =>
@@ -142,27 +148,50 @@ function maxTokensAsked({ limits }: Service, body: Body, call: Call): number | u
   return max_tokens ?? max_completion_tokens ?? undefined;
 }
 
-/** The conversation as rows, and the field that it came in. */
-function promptOf(
-  { chat, served, limits }: Service,
-  body: Body,
-  { beta }: Call,
-): { segments: Segment[]; startsInReasoning: boolean; field: string } {
+interface Conversation {
+  format: ChatFormat;
+  /** What the model may call. */
+  tools: Tool[] | undefined;
+  segments: readonly Segment[];
+  startsInReasoning: boolean;
+  /** The field that the prompt came in. */
+  field: string;
+}
+
+function conversationOf({ chat, served, limits }: Service, body: Body, { beta, warn }: Call): Conversation {
+  const field = body.input_embeds == null ? "messages" : "input_embeds";
+  if (!chat) throw refused(field, `${field}: this model has no chat template; use /completions`);
+  const tools = body.tool_choice === "none" ? undefined : (body.tools ?? undefined);
   const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
-  if (body.input_embeds != null)
-    return { segments: [read(body.input_embeds, "input_embeds")], startsInReasoning: false, field: "input_embeds" };
-  if (!body.messages) throw refused("messages", "messages: missing, expected at least one message");
-  if (!chat) throw refused("messages", "messages: this model has no chat template; use /completions");
+  if (body.input_embeds != null) {
+    const segments = [read(body.input_embeds, field)];
+    return { format: chat, tools, segments, startsInReasoning: false, field };
+  }
+  if (!body.messages) throw refused(field, "messages: missing, expected at least one message");
   if (body.messages.length > limits.maxMessages)
-    throw refused("messages", `messages: got ${body.messages.length}, expected at most ${limits.maxMessages}`);
-  const messages = chatMessages(body.messages, { beta, continueFinal: body.continue_final_message ?? false, read });
-  const prompt = chat.prompt({
-    messages,
-    tools: body.tools?.length && body.tool_choice !== "none" ? body.tools : undefined,
-    thinking: body.thinking ? body.thinking.type === "enabled" : undefined,
-    templateArguments: body.reasoning_effort ? { reasoning_effort: body.reasoning_effort } : undefined,
+    throw refused(field, `messages: got ${body.messages.length}, expected at most ${limits.maxMessages}`);
+  const thinking = body.thinking ? body.thinking.type === "enabled" : undefined;
+  if (thinking && !chat.thinkTags) warn("thinking: this model does not think aloud");
+  const prompt = promptOf(chat, {
+    messages: chatMessages(body.messages, { beta, continueFinal: body.continue_final_message ?? false, read }),
+    tools,
+    thinking,
+    templateArguments: {
+      ...body.chat_template_kwargs,
+      ...(body.reasoning_effort == null ? {} : { reasoning_effort: body.reasoning_effort }),
+    },
   });
-  return { ...prompt, field: "messages" };
+  return { format: chat, tools, field, ...prompt };
+}
+
+/** The chat format's prompt; a conversation that breaks the template is the caller's, not the server's. */
+function promptOf(chat: ChatFormat, request: ChatRequest): ChatPrompt {
+  try {
+    return chat.prompt(request);
+  } catch (error) {
+    const refusal = apiErrorOf(error);
+    throw refusal.status < 500 ? refusal : refused("messages", `messages: ${(error as Error).message}`);
+  }
 }
 
 function refused(param: string, message: string): ApiError {
