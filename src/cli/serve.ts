@@ -5,13 +5,13 @@ import type { Command } from "commander";
 import { defaultModel } from "../plainformer.ts";
 import { keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
-import { inProcess } from "../server/in-process.ts";
 import { openLedger } from "../server/ledger.ts";
 import { limitsOf } from "../server/limits.ts";
 import { jsonLog, noLog } from "../server/log.ts";
 import { deepSeekNames } from "../server/model-id.ts";
 import { readPrices } from "../server/prices.ts";
 import { isLoopback, listen } from "../server/serve.ts";
+import { untilSignal } from "../server/shutdown.ts";
 import { list, loadFrom, type ModelOptions, number, withModel } from "./options.ts";
 
 interface Options extends ModelOptions {
@@ -73,7 +73,7 @@ async function serve(options: Options): Promise<void> {
     options.prices && options.journal ? await openLedger(options.journal, await readPrices(options.prices)) : undefined;
 
   const log = options.quiet ? noLog : jsonLog((line) => process.stderr.write(line));
-  const served = await inProcess(await loadFrom(options));
+  const served = await loadFrom(options);
   const modelId = options.modelId ?? nameOf(options.model);
   const app = createApp(
     {
@@ -104,18 +104,8 @@ async function serve(options: Options): Promise<void> {
   keys     ${keys ? `${keys.length}` : "none: open to this machine"}
   try      curl ${listening.url}/v1/models${keys ? ' -H "authorization: Bearer $API_KEY"' : ""}`);
 
-  const signal = await new Promise<string>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
-  const atOnce = () => {
-    log("info", "ending at once");
-    app.abort();
-  };
-  process.on("SIGTERM", atOnce).on("SIGINT", atOnce);
-  log("info", "ending", { signal, in_flight: app.inFlight(), drain_seconds: options.drain });
-  await listening.stop(options.drain);
-  await served.close({ drainMs: 0 });
+  await untilSignal(app, listening, options.drain, log);
+  await served.close();
   await ledger?.close();
   log("info", "ended");
 }

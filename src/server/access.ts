@@ -55,7 +55,8 @@ export function keyOf(keys: readonly ApiKey[], headers: Headers): ApiKey {
   const hash = hashOf(given);
   let found: ApiKey | undefined;
   for (const key of keys) if (timingSafeEqual(key.hash, hash)) found = key; // all of them, whichever it is
-  if (!found) throw new ApiError(401, `Authentication Fails, Your api key: ****${given.slice(-4)} is invalid`);
+  const end = given.length < 8 ? "" : given.slice(-4);
+  if (!found) throw new ApiError(401, `Authentication Fails, Your api key: ****${end} is invalid`);
   return found;
 }
 

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
+import type { EngineLoad, Usage } from "../plainformer.ts";
 import { type ApiKey, keyOf } from "./access.ts";
 import { ApiError, apiErrorOf, errorResponse } from "./errors.ts";
 import { jsonBody } from "./json-body.ts";
@@ -16,7 +17,6 @@ import { buildOpenApi } from "./openapi.ts";
 import type { Call, Operation, Service } from "./operation.ts";
 import { operations as allOperations } from "./operations.ts";
 import { createRates, type RateLimits } from "./rates.ts";
-import type { EngineLoad, ServedUsage } from "./served-model.ts";
 import { validate } from "./validate.ts";
 
 export interface AppOptions {
@@ -155,7 +155,7 @@ export function createApp(service: Service, options: AppOptions = {}): App {
       beta: prefix === "/beta" || options.beta === true,
       requestId,
       signal: controller.signal,
-      charge(usage: ServedUsage) {
+      charge(usage: Usage) {
         used.promptTokens += usage.promptTokens;
         used.cachedTokens += usage.cachedTokens;
         used.completionTokens += usage.completionTokens;
@@ -207,7 +207,7 @@ export function createApp(service: Service, options: AppOptions = {}): App {
     else finish(request.signal.aborted ? 499 : response.status, thrown);
     response.headers.set("x-request-id", requestId);
     response.headers.set("x-ds-trace-id", requestId);
-    for (const text of warnings) response.headers.append("warning", `299 - ${JSON.stringify(text)}`);
+    for (const text of warnings) response.headers.append("warning", `299 - ${quoted(text)}`);
     if (draining) response.headers.set("connection", "close");
     return response;
   }
@@ -232,6 +232,11 @@ export function createApp(service: Service, options: AppOptions = {}): App {
     answer(context, undefined, "", new ApiError(404, "Not Found. There is no such route; see /openapi.json")),
   );
 
+  hono.onError((error) => {
+    log("error", "failure", { error: error.stack });
+    return errorResponse(apiErrorOf(new Error(error.message)));
+  });
+
   return {
     fetch: async (request) => hono.fetch(request),
     inFlight: () => inFlight,
@@ -243,6 +248,11 @@ export function createApp(service: Service, options: AppOptions = {}): App {
       stop.abort(new ApiError(503, "The server is shutting down"));
     },
   };
+}
+
+/** A text as a header can hold it. */
+function quoted(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]+/g, "?").replace(/["\\]/g, "\\$&")}"`;
 }
 
 function isStream(response: Response): boolean {

@@ -5,15 +5,15 @@
 // running number, so none counts twice.
 
 import { type FileHandle, open, readFile, rm, writeFile } from "node:fs/promises";
+import type { Usage } from "../plainformer.ts";
 import { costOf, type Prices } from "./prices.ts";
-import type { ServedUsage } from "./served-model.ts";
 
 export interface Ledger {
   readonly prices: Prices;
   /** What a key has spent, in millionths of the currency, charges that are still on their way to disk included. */
   spent(tenant: string): number;
   /** Adds what a request cost. */
-  charge(tenant: string, requestId: string, usage: ServedUsage): void;
+  charge(tenant: string, requestId: string, usage: Usage): void;
   /** Resolves when all charges so far are on disk. @throws if they could not be written; they are tried again with the next. */
   settled(): Promise<void>;
   close(): Promise<void>;

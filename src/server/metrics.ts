@@ -1,11 +1,11 @@
 // Counters of the server in Prometheus' text form. The model's counters are asked for when somebody looks.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { ServedModel, ServedUsage } from "./served-model.ts";
+import type { ServedModel, Usage } from "../plainformer.ts";
 
 export interface Metrics {
   request(route: string, method: string, status: number, seconds: number): void;
-  usage(usage: ServedUsage): void;
+  usage(usage: Usage): void;
   /** The same model, with its times to the first token and between tokens seen here and by `onFirst`, in seconds. */
   watch(served: ServedModel, onFirst: (seconds: number) => void): ServedModel;
   /** The text, and its content type. */

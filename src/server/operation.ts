@@ -2,10 +2,10 @@
 // of HTTP but the Response that it returns. The server checks key, limits and body before, and turns what is thrown after.
 
 import type { z } from "zod";
+import type { ServedModel, Usage } from "../plainformer.ts";
 import type { ChatFormat } from "../prompt/chat-format.ts";
-import type { Segment } from "../prompt/segments.ts";
+import type { FimFormat } from "../prompt/fim.ts";
 import type { Limits } from "./limits.ts";
-import type { ServedModel, ServedUsage } from "./served-model.ts";
 
 /** One request, as its handler sees it. */
 export interface Call {
@@ -17,7 +17,7 @@ export interface Call {
   /** Aborts when the client has gone, the time is up, or the server ends; the reason is then an error that can be sent. */
   readonly signal: AbortSignal;
   /** Counts and charges what was computed, once per continuation. What is sent after it waits until the charge is on disk. */
-  charge(usage: ServedUsage): void;
+  charge(usage: Usage): void;
   /** Tells the caller something in a response header; before the handler returns. */
   warn(text: string): void;
 }
@@ -35,11 +35,6 @@ export interface Service {
   readonly limits: Limits;
   /** Seconds since 1970 when the model was loaded. */
   readonly created: number;
-}
-
-/** Prefix and suffix → segments, cut to `room` tokens from the far ends. */
-export interface FimFormat {
-  prompt(request: { prefix: string; suffix: string; room: number }): Segment[];
 }
 
 /** One route. */

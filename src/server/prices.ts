@@ -3,7 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import type { ServedUsage } from "./served-model.ts";
+import type { Usage } from "../plainformer.ts";
 
 /** Per token, in 10⁻¹² of the currency unit. */
 export interface Prices {
@@ -50,7 +50,7 @@ export async function readPrices(path: string): Promise<Prices> {
 }
 
 /** What a request costs, in millionths, rounded up: ⌈Σ tokens · price / 10⁶⌉ */
-export function costOf(prices: Prices, { promptTokens, cachedTokens, completionTokens }: ServedUsage): number {
+export function costOf(prices: Prices, { promptTokens, cachedTokens, completionTokens }: Usage): number {
   const trillionths =
     BigInt(cachedTokens) * BigInt(prices.cacheHit) +
     BigInt(promptTokens - cachedTokens) * BigInt(prices.cacheMiss) +

@@ -6,7 +6,7 @@ import { keysOf, readKeys } from "../../src/server/access.ts";
 import type { Operation } from "../../src/server/operation.ts";
 import { operations } from "../../src/server/operations.ts";
 import { createRates } from "../../src/server/rates.ts";
-import { start } from "./start.ts";
+import { errorOf, start } from "./start.ts";
 
 const keys = keysOf("sk-alice-0001\nsk-bob-00002\n", "keys");
 
@@ -14,7 +14,7 @@ describe("a list of keys", () => {
   test("one a line, comments and amounts beside", () => {
     const list = keysOf("# who\nsk-alice-0001 12.5 # Alice\r\n\nsk-bob-00002\n", "keys");
     expect(list.map(({ paidIn }) => paidIn)).toEqual([12_500_000, undefined]);
-    expect(list[0].tenant).toBe("d0ed3b4fb3c3ae5b"); // sha256sum
+    expect(list[0].tenant).toBe("ccaebe50b8f1a22c"); // sha256sum
     expect(JSON.stringify(list)).not.toContain("alice");
   });
 
@@ -59,12 +59,7 @@ describe("with keys", () => {
     const { url } = await start({ keys });
     const response = await fetch(`${url}/models`, { headers: authorization ? { authorization } : {} });
     expect(response.status).toBe(401);
-    expect((await response.json()).error).toEqual({
-      message,
-      type: "authentication_error",
-      param: null,
-      code: "invalid_request_error",
-    });
+    expect(await errorOf(response)).toMatchObject({ message, type: "authentication_error", param: null });
   });
 
   test("the key's call carries its hash as tenant", async () => {
@@ -134,13 +129,7 @@ describe("rates", () => {
     expect(await Promise.race(answers)).toBe("429 1");
     const other = fetch(`${url}/wait`, { headers: { authorization: "Bearer sk-bob-00002" } });
     setTimeout(open, 100);
-    const counted = Object.entries(Object.groupBy(await Promise.all(answers), (answer) => answer));
-    expect(counted.map(([answer, list]) => [answer, list?.length])).toEqual(
-      expect.arrayContaining([
-        ["200 null", 3],
-        ["429 1", 5],
-      ]),
-    );
+    expect((await Promise.all(answers)).sort()).toEqual([...Array(3).fill("200 null"), ...Array(5).fill("429 1")]);
     expect((await other).status).toBe(200);
     expect(await get()).toBe("200 null");
   });

@@ -1,14 +1,12 @@
 // A server for a test: the app on a port of its own with the model that ships, stopped after the file's tests.
 
-import { afterAll } from "vitest";
-import { load } from "../../src/plainformer.ts";
+import { afterAll, expect } from "vitest";
+import { load, type ServedModel } from "../../src/plainformer.ts";
 import { type App, type AppOptions, createApp } from "../../src/server/app.ts";
-import { inProcess } from "../../src/server/in-process.ts";
 import { limitsOf } from "../../src/server/limits.ts";
 import { deepSeekNames } from "../../src/server/model-id.ts";
 import type { Service } from "../../src/server/operation.ts";
 import { type ListenOptions, listen } from "../../src/server/serve.ts";
-import type { ServedModel } from "../../src/server/served-model.ts";
 
 export interface Started {
   /** http://127.0.0.1:port */
@@ -22,7 +20,7 @@ let model: Promise<ServedModel> | undefined;
 
 /** The model that ships, loaded once per test file. */
 export function servedModel(): Promise<ServedModel> {
-  model ??= load().then(inProcess);
+  model ??= load();
   return model;
 }
 
@@ -61,4 +59,12 @@ export async function start(
   };
   running.add(stop);
   return { url: listening.url, app, served, stop };
+}
+
+/** The error in a response's body, whose form is checked. */
+export async function errorOf(response: Response): Promise<{ message: string; type: string; param: string | null }> {
+  const body = (await response.json()) as { error: { message: string; type: string; param: string | null } };
+  expect(Object.keys(body)).toEqual(["error"]);
+  expect(Object.keys(body.error)).toEqual(["message", "type", "param", "code"]);
+  return body.error;
 }
