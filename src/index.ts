@@ -26,6 +26,7 @@ export {
   type EngineLoad,
   type LoadOptions,
   load,
+  loadInWorker,
   type Plainformer,
   type ServedModel,
 } from "./plainformer.ts";

@@ -7,6 +7,7 @@ import { pull } from "../weights/hub.ts";
 import { createEngine, type EngineCounters } from "./engine/engine.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "./engine/generate.ts";
 import { type Score, type ScoreOptions, score } from "./engine/score.ts";
+import { startWorker } from "./engine/worker/client.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { type LoadedModel, loadModel, type WeightDType } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
@@ -115,6 +116,15 @@ export async function load(source: string = defaultModel, options: LoadOptions =
     kernels.close();
     throw error;
   }
+}
+
+/**
+ * Loads a model as `load` does, in a worker thread that also computes: this thread stays free. An idle model does not keep
+ * the process alive.
+ * @throws as `load`; a TypeError for a probe. If the thread fails later, everything that waits for it is rejected.
+ */
+export function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
+  return startWorker(source, options);
 }
 
 function assemble(
