@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { defaultModel } from "../plainformer.ts";
 import { keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
+import { formatsOf } from "../server/formats.ts";
 import { openLedger } from "../server/ledger.ts";
 import { limitsOf } from "../server/limits.ts";
 import { jsonLog, noLog } from "../server/log.ts";
@@ -80,8 +81,7 @@ async function serve(options: Options): Promise<void> {
       served,
       modelId,
       aliases: deepSeekNames.filter((name) => name !== modelId),
-      chat: null,
-      fim: null,
+      ...formatsOf(served, (problem) => log("error", "chat is off", { problem })),
       limits: limitsOf(served.config, options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody }),
       created: Math.floor(Date.now() / 1000),
     },

@@ -53,9 +53,9 @@ export const completions: Operation<CompletionBody> = {
       promptLogprobs: promptLogprobsOf(body),
       tenant: tenantOf(call, body),
     };
-    const { inputs, echoes, field } = promptsOf(service, body, call);
+    const { inputs, echoes, field, endIds } = promptsOf(service, body, call);
     const prompts = inputs.map(
-      (input, i): TextPrompt => ({ options: { ...given, input }, echo: body.echo ? echoes[i] : undefined }),
+      (input, i): TextPrompt => ({ options: { ...given, input, endIds }, echo: body.echo ? echoes[i] : undefined }),
     );
     return textCompletion(service, call, body, prompts, field);
   },
@@ -73,11 +73,13 @@ function promptLogprobsOf({ echo, logprobs, max_tokens }: CompletionBody): numbe
 }
 
 interface Prompts {
-  inputs: Segment[][];
+  inputs: (readonly Segment[])[];
   /** The text of each. */
   echoes: string[];
   /** The field that errors name. */
   field: string;
+  /** Tokens that end the text beside the model's own. */
+  endIds?: readonly number[];
 }
 
 function promptsOf(service: Service, body: CompletionBody, call: Call): Prompts {
@@ -140,7 +142,7 @@ function fimPrompt({ fim, limits, served }: Service, body: CompletionBody, suffi
   const reserved = body.max_tokens ?? Math.min(limits.maxTokensFim, Math.ceil(context / 4));
   const room = context - reserved;
   if (room < 4) throw refused("max_tokens", `max_tokens: ${reserved} tokens leave no room for a prompt`);
-  return { inputs: [fim.prompt({ prefix, suffix, room })], echoes: [""], field: "prompt" };
+  return { inputs: [fim.prompt({ prefix, suffix, room })], echoes: [""], field: "prompt", endIds: fim.endIds };
 }
 
 function refused(param: string, message: string): ApiError {

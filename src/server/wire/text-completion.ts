@@ -4,7 +4,7 @@
 import { z } from "zod";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Call, Service } from "../operation.ts";
-import type { ServedEvent, ServedGenerateOptions } from "../served-model.ts";
+import type { ServedEvent, ServedGenerateOptions, ServedModel } from "../served-model.ts";
 import { answerHead, chunksOf, type Piece, streamForm } from "./answer.ts";
 import { type Continuations, continuations } from "./continuations.ts";
 import { type ScoredToken, type TextLogprobs, textLogprobs, textLogprobsSchema } from "./logprobs.ts";
@@ -76,7 +76,7 @@ async function* piecesOf(
   events: Continuations["events"],
 ): AsyncGenerator<TextPiece & Piece> {
   const writers = Array.from({ length: prompts.length * n }, (_, choice) =>
-    textChoice(served.tokenizer, served.endIds, prompts[Math.floor(choice / n)]),
+    textChoice(served, prompts[Math.floor(choice / n)]),
   );
   for await (const { choice, event } of events) {
     const piece = writers[choice](event);
@@ -89,10 +89,10 @@ async function* piecesOf(
  * of its text; tokens of a stop string, which is not part of the text, are not told.
  */
 function textChoice(
-  tokenizer: Tokenizer,
-  endIds: readonly number[],
+  { tokenizer, endIds: ownEndIds }: ServedModel,
   { options, echo }: TextPrompt,
 ): (event: ServedEvent) => Partial<TextPiece> | undefined {
+  const endIds = [...ownEndIds, ...(options.endIds ?? [])];
   const scored = options.logprobs !== undefined;
   const offsetOf = textOffsets(tokenizer, echo === undefined);
   let length = 0;

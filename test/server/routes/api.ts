@@ -1,7 +1,6 @@
 // A server with the model that ships, chat and FIM included, and short ways to ask it.
 
 import { expect } from "vitest";
-import { createChatFormat } from "../../../src/prompt/chat-format.ts";
 import type { AppOptions } from "../../../src/server/app.ts";
 import type { Service } from "../../../src/server/operation.ts";
 import type { ServedModel } from "../../../src/server/served-model.ts";
@@ -27,8 +26,7 @@ export interface Api {
 
 export async function api(options: AppOptions = {}, service: Partial<Service> = {}): Promise<Api> {
   const served = service.served ?? (await servedModel());
-  const chat = createChatFormat(served.chatTemplate, served.tokenizer);
-  const { url } = await start(options, { chat, ...service });
+  const { url } = await start(options, service);
   const send: Api["send"] = (path, body, signal) =>
     fetch(url + path, {
       method: "POST",
