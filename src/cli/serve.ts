@@ -1,12 +1,11 @@
 // plainformer serve: the HTTP server on a model, until a signal ends it.
 
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import type { Command } from "commander";
-import { defaultModel, loadInWorker, type ServedModel } from "../plainformer.ts";
-import { type ChatFormat, createChatFormat } from "../prompt/chat-format.ts";
-import { fimFormat } from "../prompt/fim.ts";
+import { defaultModel, loadInWorker } from "../plainformer.ts";
 import { keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
+import { formatsOf } from "../server/formats.ts";
 import { openLedger } from "../server/ledger.ts";
 import { limitsOf } from "../server/limits.ts";
 import { jsonLog, noLog } from "../server/log.ts";
@@ -65,7 +64,7 @@ export function addServe(program: Command): void {
 
 async function serve(options: Options): Promise<void> {
   const { host, port } = options;
-  checkNumbers(options);
+  checkOptions(options);
   const variable = process.env.PLAINFORMER_API_KEYS;
   const keys = options.apiKeys
     ? await readKeys(options.apiKeys)
@@ -83,15 +82,16 @@ async function serve(options: Options): Promise<void> {
 
   const log = options.quiet ? noLog : jsonLog((line) => process.stderr.write(line));
   const served = await loadServed(options);
-  const { chat, chatFault } = chatOf(served);
+  let chatFault: string | undefined;
   const modelId = options.modelId ?? nameOf(options.model);
   const app = createApp(
     {
       served,
       modelId,
       aliases: deepSeekNames.filter((name) => name !== modelId),
-      chat,
-      fim: fimFormat(served.tokenizer),
+      ...formatsOf(served, (problem) => {
+        chatFault = problem;
+      }),
       limits: limitsOf(served.config, options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody }),
       created: Math.floor(Date.now() / 1000),
     },
@@ -112,7 +112,7 @@ async function serve(options: Options): Promise<void> {
   model    ${served.directory} (${served.config.modelType}, ${served.config.nLayers} layers, context ${served.config.maxSeqLen})
   kernels  ${name}: ${why}${chatFault === undefined ? "" : `\n  chat     none: ${chatFault}`}
   keys     ${keys ? `${keys.length}` : "none: open to this machine"}
-  try      curl ${listening.url}/v1/models${keys ? ' -H "authorization: Bearer $API_KEY"' : ""}`);
+  try      curl ${listening.url}/v1/completions${keys ? ' -H "authorization: Bearer $API_KEY"' : ""} -H 'content-type: application/json' -d '{"model":"${modelId}","prompt":"Once upon a time","max_tokens":48}'`);
 
   await untilSignal(app, listening, options.drain, log);
   await served.close();
@@ -135,21 +135,15 @@ async function loadServed({ model, kernels, threads, dtype, cacheTokens, maxRunn
   }
 }
 
-/** The checkpoint's chat format; a checkpoint without one, or with one that cannot be run, still continues text. */
-function chatOf({ chatTemplate, tokenizer }: ServedModel): { chat: ChatFormat | null; chatFault?: string } {
-  try {
-    return { chat: createChatFormat(chatTemplate, tokenizer) };
-  } catch (error) {
-    return { chat: null, chatFault: (error as Error).message };
-  }
-}
-
-/** What the API calls a model: the name of its directory or file, or of the repository that it was pulled from. */
+/** What the API calls a model: the name of its directory or file, in characters that need no quoting anywhere. */
 function nameOf(source: string): string {
-  return source === defaultModel ? "plainformer" : basename(source.replace(/@[^/]*$/, "")).replace(/\.gguf$/, "");
+  if (source === defaultModel) return "plainformer";
+  return basename(resolve(source))
+    .replace(/\.gguf$/, "")
+    .replace(/[^\w.:-]+/g, "-");
 }
 
-function checkNumbers(options: Options): void {
+function checkOptions(options: Options): void {
   const whole = { port: options.port, "rate-limit": options.rateLimit, concurrency: options.concurrency };
   for (const [name, value] of Object.entries(whole))
     if (!Number.isSafeInteger(value) || value < 0 || (name === "port" && value > 65535))
@@ -158,6 +152,8 @@ function checkNumbers(options: Options): void {
       );
   for (const [name, value] of Object.entries({ timeout: options.timeout, drain: options.drain }))
     if (!(value >= 0 && value <= 86_400)) throw new RangeError(`${name}: got ${value}, expected 0 to 86400 seconds`);
+  if (options.modelId !== undefined && !/^[\w.:-]{1,100}$/.test(options.modelId))
+    throw new RangeError(`model-id: got ${JSON.stringify(options.modelId)}, expected letters, digits and _ . : -`);
   if (options.maxBody !== undefined && !(Number.isSafeInteger(options.maxBody) && options.maxBody > 0))
     throw new RangeError(`max-body: got ${options.maxBody}, expected a whole number ≥ 1`);
 }

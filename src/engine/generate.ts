@@ -16,6 +16,8 @@ export interface GenerateOptions extends DecodeParameters {
   signal?: AbortSignal;
   /** Whose request it is: computed prefixes are only ever shared within one tenant. */
   tenant?: string;
+  /** Token ids that end the text beside the model's own. */
+  endIds?: readonly number[];
 }
 
 /** What `generate` yields: the prompt once it is computed, then each token, then one end. */
@@ -83,7 +85,8 @@ export async function* generate(
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
   const room = Math.min(roomAfter(prompt.rows, config, least), engine.cacheTokens - prompt.rows + 1);
   const decoding = decodingOf(options, config.vocabSize, Math.max(room, least));
-  const decode = createDecoder(decoding, tokenizer, endIds, idsOf(prompt), constraint);
+  const ends = [...endIds, ...(options.endIds ?? [])];
+  const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
 
   const events = eventQueue<GeneratePrompt | ({ type: "token" } & DecodedToken)>();

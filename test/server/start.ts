@@ -3,6 +3,7 @@
 import { afterAll, expect } from "vitest";
 import { load, type ServedModel } from "../../src/plainformer.ts";
 import { type App, type AppOptions, createApp } from "../../src/server/app.ts";
+import { formatsOf } from "../../src/server/formats.ts";
 import { limitsOf } from "../../src/server/limits.ts";
 import { deepSeekNames } from "../../src/server/model-id.ts";
 import type { Service } from "../../src/server/operation.ts";
@@ -44,8 +45,9 @@ export async function start(
       served,
       modelId: "plainformer",
       aliases: deepSeekNames,
-      chat: null,
-      fim: null,
+      ...formatsOf(served, (problem) => {
+        throw new Error(problem);
+      }),
       limits: limitsOf(served.config),
       created: Math.floor(Date.now() / 1000),
       ...service,
