@@ -77,7 +77,7 @@ export function createApp(service: Service, options: AppOptions = {}): App {
   const server: Server = {
     ...service,
     metrics,
-    openApi: buildOpenApi(operations, service.modelId),
+    openApi: buildOpenApi(operations, [service.modelId, ...service.aliases]),
     draining: () => draining,
     async counters() {
       const asked = service.served.load().then((load) => {

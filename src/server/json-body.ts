@@ -6,12 +6,12 @@ import type { Limits } from "./limits.ts";
 
 /**
  * Reads and parses a JSON body.
- * @throws ApiError 415 for another type, 413 for too many bytes before all are read, 400 for what is not UTF-8 or not JSON
+ * @throws ApiError 415 for another type, 413 for too many bytes before all are read, or too many values, 400 for what is not UTF-8 or not JSON
  * (with the position), too deep, or holds a number beyond a double.
  */
 export async function jsonBody(request: Request, limits: Limits, signal: AbortSignal): Promise<unknown> {
   checkType(request.headers);
-  return parseJson(textOf(await bytesOf(request, limits.maxBodyBytes, signal)), limits.maxBodyDepth);
+  return parseJson(textOf(await bytesOf(request, limits.maxBodyBytes, signal)), limits);
 }
 
 function checkType(headers: Headers): void {
@@ -63,14 +63,9 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-/** @throws ApiError 400 */
-export function parseJson(text: string, maxDepth: number): unknown {
-  const deep = firstDeeperThan(text, maxDepth);
-  if (deep !== undefined)
-    throw new ApiError(
-      400,
-      `Failed to parse the request body as JSON: nested deeper than ${maxDepth} ${at(text, deep)}`,
-    );
+/** @throws ApiError 400, or 413 for too many values. */
+export function parseJson(text: string, { maxBodyDepth, maxBodyValues }: Limits): unknown {
+  checkStructure(text, maxBodyDepth, maxBodyValues);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -88,18 +83,29 @@ export function parseJson(text: string, maxDepth: number): unknown {
   return value;
 }
 
-/** Where brackets first nest deeper than `limit`, whatever else is wrong. */
-function firstDeeperThan(text: string, limit: number): number | undefined {
+/** Refuses what nests too deeply or holds too many values, whatever else is wrong, before anything is made of it. */
+function checkStructure(text: string, maxDepth: number, maxValues: number): void {
   let depth = 0;
+  let values = 1; // each comma and each bracket brings at most one more
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === quote) {
       for (i++; i < text.length && text.charCodeAt(i) !== quote; i++) if (text.charCodeAt(i) === backslash) i++;
     } else if (code === 0x5b || code === 0x7b) {
-      if (++depth > limit) return i;
+      values++;
+      if (++depth > maxDepth)
+        throw new ApiError(
+          400,
+          `Failed to parse the request body as JSON: nested deeper than ${maxDepth} ${at(text, i)}`,
+        );
     } else if (code === 0x5d || code === 0x7d) depth--;
+    else if (code === 0x2c) values++;
+    if (values > maxValues)
+      throw new ApiError(
+        413,
+        `The request body holds more than ${maxValues} values, the limit of this server; embeddings can be sent as base64`,
+      );
   }
-  return undefined;
 }
 
 const quote = 0x22;
