@@ -5,6 +5,7 @@ import { createOps, type Ops } from "../kernels/ops.ts";
 import { selectKernels } from "../kernels/select.ts";
 import { pull } from "../weights/hub.ts";
 import { createEngine, type EngineCounters } from "./engine/engine.ts";
+import { EngineClosedError } from "./engine/errors.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "./engine/generate.ts";
 import { type Score, type ScoreOptions, score } from "./engine/score.ts";
 import { startWorker } from "./engine/worker/client.ts";
@@ -143,6 +144,7 @@ function assemble(
   const cacheTokens = cacheTokensOf(options.cacheTokens, config);
   const engine = createEngine(ops, model, { ...options, cacheTokens });
   const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
+  let closed = false;
   return {
     config,
     tokenizer,
@@ -156,6 +158,7 @@ function assemble(
     chatTemplate,
     async embed(ids) {
       checkIds(ids, config.vocabSize, "ids");
+      if (closed) throw new EngineClosedError("the model is closed");
       const rows = ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids))));
       ops.endStep(); // what `read` promised was taken when it was called
       return rows;
@@ -165,7 +168,8 @@ function assemble(
     load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
     async close(options) {
       await engine.close(options);
-      kernels.close();
+      if (!closed) kernels.close();
+      closed = true;
     },
   };
 }

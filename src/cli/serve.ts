@@ -1,8 +1,8 @@
 // plainformer serve: the HTTP server on a model, until a signal ends it.
 
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import type { Command } from "commander";
-import { defaultModel } from "../plainformer.ts";
+import { defaultModel, loadInWorker } from "../plainformer.ts";
 import { keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
 import { formatsOf } from "../server/formats.ts";
@@ -13,7 +13,8 @@ import { deepSeekNames } from "../server/model-id.ts";
 import { readPrices } from "../server/prices.ts";
 import { isLoopback, listen } from "../server/serve.ts";
 import { untilSignal } from "../server/shutdown.ts";
-import { list, loadFrom, type ModelOptions, number, withModel } from "./options.ts";
+import { list, type ModelOptions, number, withModel } from "./options.ts";
+import { progressBar } from "./progress.ts";
 
 interface Options extends ModelOptions {
   host: string;
@@ -21,6 +22,9 @@ interface Options extends ModelOptions {
   modelId?: string;
   apiKeys?: string;
   beta?: true;
+  cacheTokens?: number;
+  maxRunning?: number;
+  maxWaiting: number;
   rateLimit: number;
   concurrency: number;
   maxBody?: number;
@@ -43,6 +47,9 @@ export function addServe(program: Command): void {
       "file with one key a line (default: those in PLAINFORMER_API_KEYS, else no key is needed)",
     )
     .option("--beta", "offer beta features under every prefix, not only /beta")
+    .option("--cache-tokens <n>", "positions of the key/value cache, of all requests together", number)
+    .option("--max-running <n>", "requests that are computed in turns (default: 32)", number)
+    .option("--max-waiting <n>", "requests that wait for their turn; more are refused with a 503", number, 128)
     .option("--rate-limit <n>", "requests a minute for each key, 0: no limit", number, 0)
     .option("--concurrency <n>", "requests at once for each key, 0: no limit", number, 0)
     .option("--max-body <bytes>", "largest request body", number)
@@ -57,7 +64,7 @@ export function addServe(program: Command): void {
 
 async function serve(options: Options): Promise<void> {
   const { host, port } = options;
-  checkNumbers(options);
+  checkOptions(options);
   const variable = process.env.PLAINFORMER_API_KEYS;
   const keys = options.apiKeys
     ? await readKeys(options.apiKeys)
@@ -74,14 +81,17 @@ async function serve(options: Options): Promise<void> {
     options.prices && options.journal ? await openLedger(options.journal, await readPrices(options.prices)) : undefined;
 
   const log = options.quiet ? noLog : jsonLog((line) => process.stderr.write(line));
-  const served = await loadFrom(options);
+  const served = await loadServed(options);
+  let chatFault: string | undefined;
   const modelId = options.modelId ?? nameOf(options.model);
   const app = createApp(
     {
       served,
       modelId,
       aliases: deepSeekNames.filter((name) => name !== modelId),
-      ...formatsOf(served, (problem) => log("error", "chat is off", { problem })),
+      ...formatsOf(served, (problem) => {
+        chatFault = problem;
+      }),
       limits: limitsOf(served.config, options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody }),
       created: Math.floor(Date.now() / 1000),
     },
@@ -100,9 +110,9 @@ async function serve(options: Options): Promise<void> {
   const { name, why } = served.kernels;
   console.log(`plainformer serves ${modelId} at ${listening.url}
   model    ${served.directory} (${served.config.modelType}, ${served.config.nLayers} layers, context ${served.config.maxSeqLen})
-  kernels  ${name}: ${why}
+  kernels  ${name}: ${why}${chatFault === undefined ? "" : `\n  chat     none: ${chatFault}`}
   keys     ${keys ? `${keys.length}` : "none: open to this machine"}
-  try      curl ${listening.url}/v1/models${keys ? ' -H "authorization: Bearer $API_KEY"' : ""}`);
+  try      curl ${listening.url}/v1/completions${keys ? ' -H "authorization: Bearer $API_KEY"' : ""} -H 'content-type: application/json' -d '{"model":"${modelId}","prompt":"Once upon a time","max_tokens":48}'`);
 
   await untilSignal(app, listening, options.drain, log);
   await served.close();
@@ -110,12 +120,30 @@ async function serve(options: Options): Promise<void> {
   log("info", "ended");
 }
 
-/** What the API calls a model: the name of its directory or file, or of the repository that it was pulled from. */
-function nameOf(source: string): string {
-  return source === defaultModel ? "plainformer" : basename(source.replace(/@[^/]*$/, "")).replace(/\.gguf$/, "");
+/** Loads the model in a thread of its own. The server itself downloads nothing. */
+async function loadServed({ model, kernels, threads, dtype, cacheTokens, maxRunning, maxWaiting }: Options) {
+  if (model.startsWith("hf:"))
+    throw new Error(
+      `--model ${model}: the server downloads nothing; run "plainformer pull ${model.slice(3)}" and give what it prints`,
+    );
+  const bar = progressBar();
+  try {
+    const limits = { cacheTokens, maxRunning, maxWaiting };
+    return await loadInWorker(model, { kernels, threads, dtype, ...limits, onProgress: bar.update });
+  } finally {
+    bar.stop();
+  }
 }
 
-function checkNumbers(options: Options): void {
+/** What the API calls a model: the name of its directory or file, in characters that need no quoting anywhere. */
+function nameOf(source: string): string {
+  if (source === defaultModel) return "plainformer";
+  return basename(resolve(source))
+    .replace(/\.gguf$/, "")
+    .replace(/[^\w.:-]+/g, "-");
+}
+
+function checkOptions(options: Options): void {
   const whole = { port: options.port, "rate-limit": options.rateLimit, concurrency: options.concurrency };
   for (const [name, value] of Object.entries(whole))
     if (!Number.isSafeInteger(value) || value < 0 || (name === "port" && value > 65535))
@@ -124,6 +152,8 @@ function checkNumbers(options: Options): void {
       );
   for (const [name, value] of Object.entries({ timeout: options.timeout, drain: options.drain }))
     if (!(value >= 0 && value <= 86_400)) throw new RangeError(`${name}: got ${value}, expected 0 to 86400 seconds`);
+  if (options.modelId !== undefined && !/^[\w.:-]{1,100}$/.test(options.modelId))
+    throw new RangeError(`model-id: got ${JSON.stringify(options.modelId)}, expected letters, digits and _ . : -`);
   if (options.maxBody !== undefined && !(Number.isSafeInteger(options.maxBody) && options.maxBody > 0))
     throw new RangeError(`max-body: got ${options.maxBody}, expected a whole number ≥ 1`);
 }

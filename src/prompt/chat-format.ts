@@ -74,7 +74,7 @@ export function createChatFormat(source: string | null, tokenizer: Tokenizer): C
     const holes = createHoles<Filling>();
     const variables = {
       ...argumentsOf(request, holes),
-      ...(tools.length > 0 && habits.readsTools ? { tools: cleanAll(tools, holes) as unknown[] } : {}),
+      tools: tools.length > 0 && habits.readsTools ? (cleanAll(tools, holes) as unknown[]) : null,
     };
     const view = viewOf(request, { habits, toolFormat, holes });
     const render = (messages: readonly TemplateMessage[], add_generation_prompt: boolean) =>
@@ -317,9 +317,9 @@ interface CallHabits {
 }
 
 function habitsOf(template: ChatTemplate, { end }: ToolFormat): Habits {
-  const textOf = (messages: readonly TemplateMessage[], tools?: readonly unknown[]): string => {
+  const textOf = (messages: readonly TemplateMessage[], tools: readonly unknown[] | null = null): string => {
     try {
-      return withoutInk(template.render({ messages, ...(tools ? { tools } : {}), add_generation_prompt: true }));
+      return withoutInk(template.render({ messages, tools, add_generation_prompt: true }));
     } catch {
       return ""; // it cannot do this
     }

@@ -10,7 +10,7 @@ import { inked, stretchesOf, withoutInk } from "./ink.ts";
 /** What a template is given. Strings have ink only where the program wrote them; they may have holes. */
 export interface TemplateVariables {
   readonly messages: readonly TemplateMessage[];
-  readonly tools?: readonly unknown[];
+  readonly tools: readonly unknown[] | null;
   readonly add_generation_prompt: boolean;
   readonly [variable: string]: unknown;
 }
@@ -54,13 +54,18 @@ export function createChatTemplate(source: string, tokens: TemplateTokens): Chat
   const plainTokens = tokenVariables((text) => text);
   const inkedTokens = tokenVariables(inked);
 
-  const renderPlain = (variables: TemplateVariables) => run(plain, { ...plainTokens, ...variables });
+  // transformers gives no tools as None; a few templates loop over them all the same.
+  const [harmless] = harmlessConversations;
+  const loopsOverNone = fails(() => run(plain, { ...plainTokens, ...harmless }));
+  const withTools = (variables: TemplateVariables) =>
+    loopsOverNone ? { ...variables, tools: variables.tools ?? [] } : variables;
+  const renderPlain = (variables: TemplateVariables) => run(plain, { ...plainTokens, ...withTools(variables) });
   const createRender = (inkWritten: Ink, inkCompared: Ink): ChatTemplate["render"] => {
     const program = parsed(source);
     inkLiterals(program, inkWritten, inkCompared);
     return (variables) => {
       const messages = variables.messages.map(({ role, ...rest }) => ({ role: inkCompared(role), ...rest }));
-      const text = run(program, { ...inkedTokens, ...variables, messages });
+      const text = run(program, { ...inkedTokens, ...withTools(variables), messages });
       if (withoutInk(text) !== withoutInk(renderPlain(variables))) throw new Error(mixed);
       return text;
     };
@@ -72,8 +77,8 @@ export function createChatTemplate(source: string, tokens: TemplateTokens): Chat
   // Nearly every template has its control tokens whole in its literals. Some put them together, '<|' + role + '|>': there
   // all that is written is in ink, and the names of roles are, wherever they stand.
   const renders = [createRender(inkTokens, asIs), createRender(inked, inkRole)];
-  const harmless = harmlessConversations.filter((variables) => accepts(renderPlain, variables));
-  const render = renders.find((render) => harmless.every((variables) => writesInInk(render, variables, control)));
+  const accepted = harmlessConversations.filter((variables) => !refuses(() => renderPlain(variables)));
+  const render = renders.find((render) => accepted.every((variables) => writesInInk(render, variables, control)));
   if (!render) throw new Error(mixed);
   return { source, render };
 }
@@ -83,19 +88,30 @@ const mixed =
 
 const question = { role: "user", content: "q" };
 const harmlessConversations: readonly TemplateVariables[] = [
-  { messages: [question], add_generation_prompt: true },
+  { messages: [question], tools: null, add_generation_prompt: true },
   {
     messages: [{ role: "system", content: "s" }, question, { role: "assistant", content: "a" }, question],
+    tools: null,
     add_generation_prompt: true,
   },
 ];
 
-function accepts(render: ChatTemplate["render"], variables: TemplateVariables): boolean {
+function fails(render: () => string): boolean {
   try {
-    render(variables);
-    return true;
+    render();
+    return false;
   } catch (error) {
-    if (error instanceof RangeError) return false;
+    return !(error instanceof RangeError);
+  }
+}
+
+/** Whether a template does not want a conversation. @throws what shows it to be broken. */
+function refuses(render: () => string): boolean {
+  try {
+    render();
+    return false;
+  } catch (error) {
+    if (error instanceof RangeError) return true;
     throw error;
   }
 }
@@ -254,7 +270,7 @@ const functions: Readonly<Record<string, (...args: never[]) => unknown>> = {
 
 function run(program: Node, variables: Readonly<Record<string, unknown>>): string {
   const environment = new Environment();
-  const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
+  const constants = { true: true, false: false, none: null, True: true, False: false, None: null, documents: null };
   const interpreter = new Interpreter(environment);
   const evaluate = interpreter.evaluate.bind(interpreter);
   let steps = 0;

@@ -266,8 +266,8 @@ function overseen(
   finish: (status: number, error?: unknown) => void,
 ): Response {
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
+  const source = {
+    async pull(controller: ReadableStreamDefaultController<Uint8Array>) {
       try {
         const { done, value } = await reader.read();
         await settle();
@@ -279,10 +279,11 @@ function overseen(
         controller.error(error);
       }
     },
-    async cancel(reason) {
+    async cancel(reason: unknown) {
       finish(499);
       await reader.cancel(reason);
     },
-  });
+  };
+  const body = new ReadableStream<Uint8Array>(source, { highWaterMark: 0 });
   return new Response(body, { status: response.status, headers: response.headers });
 }

@@ -4,6 +4,7 @@
 // A crash can only tear the last line: whatever no newline ends was never answered for, and is cut off. Lines carry a
 // running number, so none counts twice.
 
+import { constants } from "node:fs";
 import { type FileHandle, open, readFile, rm, writeFile } from "node:fs/promises";
 import type { Usage } from "../plainformer.ts";
 import { costOf, type Prices } from "./prices.ts";
@@ -37,26 +38,16 @@ interface Line {
  */
 export async function openLedger(path: string, prices: Prices): Promise<Ledger> {
   const unlock = await lock(path);
-  const spent = new Map<string, number>();
-  let file: FileHandle;
-  let length = 0;
-  let number = 0;
-  try {
-    file = await open(path, "a+").then((created) => created.close().then(() => open(path, "r+")));
-    for await (const { line, end, where } of linesOf(file, path)) {
-      const { n, key, amount } = parsed(line, where);
-      length = end;
-      if (n <= number) continue;
-      number = n;
-      spent.set(key, (spent.get(key) ?? 0) + amount);
-    }
-    await file.truncate(length);
-    await file.sync();
-  } catch (error) {
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600).catch(async ({ code }) => {
+    await unlock();
+    throw new Error(`journal: cannot open ${path} (${code})`);
+  });
+  const { spent, ...end } = await replay(file, path).catch(async (error) => {
+    await file.close();
     await unlock();
     throw error;
-  }
-
+  });
+  let { length, number } = end;
   const pending: Line[] = [];
   let waiters: { upTo: number; resolve(): void; reject(reason: unknown): void }[] = [];
   let writing = false;
@@ -120,6 +111,23 @@ export async function openLedger(path: string, prices: Prices): Promise<Ledger> 
     },
   };
   return ledger;
+}
+
+/** What the journal holds; a torn line at its end is cut off. */
+async function replay(file: FileHandle, path: string) {
+  const spent = new Map<string, number>();
+  let length = 0;
+  let number = 0;
+  for await (const { line, end, where } of linesOf(file, path)) {
+    const { n, key, amount } = parsed(line, where);
+    length = end;
+    if (n <= number) continue;
+    number = n;
+    spent.set(key, (spent.get(key) ?? 0) + amount);
+  }
+  await file.truncate(length);
+  await file.sync();
+  return { spent, length, number };
 }
 
 function parsed(line: string, where: string): Line {

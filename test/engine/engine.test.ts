@@ -1,9 +1,12 @@
 // The loop itself: queueing, aborts, errors that stay with their own sequence, and pages that always come back.
 
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import { createEngine, type Engine } from "../../src/engine/engine.ts";
+import { EngineBusyError, EngineClosedError } from "../../src/engine/errors.ts";
 import { eventQueue } from "../../src/engine/event-queue.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { readGolden } from "../golden/golden.ts";
@@ -90,6 +93,133 @@ test("an abort ends a sequence within one step, running or waiting, and frees it
   await expect(engine.run(task(5, 2, { signal: abort.signal }))).rejects.toThrow("enough");
 });
 
+/** Runs `step` whenever a step of the engine begins, with its number from 1. */
+function atSteps(step: (n: number) => void) {
+  let n = 0;
+  return { wants: (name: string) => name === "residual.0", see: () => step(++n) };
+}
+
+test.each<[string, number, number]>([
+  ["in its prompt", 2, 2],
+  ["at its first token", 4, 4],
+  ["in mid-text", 9, 9],
+])("an abort %s: no further token, and its place and pages are free one step later", async (_, at, last) => {
+  const abort = new AbortController();
+  const free: number[] = [];
+  const probe = atSteps((n) => {
+    free.push(engine.load().freePages);
+    if (n === at) abort.abort(new Error("gone"));
+  });
+  // 200 rows in steps of 64: the fourth gives the first token. Another text goes on beside it.
+  const engine: Engine = createEngine(ops, model, { cacheTokens: 512, stepRows: 65, prefixCache: true, probe });
+  let tokens = 0;
+  const stays = engine.run(task(5, 30));
+  const leaves = engine.run(task(200, 50, { signal: abort.signal, onToken: () => tokens++ }));
+  await expect(leaves).rejects.toThrow("gone");
+  expect(tokens).toBe(Math.max(0, last - 4)); // none of the step that was under way
+  expect(engine.load()).toMatchObject({ freePages: 7, running: 1, waiting: 0 });
+  await stays;
+  expect(free[last - 1]).toBeLessThan(7); // held in the step in which it was aborted,
+  expect(free[last]).toBe(7); // given back before the next
+  expect(engine.load()).toMatchObject(idle(8));
+});
+
+test("an abort while waiting frees the place in the queue before the next step", async () => {
+  const abort = new AbortController();
+  const engine: Engine = createEngine(ops, model, {
+    cacheTokens: 128,
+    maxRunning: 1,
+    maxWaiting: 1,
+    probe: atSteps((n) => n === 2 && abort.abort(new Error("gone"))),
+  });
+  const running = engine.run(task(5, 20));
+  const waiting = engine.run(task(5, 20, { signal: abort.signal }));
+  await expect(engine.run(task(5, 20))).rejects.toBeInstanceOf(EngineBusyError);
+  await expect(waiting).rejects.toThrow("gone");
+  expect(engine.load()).toMatchObject({ running: 1, waiting: 0, steps: 3 }); // the third began without it
+  await Promise.all([running, engine.run(task(5, 2))]);
+});
+
+test("four times as many as there is place for: exactly the overflow is refused", async () => {
+  const engine = createEngine(ops, model, { cacheTokens: 512, maxRunning: 3, maxWaiting: 5 });
+  const outcomes = await Promise.allSettled(Array.from({ length: 32 }, () => engine.run(task(20, 6))));
+  const refused = outcomes.filter((outcome) => outcome.status === "rejected").map((outcome) => outcome.reason);
+  expect(refused).toHaveLength(24);
+  for (const reason of refused) expect(reason).toBeInstanceOf(EngineBusyError);
+  expect(refused[0].message).toMatch("8 requests run or wait already");
+  await engine.run(task(20, 6));
+  expect(engine.load()).toMatchObject(idle(8));
+});
+
+test("of several prompts the short one need not wait for the long one, and the long one goes on", async () => {
+  const engine = createEngine(ops, model, { cacheTokens: 1024, stepRows: 32 });
+  const order: string[] = [];
+  const first = (name: string) => ({ onToken: (n: number) => n === 1 && order.push(name) });
+  await Promise.all([
+    engine.run(task(500, 2, first("long"))),
+    engine.run({ ...task(40, 2, first("short")), tenant: "another" }),
+  ]);
+  expect(order).toEqual(["short", "long"]);
+  expect(engine.load().steps).toBeLessThan(540 / 32 + 4);
+});
+
+test("forced tokens go in together; only the last one's logits are asked for", async () => {
+  const rowsOfSteps: number[] = [];
+  const probe = {
+    wants: (name: string) => name === "residual.0" || name === "logits",
+    see: (_: string, { shape }: { shape: readonly number[] }) => rowsOfSteps.push(shape[0]),
+  };
+  const engine = createEngine(ops, model, { cacheTokens: 128, probe });
+  const answers = [[1], [2, 3, 4, 5], [6], []];
+  await engine.run({ ...task(10, 1), maxRows: 16, accept: () => answers.shift() ?? [] });
+  expect(rowsOfSteps).toEqual([10, 1, 1, 1, 4, 1, 1, 1]);
+});
+
+test("a task that appends where rows are still to come, or more than it said, ends with an error", async () => {
+  const engine = createEngine(ops, model, { cacheTokens: 128 });
+  const early = engine.run({ ...task(10, 1), maxRows: 20, firstOutput: 3, accept: () => [1] });
+  await expect(early).rejects.toThrow("tokens were appended before the last known row");
+  const more = engine.run({ ...task(10, 1), maxRows: 12, accept: () => [1, 2, 3] });
+  await expect(more).rejects.toThrow("a sequence grew beyond its 12 rows");
+  expect(engine.load()).toMatchObject(idle(2));
+});
+
+test.each([
+  [{ maxRunning: 0 }, "maxRunning: got 0, expected a whole number ≥ 1"],
+  [{ maxWaiting: -1 }, "maxWaiting: got -1, expected a whole number ≥ 0"],
+  [{ stepRows: 1.5 }, "stepRows: got 1.5, expected a whole number ≥ 1"],
+  [{ promptRowsBesideText: Number.NaN }, "promptRowsBesideText: got NaN, expected a whole number ≥ 1"],
+])("%o is refused", (options, message) => {
+  expect(() => createEngine(ops, model, { cacheTokens: 64, ...options })).toThrow(message);
+});
+
+test("a thousand mixed tasks: every page comes back, and the heap does not grow with them", {
+  timeout: 120_000,
+}, async () => {
+  const engine = createEngine(ops, model, { cacheTokens: 1024, maxRunning: 8 });
+  const some = async (n: number) => {
+    for (let i = 0; i < n; i += 20)
+      await Promise.allSettled(
+        Array.from({ length: 20 }, (_, j) => {
+          const signal = (i + j) % 7 === 0 ? AbortSignal.timeout((i + j) % 5) : undefined;
+          return engine.run({ ...task(1 + (((i + j) * 37) % 150), 1 + (j % 9), { signal }), tenant: String(i % 40) });
+        }),
+      );
+  };
+  await some(300);
+  const before = used();
+  await some(1000);
+  expect(engine.load()).toMatchObject(idle(16));
+  expect(used() - before).toBeLessThan(4e6);
+});
+
+/** Bytes in use after a garbage collection. */
+function used(): number {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  return process.memoryUsage().heapUsed;
+}
+
 test("an error in one sequence leaves the others alone", async () => {
   const engine = createEngine(ops, model, { cacheTokens: 256 });
   const broken = engine.run(
@@ -117,6 +247,22 @@ test("an error in the model ends the sequences of that step, and the engine goes
   await expect(poisoned).rejects.toThrow("upload: 3 values do not fill");
   await engine.run(task(5, 3));
   expect(engine.load()).toMatchObject(idle(4));
+});
+
+test("draining lets those inside go on, and refuses those that come; when time is up, the rest ends", async () => {
+  const engine = createEngine(ops, model, { cacheTokens: 512, maxRunning: 1 });
+  const inside = [engine.run(task(5, 10)), engine.run(task(5, 10))];
+  const closing = engine.close({ drainMs: 20_000 });
+  await expect(engine.run(task(1, 1))).rejects.toBeInstanceOf(EngineClosedError);
+  await Promise.all([...inside, closing]);
+
+  const other = createEngine(ops, model, { cacheTokens: 8192 });
+  const long = other.run(task(5, 8000)).catch((error) => error);
+  const began = performance.now();
+  await other.close({ drainMs: 50 });
+  expect(performance.now() - began).toBeLessThan(2000);
+  expect(await long).toBeInstanceOf(EngineClosedError);
+  expect(other.load()).toMatchObject(idle(128));
 });
 
 test("closing ends what runs and what waits, and refuses what comes", async () => {

@@ -333,6 +333,23 @@ test("pages of other origins may call only where that was asked for", async () =
   expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([204, origin]);
 });
 
+test("while it drains: 503 to what is new, what runs goes on, /health says so", async () => {
+  const { health } = await import("../../src/server/routes/health.ts");
+  const { post, url, app } = await serving([operation("/stream", (call) => endless(call, 30)), health]);
+  const stream = await post("/stream");
+  app.drain();
+  const refused = await post("/stream");
+  expect([refused.status, refused.headers.get("retry-after"), refused.headers.get("connection")]).toEqual([
+    503,
+    "5",
+    "close",
+  ]);
+  const state = await fetch(`${url}/health`);
+  expect([state.status, ((await state.json()) as { status: string }).status]).toEqual([503, "stopping"]);
+  expect(await stream.text()).toMatch(/data: 29\n\n$/);
+  expect(app.inFlight()).toBe(0);
+});
+
 describe("health", () => {
   test("says ok and the engine's counters", async () => {
     const { url } = await start();
