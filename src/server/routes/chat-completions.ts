@@ -128,7 +128,7 @@ function refuseUnsupported(body: Body): void {
   if (response_format && response_format.type !== "text")
     throw refused("response_format", `response_format: ${response_format.type} is not supported yet by this server`);
   if (tool_choice != null && tool_choice !== "none" && tool_choice !== "auto")
-    throw refused("tool_choice", "tool_choice: only none and auto are supported yet by this server");
+    throw refused("tool_choice", "tool_choice: required or a named function is not supported yet by this server");
   if (tools?.length && body.parallel_tool_calls === false)
     throw refused("parallel_tool_calls", "parallel_tool_calls: false is not supported yet by this server");
   const strict = (tools ?? []).findIndex((tool) => tool.function.strict);
