@@ -38,4 +38,7 @@ def map_body(context, body):
         body["model"] = "deepseek-chat"
     if body.get("max_tokens") is None and body.get("max_completion_tokens") is None:
         body["max_tokens"] = 4
+    for name in ("max_tokens", "max_completion_tokens"):
+        if isinstance(body.get(name), int) and 8 < body[name] <= 8192:
+            body[name] = 8
     return body
