@@ -68,7 +68,8 @@ export function createApp(service: Service, options: AppOptions = {}): App {
   const { keys, ledger, log = noLog, timeoutSeconds = 600, operations = allOperations } = options;
   const rates = createRates(options.rates ?? { perMinute: 0, concurrent: 0 });
   const metrics = createMetrics(service.served);
-  const stop = new AbortController();
+  const calls = new Set<AbortController>();
+  let stopped: ApiError | undefined;
   let draining = false;
   let inFlight = 0;
   let latest: { load: EngineLoad; at: number } | undefined;
@@ -99,16 +100,15 @@ export function createApp(service: Service, options: AppOptions = {}): App {
     const requestId = randomUUID();
     const controller = new AbortController();
     const gone = () => controller.abort(new DOMException("The client has gone", "AbortError"));
-    const stopped = () => controller.abort(stop.signal.reason);
     const timer = setTimeout(
       () => controller.abort(new ApiError(503, `The request took longer than ${timeoutSeconds} seconds`)),
       timeoutSeconds * 1000,
     );
     timer.unref();
     request.signal.addEventListener("abort", gone, { once: true });
-    stop.signal.addEventListener("abort", stopped, { once: true });
+    calls.add(controller);
     if (request.signal.aborted) gone();
-    if (stop.signal.aborted) stopped();
+    if (stopped) controller.abort(stopped);
 
     let tenant: string | undefined;
     let leave: (() => void) | undefined;
@@ -126,7 +126,7 @@ export function createApp(service: Service, options: AppOptions = {}): App {
       if (!operation?.open) inFlight--;
       clearTimeout(timer);
       request.signal.removeEventListener("abort", gone);
-      stop.signal.removeEventListener("abort", stopped);
+      calls.delete(controller);
       controller.abort(new DOMException("The request is over", "AbortError")); // whatever still computes for it ends
       leave?.();
       const seconds = (performance.now() - began) / 1000;
@@ -245,7 +245,8 @@ export function createApp(service: Service, options: AppOptions = {}): App {
     },
     abort() {
       draining = true;
-      stop.abort(new ApiError(503, "The server is shutting down"));
+      stopped = new ApiError(503, "The server is shutting down");
+      for (const controller of calls) controller.abort(stopped);
     },
   };
 }

@@ -37,7 +37,7 @@ export function buildOpenApi(operations: readonly Operation[], modelId: string):
   for (const operation of operations) {
     const { method, summary, body, events, open } = operation;
     const path = operation.path.replace(/:(\w+)/g, "{$1}");
-    const name = `${method}${path.replace(/\W+(\w)?/g, (_, letter = "") => letter.toUpperCase())}`;
+    const name = `${method}${path.replace(/[^A-Za-z]+([A-Za-z])?/g, (_, letter = "") => letter.toUpperCase())}`;
     const responses: Json = {};
     for (const status of open ? [500] : body ? Object.keys(refusals) : withoutBody)
       responses[status] = {
