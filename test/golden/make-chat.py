@@ -1,4 +1,4 @@
-"""Writes ../prompt/chat-golden.json.gz: the ids that transformers gives conversations, by family.
+"""Writes ../prompt/chat-golden.json.gz: the ids that transformers gives conversations and texts with a gap, by family.
 
 Run from the root of the checkout, after `npm ci`:  python test/golden/make-chat.py
 Needs Python >= 3.10 and `transformers`; `npm test` needs neither.
@@ -120,6 +120,19 @@ CONVERSATIONS = {
     },
     "words and a call": {"messages": [user("Rain?"), assistant("Let me see.", tool_calls=[call(1, "get_weather", '{"location": "Rome"}')]), tool(1, "dry")]},
 }
+# Answers to be continued. None ends in white space, which transformers drops where a template trims.
+for text in ("The answer is", "```python", "{\"a\":", "Hel", "x </b>"):
+    CONVERSATIONS[f"prefix {text!r}"] = {"messages": [user("Well?"), assistant(text, prefix=True)]}
+CONVERSATIONS["prefix after turns"] = {"messages": [system("Count."), user("1"), assistant("2"), user("3"), assistant("4, 5, and the", prefix=True)]}
+
+# A vocabulary, its tokens round prefix and suffix: the form that each family's model card gives.
+FIM = {
+    "deepseek-v3": ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
+    "default": ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
+    "qwen3": ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+}
+GAPS = [("def f(x):\n    ", "\n    return y\n"), ("", "end"), ("start", ""), ("", ""), ("a ", " b"), ("  ", "\n\n")]
+
 # What a family's template does otherwise than we do, on purpose: these are not in its goldens (see chat-format.test.ts).
 WITHOUT_TOOLS = ("default", "deepseek-v3", "deepseek-r1", "deepseek-llm", "llama3", "joined-roles")  # says nothing of tools offered
 WITHOUT_CALLS = ("default", "deepseek-v3", "deepseek-r1", "deepseek-llm", "llama3", "joined-roles")  # no calls, or lists of calls not closed
@@ -178,11 +191,16 @@ def main():
             if not covered(family, name, request):
                 continue
             thinking = {} if "thinking" not in request else {"thinking": request["thinking"], "enable_thinking": request["thinking"]}
-            made = tokenizer.apply_chat_template(prepared(family, request["messages"]), tools=request.get("tools"), add_generation_prompt=True, tokenize=True, **thinking)
+            prefix = request["messages"][-1].get("prefix", False)
+            made = tokenizer.apply_chat_template(prepared(family, request["messages"]), tools=request.get("tools"), add_generation_prompt=not prefix, continue_final_message=prefix, tokenize=True, **thinking)
             ids[name] = made["input_ids"]
         goldens[family] = {"vocabulary": directory, "template": template, "renamed": renamed, "added": added, "ids": ids}
+        if family in FIM:
+            begin, hole, end = FIM[family]
+            start = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []
+            goldens[family]["fim"] = [start + tokenizer(begin + before + hole + after + end, add_special_tokens=False)["input_ids"] for before, after in GAPS]
         print(family, len(ids), "conversations,", sum(map(len, ids.values())), "ids")
-    content = {"versions": {"transformers": transformers.__version__}, "conversations": CONVERSATIONS, "families": goldens}
+    content = {"versions": {"transformers": transformers.__version__}, "conversations": CONVERSATIONS, "gaps": GAPS, "families": goldens}
     text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
     (HERE.parent / "prompt" / "chat-golden.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
 

@@ -13,11 +13,15 @@ interface Family {
   readonly added: readonly string[];
   /** What transformers gives, by name of the conversation. */
   readonly ids: Readonly<Record<string, readonly number[]>>;
+  /** And of the gaps, where the vocabulary has tokens for them. */
+  readonly fim?: readonly (readonly number[])[];
 }
 
 interface Goldens {
   readonly versions: Readonly<Record<string, string>>;
   readonly conversations: Readonly<Record<string, ChatRequest>>;
+  /** Prefix and suffix. */
+  readonly gaps: readonly (readonly [string, string])[];
   readonly families: Readonly<Record<string, Family>>;
 }
 
@@ -43,17 +47,8 @@ export function family(name: string): LoadedFamily {
   const known = loaded.get(name);
   if (known) return known;
   const { vocabulary, template, renamed, added } = goldens.families[name];
-  const json = JSON.parse(read(`${vocabulary}/tokenizer.json`));
   const config = JSON.parse(read(`${vocabulary}/tokenizer_config.json`));
-  for (const token of json.added_tokens) token.content = renamed[token.id] ?? token.content;
-  const ids = [
-    ...Object.values<number>(json.model.vocab),
-    ...json.added_tokens.map((token: { id: number }) => token.id),
-  ];
-  const first = ids.reduce((most, id) => Math.max(most, id), 0) + 1;
-  for (const [i, content] of added.entries())
-    json.added_tokens.push({ id: first + i, content, special: true, normalized: false });
-  const tokenizer = createTokenizer(json, config);
+  const tokenizer = tokenizerOf(vocabulary, renamed, added, config);
   const text = template ? read(`test/prompt/templates/${template}.jinja`) : config.chat_template;
   const format = createChatFormat(text, tokenizer);
   const limits = { dModel: 4, vocabSize: tokenizer.vocabSize };
@@ -65,4 +60,29 @@ export function family(name: string): LoadedFamily {
   };
   loaded.set(name, result);
   return result;
+}
+
+const tokenizers = new Map<string, Tokenizer>();
+
+function tokenizerOf(
+  vocabulary: string,
+  renamed: Family["renamed"],
+  added: Family["added"],
+  config: unknown,
+): Tokenizer {
+  const key = JSON.stringify([vocabulary, renamed, added]);
+  const known = tokenizers.get(key);
+  if (known) return known;
+  const json = JSON.parse(read(`${vocabulary}/tokenizer.json`));
+  for (const token of json.added_tokens) token.content = renamed[token.id] ?? token.content;
+  const ids = [
+    ...Object.values<number>(json.model.vocab),
+    ...json.added_tokens.map((token: { id: number }) => token.id),
+  ];
+  const first = ids.reduce((most, id) => Math.max(most, id), 0) + 1;
+  for (const [i, content] of added.entries())
+    json.added_tokens.push({ id: first + i, content, special: true, normalized: false });
+  const tokenizer = createTokenizer(json, config);
+  tokenizers.set(key, tokenizer);
+  return tokenizer;
 }
