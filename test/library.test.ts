@@ -201,6 +201,11 @@ test("places and queue are bounded where asked for; closing refuses what comes",
   const outcomes = await Promise.allSettled([1, 2, 3, 4].map(() => run({ input: "Once", maxTokens: 5 }, small)));
   expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected"]);
   expect((outcomes[3] as PromiseRejectedResult).reason).toBeInstanceOf(EngineBusyError);
+  const narrow = await load(undefined, { cacheTokens: 100 });
+  await expect(run({ input: [{ ids: new Array(101).fill(5) }], maxTokens: 9 }, narrow)).rejects.toThrow(
+    "input: 101 tokens do not fit, expected at most 100 (option cacheTokens)",
+  );
+  expect((await run({ input: [{ ids: new Array(100).fill(5) }] }, narrow)).end.ids).toHaveLength(1);
   await small.close({ drainMs: 1000 });
   await expect(run({ input: "Once" }, small)).rejects.toBeInstanceOf(EngineClosedError);
   await expect(small.embed([1])).rejects.toBeInstanceOf(EngineClosedError);

@@ -83,8 +83,13 @@ export async function* generate(
   const { engine, config, tokenizer, endIds } = served;
   const prompt = promptOf(options.input, tokenizer, config);
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
-  const room = Math.min(roomAfter(prompt.rows, config, least), engine.cacheTokens - prompt.rows + 1);
-  const decoding = decodingOf(options, config.vocabSize, Math.max(room, least));
+  const room = roomAfter(prompt.rows, config, least);
+  if (prompt.rows > engine.cacheTokens)
+    throw new RangeError(
+      `input: ${prompt.rows} tokens do not fit, expected at most ${engine.cacheTokens} (option cacheTokens)`,
+    );
+  const cacheRoom = engine.cacheTokens - prompt.rows + 1; // the last token is not fed back
+  const decoding = decodingOf(options, config.vocabSize, Math.min(room, cacheRoom));
   const ends = [...endIds, ...(options.endIds ?? [])];
   const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
@@ -95,7 +100,7 @@ export async function* generate(
   let row = judge ? judge.firstRow : prompt.rows - 1; // the row whose logits come next
   const work = engine.run({
     runs: prompt.runs,
-    maxRows: prompt.rows + Math.max(0, decoding.maxTokens - 1), // the last token is not fed back
+    maxRows: prompt.rows + Math.max(0, decoding.maxTokens - 1),
     firstOutput: row,
     tenant: options.tenant,
     accept(logits, cachedRows) {

@@ -48,24 +48,30 @@ type More = (text: string) => void;
 /** Calls that are JSON objects, one after the other or in a list. */
 function objectCalls(format: ToolFormat, begin: Begin, more: More): Calls {
   let reader: ReturnType<typeof createCallReader> | undefined;
-  let raw = ""; // of a call without a name so far
+  let raw = ""; // what has come and is not yet certain to be a call
   let named = false;
   let inList = format.bareBeginnings.length === 0 || !format.begin.endsWith("[");
 
   return {
-    tag: (tag) => (format.openers.includes(tag) ? drop() : ""),
+    tag(tag) {
+      if (!format.openers.includes(tag)) return "";
+      const noCall = drop();
+      raw = tag;
+      return noCall;
+    },
     end: drop,
     text(text) {
       let at = 0;
       while (at < text.length) {
         if (!inList) {
-          inList = text[at++] === "["; // what stands before it has been seen
+          inList = text[at] === "["; // what stands before it has been seen
+          raw += text[at++];
           continue;
         }
         if (!reader) {
           if (/[\s,;[\]}]/.test(text[at])) at++;
           else if (text[at] === "{") reader = createCallReader();
-          else return text.slice(at);
+          else return drop() + text.slice(at);
           continue;
         }
         const { used, news, done } = reader.push(text.slice(at));

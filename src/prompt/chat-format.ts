@@ -104,8 +104,10 @@ export function createChatFormat(source: string | null, tokenizer: Tokenizer): C
           : { reasoning_content: inThoughts ? marked(holes.clean(thoughts)) : holes.clean(thoughts) }),
       };
       const rendered = segmentsOf(render([...view.slice(0, -1), own], false), holes);
+      const intended = inThoughts ? holes.clean(thoughts) : text;
+      const keepsPrefix = rendered.prefix === segmentsOf(intended, holes).text;
       const keepsThoughts = thoughts === undefined || inThoughts || rendered.text.includes(thoughts.trim());
-      if (rendered.ended && keepsThoughts) return { segments: rendered.segments, startsInReasoning: inThoughts };
+      if (keepsPrefix && keepsThoughts) return { segments: rendered.segments, startsInReasoning: inThoughts };
 
       // The template drops or cuts what it is given: write the turn behind the words with which a turn begins.
       const segments = segmentsOf(render(view.slice(0, -1), true), holes).segments;
@@ -135,16 +137,25 @@ function written(text: string): Segment {
   return { text, parseSpecialTokens: true };
 }
 
-/** A rendered conversation as segments, up to the mark of its end if it has one. No token is added before them. */
-function segmentsOf(rendered: string, holes: Holes<Filling>): { segments: Segment[]; text: string; ended: boolean } {
+interface Rendered {
+  readonly segments: Segment[];
+  /** All text in them. */
+  readonly text: string;
+  /** The text between the marks of a prefix; undefined if one is not there. */
+  readonly prefix: string | undefined;
+}
+
+/** A rendered conversation as segments, up to the end of its prefix if it has one. No token is added before them. */
+function segmentsOf(rendered: string, holes: Holes<Filling>): Rendered {
   const segments: Segment[] = [{ ids: [] }]; // a template writes its own beginning of sequence
-  let all = "";
-  const add = (text: string, parseSpecialTokens: boolean) => {
-    all += text;
+  let text = "";
+  let prefixAt: number | undefined;
+  const add = (piece: string, parseSpecialTokens: boolean) => {
+    text += piece;
     const last = segments[segments.length - 1];
     if ("text" in last && (last.parseSpecialTokens ?? false) === parseSpecialTokens)
-      segments[segments.length - 1] = { ...last, text: last.text + text };
-    else segments.push(parseSpecialTokens ? written(text) : { text });
+      segments[segments.length - 1] = { ...last, text: last.text + piece };
+    else segments.push(parseSpecialTokens ? written(piece) : { text: piece });
   };
   for (const stretch of stretchesOf(rendered)) {
     if ("text" in stretch) {
@@ -154,9 +165,10 @@ function segmentsOf(rendered: string, holes: Holes<Filling>): { segments: Segmen
     const filling = holes.get(stretch.hole);
     if ("character" in filling) add(filling.character, false);
     else if ("segment" in filling.content) segments.push(filling.content.segment);
-    else if (filling.content.mark === "end") return { segments, text: all, ended: true };
+    else if (filling.content.mark === "prefix") prefixAt = text.length;
+    else return { segments, text, prefix: prefixAt === undefined ? undefined : text.slice(prefixAt) };
   }
-  return { segments, text: all, ended: false };
+  return { segments, text, prefix: undefined };
 }
 
 // --- What a template is given

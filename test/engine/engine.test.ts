@@ -1,5 +1,6 @@
 // The loop itself: queueing, aborts, errors that stay with their own sequence, and pages that always come back.
 
+import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
@@ -309,4 +310,20 @@ test("an event queue keeps order, gives what is left, then its end or its error"
     })(),
   ).rejects.toThrow("lost");
   expect(seen).toEqual([1]);
+});
+
+test("the loop and all that it stands on import nothing of Node: they run in browsers", () => {
+  const seen = new Set<string>();
+  const visit = (file: URL): void => {
+    if (seen.has(file.href)) return;
+    seen.add(file.href);
+    const source = readFileSync(file, "utf8");
+    for (const [, names, from] of source.matchAll(/^(?:import|export) ([^;]*?) ?from "([^"]+)";/gms)) {
+      if (names.startsWith("type ")) continue;
+      expect(from, file.pathname).toMatch(/^\./);
+      visit(new URL(from, file));
+    }
+  };
+  for (const file of ["engine", "generate", "score"]) visit(new URL(`../../src/engine/${file}.ts`, import.meta.url));
+  expect(seen.size).toBeGreaterThan(15);
 });

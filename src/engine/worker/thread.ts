@@ -9,11 +9,12 @@ const port = parentPort;
 const { source, options, wantsProgress } = workerData as Start;
 const calls = new Map<number, AbortController>();
 
-// Replies are collected while the model computes, so that a step's tokens cross together.
+// The tokens of a step cross together: a "next tick" comes when all that follows from the step has run, before the next
+// one. (An immediate would come after it, because the engine's own stands before it.)
 let outbox: Reply[] = [];
 function reply(message: Reply): void {
   if (outbox.length === 0)
-    setImmediate(() => {
+    process.nextTick(() => {
       const messages = outbox;
       outbox = [];
       port.postMessage(messages);

@@ -6,7 +6,7 @@ import { type ChatFormat, type ChatPrompt, type ChatRequest, templateArguments }
 import type { Tool } from "../../prompt/chat-message.ts";
 import { chatOutput } from "../../prompt/chat-output.ts";
 import type { Segment } from "../../prompt/segments.ts";
-import { ApiError, apiErrorOf } from "../errors.ts";
+import { apiErrorOf } from "../errors.ts";
 import type { Call, Operation, Service } from "../operation.ts";
 import { answerHead, chunksOf, streamForm } from "../wire/answer.ts";
 import {
@@ -27,6 +27,7 @@ import {
   samplingFields,
   tenantOf,
 } from "../wire/parameters.ts";
+import { refused } from "../wire/refused.ts";
 import { eventStream } from "../wire/stream.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { wireUsage } from "../wire/usage.ts";
@@ -124,19 +125,19 @@ async function* piecesOf(writers: readonly ChatWriter[], events: Continuations["
 function refuseUnsupported(body: Body): void {
   const { response_format, tool_choice, tools, top_logprobs } = body;
   for (const name of ["functions", "function_call", "audio"] as const)
-    if (body[name] != null) throw refused(name, `${name}: not supported by this server`);
+    if (body[name] != null) throw refused(name, "not supported by this server");
   if (response_format && response_format.type !== "text")
-    throw refused("response_format", `response_format: ${response_format.type} is not supported yet by this server`);
+    throw refused("response_format", `${response_format.type} is not supported yet by this server`);
   if (tool_choice != null && tool_choice !== "none" && tool_choice !== "auto")
-    throw refused("tool_choice", "tool_choice: only none and auto are supported yet by this server");
+    throw refused("tool_choice", "required or a named function is not supported yet by this server");
   if (tools?.length && body.parallel_tool_calls === false)
-    throw refused("parallel_tool_calls", "parallel_tool_calls: false is not supported yet by this server");
+    throw refused("parallel_tool_calls", "false is not supported yet by this server");
   const strict = (tools ?? []).findIndex((tool) => tool.function.strict);
   if (strict >= 0) {
     const field = `tools[${strict}].function.strict`;
-    throw refused(field, `${field}: strict tools are not supported yet by this server`);
+    throw refused(field, "strict tools are not supported yet by this server");
   }
-  if (top_logprobs != null && !body.logprobs) throw refused("top_logprobs", "top_logprobs: needs logprobs: true");
+  if (top_logprobs != null && !body.logprobs) throw refused("top_logprobs", "needs logprobs: true");
 }
 
 /** max_tokens by either name. */
@@ -144,7 +145,7 @@ function maxTokensAsked({ limits }: Service, body: Body, call: Call): number | u
   const { max_tokens, max_completion_tokens } = body;
   checkMaxTokens("max_completion_tokens", max_completion_tokens, { min: 1, max: maxTokensOf(limits, call) });
   if (max_tokens != null && max_completion_tokens != null && max_tokens !== max_completion_tokens)
-    throw refused("max_completion_tokens", "max_completion_tokens: differs from max_tokens, expected one of them");
+    throw refused("max_completion_tokens", "differs from max_tokens, expected one of them");
   return max_tokens ?? max_completion_tokens ?? undefined;
 }
 
@@ -160,16 +161,16 @@ interface Conversation {
 
 function conversationOf({ chat, served, limits }: Service, body: Body, { beta, warn }: Call): Conversation {
   const field = body.input_embeds == null ? "messages" : "input_embeds";
-  if (!chat) throw refused(field, `${field}: this model has no chat template; use /completions`);
+  if (!chat) throw refused(field, "this model has no chat template; use /completions");
   const tools = body.tool_choice === "none" ? undefined : (body.tools ?? undefined);
   const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
   if (body.input_embeds != null) {
     const segments = [read(body.input_embeds, field)];
     return { format: chat, tools, segments, startsInReasoning: false, field };
   }
-  if (!body.messages) throw refused(field, "messages: missing, expected at least one message");
+  if (!body.messages) throw refused(field, "missing, expected at least one message");
   if (body.messages.length > limits.maxMessages)
-    throw refused(field, `messages: got ${body.messages.length}, expected at most ${limits.maxMessages}`);
+    throw refused(field, `got ${body.messages.length}, expected at most ${limits.maxMessages}`);
   const thinking = body.thinking ? body.thinking.type === "enabled" : undefined;
   if (thinking && !chat.thinkTags) warn("thinking: this model does not think aloud");
   const prompt = promptOf(chat, {
@@ -190,10 +191,6 @@ function promptOf(chat: ChatFormat, request: ChatRequest): ChatPrompt {
     return chat.prompt(request);
   } catch (error) {
     const refusal = apiErrorOf(error);
-    throw refusal.status < 500 ? refusal : refused("messages", `messages: ${(error as Error).message}`);
+    throw refusal.status < 500 ? refusal : refused("messages", (error as Error).message);
   }
-}
-
-function refused(param: string, message: string): ApiError {
-  return new ApiError(400, message, { param });
 }

@@ -3,9 +3,9 @@
 
 import { z } from "zod";
 import type { Segment } from "../../prompt/segments.ts";
-import { ApiError } from "../errors.ts";
 import type { Operation, Service } from "../operation.ts";
 import { decodeParametersOf, integer, maxTokensOf, samplingFields, tenantOf } from "../wire/parameters.ts";
+import { refused } from "../wire/refused.ts";
 import { inputSchema, segmentsOf } from "../wire/segments.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { textCompletion, textCompletionSchema } from "../wire/text-completion.ts";
@@ -42,15 +42,11 @@ export const completionsFromEmbeds: Operation<Body> = {
 function inputOf({ served, limits }: Service, { prompt_embeds, prompt_text, input }: Body): Segment[] {
   const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
   if (input != null) {
-    if (prompt_embeds != null) throw refused("prompt_embeds", "prompt_embeds: not together with input");
-    if (prompt_text != null) throw refused("prompt_text", "prompt_text: not together with input");
+    if (prompt_embeds != null) throw refused("prompt_embeds", "not together with input");
+    if (prompt_text != null) throw refused("prompt_text", "not together with input");
     return segmentsOf(input, read);
   }
-  if (prompt_embeds == null) throw refused("prompt_embeds", "prompt_embeds: it is missing, expected rows of numbers");
+  if (prompt_embeds == null) throw refused("prompt_embeds", "it is missing, expected rows of numbers");
   const rows = read(prompt_embeds, "prompt_embeds");
   return prompt_text ? [rows, { text: prompt_text }] : [rows];
-}
-
-function refused(param: string, message: string): ApiError {
-  return new ApiError(400, message, { param });
 }

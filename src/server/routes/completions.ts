@@ -3,7 +3,6 @@
 
 import { z } from "zod";
 import type { Segment } from "../../prompt/segments.ts";
-import { ApiError } from "../errors.ts";
 import type { Call, Operation, Service } from "../operation.ts";
 import {
   checkMaxTokens,
@@ -14,6 +13,7 @@ import {
   type TokenRange,
   tenantOf,
 } from "../wire/parameters.ts";
+import { refused } from "../wire/refused.ts";
 import { inputSchema, segmentsOf } from "../wire/segments.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { type TextPrompt, textCompletion, textCompletionSchema } from "../wire/text-completion.ts";
@@ -46,7 +46,7 @@ export const completions: Operation<CompletionBody> = {
   events: textCompletionSchema,
   async handle(service, body, call) {
     if (body.best_of != null && body.best_of !== (body.n ?? 1))
-      throw refused("best_of", "best_of: other values than that of n are not supported");
+      throw refused("best_of", "other values than that of n are not supported");
     const given = {
       ...decodeParametersOf(body, service.limits, rangeOf(service, body, call)),
       logprobs: body.logprobs ?? undefined,
@@ -89,19 +89,19 @@ function promptsOf(service: Service, body: CompletionBody, call: Call): Prompts 
   const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
   if (typeof suffix === "string") return fimPrompt(service, body, suffix, call);
   if (input != null) {
-    if (prompt != null) throw refused("prompt", "prompt: not together with input");
-    if (prompt_embeds != null) throw refused("prompt_embeds", "prompt_embeds: not together with input");
+    if (prompt != null) throw refused("prompt", "not together with input");
+    if (prompt_embeds != null) throw refused("prompt_embeds", "not together with input");
     const segments = segmentsOf(input, read);
     return { inputs: [segments], echoes: [segments.map(textOf).join("")], field: "input" };
   }
   const list = promptList(prompt);
   if (list.length > limits.maxPrompts)
-    throw refused("prompt", `prompt: got ${list.length} prompts, expected at most ${limits.maxPrompts}`);
+    throw refused("prompt", `got ${list.length} prompts, expected at most ${limits.maxPrompts}`);
   if (prompt_embeds == null) {
-    if (list.length === 0) throw refused("prompt", "prompt: it is missing or empty, expected a text or token ids");
+    if (list.length === 0) throw refused("prompt", "it is missing or empty, expected a text or token ids");
     return { inputs: list.map((segment) => [segment]), echoes: list.map(textOf), field: "prompt" };
   }
-  if (list.length > 1) throw refused("prompt", "prompt: expected one prompt together with prompt_embeds");
+  if (list.length > 1) throw refused("prompt", "expected one prompt together with prompt_embeds");
   const rows = read(prompt_embeds, "prompt_embeds");
   return { inputs: [[rows, ...list.filter(notEmpty)]], echoes: [list.map(textOf).join("")], field: "prompt" };
 
@@ -129,22 +129,18 @@ function notEmpty(segment: Segment): boolean {
 }
 
 function fimPrompt({ fim, limits, served }: Service, body: CompletionBody, suffix: string, call: Call): Prompts {
-  if (!call.beta) throw refused("suffix", "suffix: fill-in-the-middle is a beta feature, use the base URL …/beta");
-  if (!fim) throw refused("suffix", "suffix: this model has no fill-in-the-middle tokens");
-  if (body.echo) throw refused("echo", "echo: not together with suffix");
-  if (body.input != null) throw refused("input", "input: not together with suffix");
-  if (body.prompt_embeds != null) throw refused("prompt_embeds", "prompt_embeds: not together with suffix");
+  if (!call.beta) throw refused("suffix", "fill-in-the-middle is a beta feature, use the base URL …/beta");
+  if (!fim) throw refused("suffix", "this model has no fill-in-the-middle tokens");
+  if (body.echo) throw refused("echo", "not together with suffix");
+  if (body.input != null) throw refused("input", "not together with suffix");
+  if (body.prompt_embeds != null) throw refused("prompt_embeds", "not together with suffix");
   const prefix = body.prompt ?? "";
-  if (typeof prefix !== "string") throw refused("prompt", "prompt: expected one text together with suffix");
+  if (typeof prefix !== "string") throw refused("prompt", "expected one text together with suffix");
   checkMaxTokens("max_tokens", body.max_tokens, { min: 1, max: limits.maxTokensFim });
   const context = Math.min(served.config.maxSeqLen, served.cacheTokens);
   // Without a number of tokens asked for, a long prompt leaves at least a quarter of the context to the answer.
   const reserved = body.max_tokens ?? Math.min(limits.maxTokensFim, Math.ceil(context / 4));
   const room = context - reserved;
-  if (room < 4) throw refused("max_tokens", `max_tokens: ${reserved} tokens leave no room for a prompt`);
+  if (room < 4) throw refused("max_tokens", `${reserved} tokens leave no room for a prompt`);
   return { inputs: [fim.prompt({ prefix, suffix, room })], echoes: [""], field: "prompt", endIds: fim.endIds };
-}
-
-function refused(param: string, message: string): ApiError {
-  return new ApiError(400, message, { param });
 }

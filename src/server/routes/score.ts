@@ -2,9 +2,9 @@
 // segment of embeddings: what a search for a soft prompt without gradients asks thousands of times.
 
 import { z } from "zod";
-import { ApiError } from "../errors.ts";
 import type { Operation } from "../operation.ts";
 import { tokenText } from "../wire/logprobs.ts";
+import { refused } from "../wire/refused.ts";
 import { blame, inputSchema, segmentsOf, type WireInput } from "../wire/segments.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { usageSchema, wireUsage } from "../wire/usage.ts";
@@ -52,7 +52,7 @@ export const score: Operation<Body> = {
   async handle({ served, modelId, limits }, { input, targets, candidates }, call) {
     for (const [name, list] of Object.entries({ targets, candidates: candidates ?? [] }))
       if (list.length > limits.maxPrompts)
-        throw refused(name, `${name}: got ${list.length}, expected at most ${limits.maxPrompts}`);
+        throw refused(name, `got ${list.length}, expected at most ${limits.maxPrompts}`);
     const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
     const rows = candidates?.map((tensor, i) => read(tensor, `candidates[${i}]`));
     const at = rows ? candidateIndex(input) : -1;
@@ -102,15 +102,11 @@ function candidateIndex(input: WireInput): number {
   if (found.length !== 1)
     throw refused(
       "candidates",
-      `candidates: got ${found.length} segments that they could replace, expected one of type embeds, or one with candidate: true`,
+      `got ${found.length} segments that they could replace, expected one of type embeds, or one with candidate: true`,
     );
   return found[0][0];
 }
 
 function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
-}
-
-function refused(param: string, message: string): ApiError {
-  return new ApiError(400, message, { param });
 }

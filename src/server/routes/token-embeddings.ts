@@ -2,9 +2,10 @@
 // not one vector for a text: these rows can be changed and sent back as embeddings.
 
 import { z } from "zod";
-import { ApiError } from "../errors.ts";
+import type { ApiError } from "../errors.ts";
 import type { Operation, Service } from "../operation.ts";
 import { tokenText } from "../wire/logprobs.ts";
+import { refused } from "../wire/refused.ts";
 import { tensorOutSchema, wireTensor } from "../wire/tensor.ts";
 import { usageSchema, wireUsage } from "../wire/usage.ts";
 
@@ -73,37 +74,38 @@ export const tokenEmbeddings: Operation<Body> = {
   },
 };
 
+/** Numbers of one answer: what is written in a tenth of a second, in which this thread does nothing else. */
+const mostNumbers = { float: 2 ** 19, base64: 2 ** 22 };
+
 /** The ids of each input. @throws ApiError 400: no tokens, an id outside the vocabulary, more tokens than rows are given out. */
 function idLists({ served, limits }: Service, body: Body): number[][] {
   const { input } = body;
+  const encoding = body.encoding_format ?? "float";
+  const mostRows = Math.min(limits.maxEmbedRows, Math.floor(mostNumbers[encoding] / served.config.dModel));
   const { tokenizer, config } = served;
   const many = Array.isArray(input) && input.length > 0 && typeof input[0] !== "number";
   const list = (many ? input : [input]) as (string | number[])[];
   if (list.length > limits.maxPrompts)
-    throw refused("input", `input: got ${list.length} inputs, expected at most ${limits.maxPrompts}`);
-  let left = limits.maxEmbedRows;
+    throw refused("input", `got ${list.length} inputs, expected at most ${limits.maxPrompts}`);
+  let left = mostRows;
   return list.map((one, i) => {
     const where = many ? `input[${i}]` : "input";
     if (typeof one === "string" && one.length > left * charactersPerToken) throw tooMany(where); // told without tokenizing it
     const ids =
       typeof one === "string" ? tokenizer.encode(one, { addSpecialTokens: body.add_special_tokens ?? true }) : one;
-    if (ids.length === 0) throw refused(where, `${where}: it has no tokens, expected at least one`);
+    if (ids.length === 0) throw refused(where, "it has no tokens, expected at least one");
     if (ids.length > left) throw tooMany(where);
     const bad = ids.find((id) => id >= config.vocabSize);
     if (bad !== undefined)
-      throw refused(where, `${where}: token id ${bad}, expected a whole number from 0 to ${config.vocabSize - 1}`);
+      throw refused(where, `token id ${bad}, expected a whole number from 0 to ${config.vocabSize - 1}`);
     left -= ids.length;
     return ids;
   });
 
   function tooMany(where: string): ApiError {
-    return refused(where, `${where}: more than ${limits.maxEmbedRows} tokens in one request`);
+    return refused(where, `more than ${mostRows} tokens in one request, the most that are answered as ${encoding}`);
   }
 }
 
 /** No tokenizer has tokens of more characters, on average over a text. */
 const charactersPerToken = 256;
-
-function refused(param: string, message: string): ApiError {
-  return new ApiError(400, message, { param });
-}

@@ -140,7 +140,8 @@ export function chatWriter(
         const ends = event.finishReason === "stop" && endIds.includes(event.id);
         if (scored && !ends && !control.has(event.id)) pending.push(event);
         const deltas = event.text === "" ? [] : output.push(event.text);
-        if (reasoning || deltas.some((delta) => delta.reasoning !== undefined)) reasoningTokens++;
+        const thought = deltas.some((delta) => delta.reasoning !== undefined);
+        if (thought || (reasoning && deltas.length === 0)) reasoningTokens++;
         const last = deltas.at(-1);
         if (last) reasoning = last.reasoning !== undefined;
         return deltas.map(pieceOf);

@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import type { ChatMessage, ContentPart } from "../../prompt/chat-message.ts";
-import { ApiError } from "../errors.ts";
+import { refused } from "./refused.ts";
 import { embedsPart, softPromptPart, textPart } from "./segments.ts";
 import type { TensorReader } from "./tensor.ts";
 
@@ -40,10 +40,8 @@ export function chatMessages(
   return messages.map(({ name, prefix, tool_call_id, content, ...message }, i) => {
     const continued = continueFinal && i === messages.length - 1;
     if ((prefix || continued) && !beta) {
-      const param = prefix ? `messages[${i}].prefix` : "continue_final_message";
-      throw new ApiError(400, `${param}: going on from a message is a beta feature, use the base URL …/beta`, {
-        param,
-      });
+      const field = prefix ? `messages[${i}].prefix` : "continue_final_message";
+      throw refused(field, "going on from a message is a beta feature, use the base URL …/beta");
     }
     return {
       ...message,

@@ -6,6 +6,7 @@ import type { DecodeParameters } from "../../decode/parameters.ts";
 import { ApiError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { Call } from "../operation.ts";
+import { refused } from "./refused.ts";
 
 /** A number from min to max, or null. */
 export function number(min: number, max: number) {
@@ -78,13 +79,13 @@ export interface TokenRange {
 export function decodeParametersOf(body: SamplingBody, limits: Limits, tokens: TokenRange): DecodeParameters {
   const { max_tokens, n, stop, logit_bias, stream, stream_options } = body;
   checkMaxTokens("max_tokens", max_tokens, tokens);
-  if (n && n > limits.maxN) throw refused("n", `n: got ${n}, expected at most ${limits.maxN}`);
+  if (n && n > limits.maxN) throw refused("n", `got ${n}, expected at most ${limits.maxN}`);
   if (Array.isArray(stop) && stop.length > limits.maxStop)
-    throw refused("stop", `stop: got ${stop.length} texts, expected at most ${limits.maxStop}`);
+    throw refused("stop", `got ${stop.length} texts, expected at most ${limits.maxStop}`);
   const biased = Object.keys(logit_bias ?? {}).length;
   if (biased > limits.maxLogitBias)
-    throw refused("logit_bias", `logit_bias: got ${biased} tokens, expected at most ${limits.maxLogitBias}`);
-  if (stream_options && !stream) throw refused("stream_options", "stream_options: only allowed with stream: true");
+    throw refused("logit_bias", `got ${biased} tokens, expected at most ${limits.maxLogitBias}`);
+  if (stream_options && !stream) throw refused("stream_options", "only allowed with stream: true");
   return {
     maxTokens: max_tokens ?? undefined,
     temperature: body.temperature ?? undefined,
@@ -102,7 +103,7 @@ export function decodeParametersOf(body: SamplingBody, limits: Limits, tokens: T
 /** @throws ApiError 400 in DeepSeek's words when a given count is outside the range. */
 export function checkMaxTokens(name: string, value: number | null | undefined, { min, max }: TokenRange): void {
   if (value !== null && value !== undefined && !(value >= min && value <= max))
-    throw refused(name, `Invalid ${name} value, the valid range of ${name} is [${min}, ${max}]`);
+    throw new ApiError(400, `Invalid ${name} value, the valid range of ${name} is [${min}, ${max}]`, { param: name });
 }
 
 /** Most tokens of a continuation: more in beta. */
@@ -132,8 +133,4 @@ function scattered(state: bigint): number {
 export function tenantOf(call: Call, body: SamplingBody): string | undefined {
   const user = body.user_id ?? body.user;
   return user ? JSON.stringify([call.tenant ?? null, user]) : call.tenant;
-}
-
-function refused(param: string, message: string): ApiError {
-  return new ApiError(400, message, { param });
 }

@@ -4,6 +4,8 @@
 
 import { type ApiError, apiErrorOf, errorBody } from "../errors.ts";
 
+const comment = ": keep-alive\n\n";
+
 /** Milliseconds without an event after which a comment is sent. */
 export const keepAliveMs = 3000;
 
@@ -21,14 +23,17 @@ export async function eventStream(
   const encoder = new TextEncoder();
   let next: Promise<IteratorResult<object>> | undefined = events.next();
   next.catch(() => {}); // handled where it is awaited
-  await withinPause(next, pause);
+  const first = await withinPause(next, pause);
   const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (!first) controller.enqueue(encoder.encode(comment));
+    },
     async pull(controller) {
       const send = (text: string) => controller.enqueue(encoder.encode(text));
       try {
         next ??= events.next();
         const result = await withinPause(next, pause);
-        if (!result) return send(": keep-alive\n\n");
+        if (!result) return send(comment);
         next = undefined;
         if (!result.done) return send(`data: ${JSON.stringify(result.value)}\n\n`);
         send("data: [DONE]\n\n");

@@ -4,7 +4,7 @@
 
 import { z } from "zod";
 import { bytesPerElement, decodeF32, encodeF32 } from "../../../weights/dtype.ts";
-import { ApiError } from "../errors.ts";
+import { refused } from "./refused.ts";
 
 const dtypes = ["f32", "f16", "bf16"] as const;
 
@@ -133,10 +133,6 @@ function fromBytes({ dtype, data, shape }: Packed, where: string): Float32Array 
   if (Buffer.from(bytes.buffer).write(data, "base64") !== bytes.length || !data.endsWith("=".repeat(padding)))
     throw refused(`${where}.data`, "it is not base64, padded with =");
   return decodeF32(dtype, bytes);
-}
-
-function refused(where: string, problem: string): ApiError {
-  return new ApiError(400, `${where}: ${problem}`, { param: where });
 }
 
 function nameOf(value: unknown): string {

@@ -300,6 +300,7 @@ test.each<[string, string, object, string]>([
   ["an empty input", "/token_embeddings", { input: [] }, "input"],
   ["an id beyond", "/token_embeddings", { input: [2560] }, "input"],
   ["more rows than the context", "/token_embeddings", { input: new Array(8193).fill(5) }, "input"],
+  ["more numbers than are written out", "/token_embeddings", { input: new Array(4097).fill(5) }, "input"],
   ["a text of a million letters", "/token_embeddings", { input: "x".repeat(3e6) }, "input"],
 ])("%s: 400 that names the field", async (_, path, body, param) => {
   const { status, message, param: named } = await refused(path, body);
