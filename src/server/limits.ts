@@ -5,7 +5,7 @@ import type { ModelConfig } from "../model/config.ts";
 export interface Limits {
   /** Bytes of a request body. */
   maxBodyBytes: number;
-  /** Numbers, strings, arrays and so on in a body: embeddings beyond that go as base64. */
+  /** What a body may hold: a number or text counts 1, a field 8 more, an array or object 16. Embeddings beyond it go as base64. */
   maxBodyValues: number;
   /** Levels of arrays and objects in a body. */
   maxBodyDepth: number;
@@ -31,7 +31,7 @@ export interface Limits {
 export function limitsOf(config: ModelConfig, overrides: Partial<Limits> = {}): Limits {
   return {
     maxBodyBytes: 8 * 2 ** 20,
-    maxBodyValues: 2 ** 19,
+    maxBodyValues: 2 ** 21,
     maxBodyDepth: 64,
     maxEmbedRows: config.maxSeqLen,
     maxPrompts: 128,

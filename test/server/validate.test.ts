@@ -114,7 +114,7 @@ test("unknown fields are dropped, __proto__ among them", () => {
   expect(validate(schema, JSON.parse('{"model":"m","x":1,"__proto__":{"n":3}}'))).toEqual({ model: "m" });
 });
 
-describe("a body of 8 MiB of wrong elements is refused as fast as a right one is read", () => {
+describe("a megabyte of wrong elements is refused as fast as right ones are read", () => {
   test.each([
     ["halves for ids", "prompt", "0.5"],
     ["objects for ids", "prompt", "{}"],
@@ -122,25 +122,26 @@ describe("a body of 8 MiB of wrong elements is refused as fast as a right one is
     ["numbers for messages", "messages", "1"],
     ["empty segments", "input", "{}"],
   ])("%s", (_, field, element) => {
-    const count = Math.floor((8 * 2 ** 20) / (element.length + 1));
+    const count = Math.floor(2 ** 20 / (element.length + 1));
     const body = { model: "m", [field]: JSON.parse(`[${Array(count).fill(element).join(",")}]`) };
     const before = process.memoryUsage().heapUsed;
     const began = performance.now();
     expect(refusal(body)[2]).toMatch(new RegExp(`^${field}`));
     expect(performance.now() - began).toBeLessThan(1000);
-    expect(process.memoryUsage().heapUsed - before).toBeLessThan(200e6);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(50e6);
   });
 
-  test("two million texts, which a union tries as ids first, are read", () => {
-    const body = { model: "m", prompt: Array(2_000_000).fill("a") };
-    const began = performance.now();
-    expect(validate(schema, body)).toEqual(body);
-    expect(performance.now() - began).toBeLessThan(5000);
+  test("texts that a union tries as ids first are read", () => {
+    const body = { model: "m", prompt: Array(300_000).fill("a") };
+    const before = process.memoryUsage().heapUsed;
+    const result = validate(schema, body);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(50e6);
+    expect(result.prompt).toHaveLength(300_000);
   });
 
-  test("a wrong bias among a million", () => {
-    const entries = Array.from({ length: 500_000 }, (_, i) => [i, i === 400_000 ? 101 : 1]);
-    expect(refusal({ model: "m", logit_bias: Object.fromEntries(entries) })[2]).toBe("logit_bias.400000");
+  test("a wrong bias among a hundred thousand", () => {
+    const entries = Array.from({ length: 100_000 }, (_, i) => [i, i === 90_000 ? 101 : 1]);
+    expect(refusal({ model: "m", logit_bias: Object.fromEntries(entries) })[2]).toBe("logit_bias.90000");
   });
 });
 
