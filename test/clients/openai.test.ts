@@ -81,6 +81,19 @@ test("chat: log-probabilities cover the content", async () => {
     expect(top_logprobs[0]).toMatchObject({ token, logprob });
     expect(Buffer.from(bytes ?? []).toString()).toBe(token);
   }
+  const stop = tokens
+    .slice(7, 10)
+    .map(({ token }) => token)
+    .join("");
+  const stopped = (await client.chat.completions.create({ ...greedy, logprobs: true, stop })).choices[0];
+  expect(stopped.finish_reason).toBe("stop");
+  expect(stopped.message.content).toBe(
+    tokens
+      .slice(0, 7)
+      .map(({ token }) => token)
+      .join(""),
+  );
+  expect(stopped.logprobs?.content?.map(({ token }) => token)).toEqual(tokens.slice(0, 7).map(({ token }) => token));
   const chunks = await collected(
     await client.chat.completions.create({ ...greedy, logprobs: true, top_logprobs: 4, stream: true }),
   );

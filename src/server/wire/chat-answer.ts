@@ -98,6 +98,7 @@ export function chatWriter(
   let reasoningTokens = 0;
   let calls = 0;
   let pending: ScoredToken[] = [];
+  let complete = 0; // of these, tokens whose text has come; the others may turn out to be a stop string
   const control = new Set(tokenizer.addedTokens.filter((token) => token.control).map((token) => token.id));
 
   const piece = (delta: ChatPiece["delta"]): ChatPiece => ({ index, delta, logprobs: null, finish_reason: null });
@@ -120,6 +121,7 @@ export function chatWriter(
       calls++;
     }
     pending = [];
+    complete = 0;
     return made;
   };
 
@@ -139,6 +141,8 @@ export function chatWriter(
       if (event.type === "token") {
         const ends = event.finishReason === "stop" && endIds.includes(event.id);
         if (scored && !ends && !control.has(event.id)) pending.push(event);
+        if (event.text !== "") complete = pending.length;
+        if (event.finishReason === "stop") pending = pending.slice(0, complete);
         const deltas = event.text === "" ? [] : output.push(event.text);
         const thought = deltas.some((delta) => delta.reasoning !== undefined);
         if (thought || (reasoning && deltas.length === 0)) reasoningTokens++;
@@ -148,7 +152,7 @@ export function chatWriter(
       }
       const pieces = output.end().map(pieceOf);
       const reason = calls > 0 && event.finishReason === "stop" ? "tool_calls" : event.finishReason;
-      return [...pieces, { ...piece({ content: "" }), finish_reason: reason as ChatPiece["finish_reason"] }];
+      return [...pieces, { ...piece({ content: "" }), finish_reason: reason }];
     },
   };
 }

@@ -26,6 +26,8 @@ export const textLogprobsSchema = z.object({
 export type ChatLogprob = z.infer<typeof chatLogprobSchema>;
 export type TextLogprobs = z.infer<typeof textLogprobsSchema>;
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // made once: making it takes longer than using it
+
 /**
  * A token's text. One that is part of a character is written as its bytes, "bytes:\xe2\x80", so that two tokens have two
  * names.
@@ -33,7 +35,7 @@ export type TextLogprobs = z.infer<typeof textLogprobsSchema>;
 export function tokenText(tokenizer: Tokenizer, id: number): string {
   const bytes = bytesOf(tokenizer, id);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     return `bytes:${Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("")}`;
   }

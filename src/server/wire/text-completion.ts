@@ -127,7 +127,7 @@ function textChoice(
       pending = pending.slice(0, kept);
       offsets = offsets.slice(0, kept);
     }
-    return { ...flush(""), finish_reason: event.finishReason as TextPiece["finish_reason"] };
+    return { ...flush(""), finish_reason: event.finishReason };
   };
 }
 

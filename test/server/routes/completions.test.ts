@@ -89,6 +89,20 @@ test("every form of the prompt gives the same text", async () => {
   }
 });
 
+test("f16 and bf16 bytes are the numbers that IEEE 754 and bfloat16 say", async () => {
+  const numbers = [0.5, -0.25, 2 ** -24, 1.5]; // each exact in f16; 2^-24 is its smallest
+  const patterns = { f16: [0x3800, 0xb400, 0x0001, 0x3e00], bf16: [0x3f00, 0xbe80, 0x3380, 0x3fc0] };
+  const repeated = (list: number[]) => Array.from({ length: config.dModel }, (_, i) => list[i % 4]);
+  const body = { max_tokens: 1, temperature: 0, logprobs: 5 };
+  const expected = await ask("/completions_from_embeds", { ...body, prompt_embeds: [repeated(numbers)] });
+  for (const [dtype, list] of Object.entries(patterns)) {
+    const data = Buffer.from(Uint16Array.from(repeated(list)).buffer).toString("base64");
+    const tensor = { shape: [1, config.dModel], dtype, data };
+    const { choices } = await ask("/completions_from_embeds", { ...body, prompt_embeds: tensor });
+    expect(choices, dtype).toEqual(expected.choices);
+  }
+});
+
 test("the RFC's body: rows of one's own, then text", async () => {
   const rows = (await rowsOf(tokenizer.encode("The happy fox", { addSpecialTokens: false }))).map((row, i) =>
     row.map((x, j) => Math.fround(x + 0.01 * Math.sin(i + j))),

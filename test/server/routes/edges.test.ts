@@ -111,6 +111,7 @@ test.each<[string, string, string]>([
   ["data too long", JSON.stringify({ ...packed, data: base64(dModel * 4 + 3) }), ".data"],
   ["data of f32 called f16", JSON.stringify({ ...packed, dtype: "f16" }), ".data"],
   ["data that is not base64", JSON.stringify({ ...packed, data: `!${packed.data.slice(1)}` }), ".data"],
+  ["data of one byte more", JSON.stringify({ ...packed, data: packed.data.replace(/=$/, "A") }), ".data"],
   ["data that ends within", JSON.stringify({ ...packed, data: `AA==${packed.data.slice(4)}` }), ".data"],
   ["infinity in f16", JSON.stringify({ shape: [1, dModel], dtype: "f16", data: infinite }), ""],
 ])("embeddings: %s", async (_, tensor, where) => {

@@ -94,7 +94,8 @@ test("user_id and user name one tenant, neither of them another", async () => {
   await ask("/completions", { prompt: "a", user_id: "x", max_tokens: 1 });
   await ask("/completions", { prompt: "a", user: "x", max_tokens: 1 });
   await ask("/completions", { prompt: "a", max_tokens: 1 });
-  const [first, second, third] = asked.slice(-3).map(({ tenant }) => tenant);
+  await ask("/completions", { prompt: "a", user_id: "y", max_tokens: 1 });
+  const [first, second, third, fourth] = asked.slice(-4).map(({ tenant }) => tenant);
   expect(first).toBe(second);
-  expect(first).not.toBe(third);
+  expect(new Set([first, third, fourth]).size).toBe(3);
 });
