@@ -85,6 +85,15 @@ describe("the journal", () => {
     await again.close();
   });
 
+  test("a charge that nobody waits for is written all the same", async () => {
+    const ledger = await openLedger(journal, prices);
+    ledger.charge("a", "gone", usage(64, 10, 5));
+    for (let i = 0; i < 100 && (await stat(journal)).size === 0; i++)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(await readFile(journal, "utf8")).toContain('"request":"gone"');
+    await ledger.close();
+  });
+
   test("a line that a crash tore is cut off at every length, and charges go on behind it", async () => {
     const whole = await openLedger(journal, prices);
     whole.charge("a", "first", usage(0, 10, 5));
