@@ -11,6 +11,7 @@ import { addGenerate } from "./generate.ts";
 import { addInspect } from "./inspect.ts";
 import { addPull } from "./pull.ts";
 import { addScore } from "./score.ts";
+import { addServe } from "./serve.ts";
 import { addTokenize } from "./tokenize.ts";
 import { tour } from "./tour.ts";
 
@@ -19,7 +20,18 @@ const program = new Command("plainformer")
   .option("--verbose", "show where in the code an error came from")
   .showHelpAfterError("(add --help for what is possible)")
   .action(tour);
-const commands = [addGenerate, addChat, addFim, addTokenize, addScore, addInspect, addConvert, addPull, addBench];
+const commands = [
+  addGenerate,
+  addChat,
+  addFim,
+  addTokenize,
+  addServe,
+  addScore,
+  addInspect,
+  addConvert,
+  addPull,
+  addBench,
+];
 for (const add of commands) add(program);
 for (const command of [program, ...program.commands]) command.exitOverride().allowExcessArguments(false);
 

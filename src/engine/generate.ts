@@ -16,6 +16,8 @@ export interface GenerateOptions extends DecodeParameters {
   signal?: AbortSignal;
   /** Whose request it is: computed prefixes are only ever shared within one tenant. */
   tenant?: string;
+  /** Token ids that end the text beside the model's own. */
+  endIds?: readonly number[];
 }
 
 /** What `generate` yields: the prompt once it is computed, then each token, then one end. */
@@ -88,7 +90,8 @@ export async function* generate(
     );
   const cacheRoom = engine.cacheTokens - prompt.rows + 1; // the last token is not fed back
   const decoding = decodingOf(options, config.vocabSize, Math.min(room, cacheRoom));
-  const decode = createDecoder(decoding, tokenizer, endIds, idsOf(prompt), constraint);
+  const ends = [...endIds, ...(options.endIds ?? [])];
+  const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
 
   const events = eventQueue<GeneratePrompt | ({ type: "token" } & DecodedToken)>();

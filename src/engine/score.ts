@@ -2,7 +2,7 @@
 
 import { logProbOf } from "../decode/log-probs.ts";
 import { checkIds, type Input, promptOf } from "../prompt/segments.ts";
-import { roomAfter, type Served } from "./generate.ts";
+import { roomAfter, type Served, type Usage } from "./generate.ts";
 
 export interface ScoreOptions {
   input: Input;
@@ -19,6 +19,8 @@ export interface Score {
   logprobs: number[];
   /** Σ logprobs: log p(target | input) */
   sum: number;
+  /** What this target took: the input as its prompt, the target's tokens as its completion. */
+  usage: Usage;
 }
 
 /** Judges every target. The pages of their common input are computed once. @throws as `ServedModel.score`. */
@@ -34,18 +36,31 @@ export async function score(
   return Promise.all(
     lists.map(async (ids) => {
       const logprobs: number[] = [];
+      let cachedTokens = 0;
       await engine.run({
         runs: [...prompt.runs, { ids: ids.slice(0, -1) }],
         maxRows: prompt.rows + ids.length - 1,
         firstOutput: prompt.rows - 1,
         tenant,
-        accept(logits) {
+        accept(logits, cachedRows) {
+          cachedTokens = cachedRows;
           logprobs.push(logProbOf(logits, ids[logprobs.length]));
           return [];
         },
         signal,
       });
-      return { ids, logprobs, sum: logprobs.reduce((sum, logprob) => sum + logprob, 0) };
+      return {
+        ids,
+        logprobs,
+        sum: logprobs.reduce((sum, logprob) => sum + logprob, 0),
+        usage: {
+          promptTokens: prompt.rows,
+          embedTokens: prompt.embedRows,
+          cachedTokens,
+          completionTokens: ids.length,
+          totalTokens: prompt.rows + ids.length,
+        },
+      };
     }),
   );
 

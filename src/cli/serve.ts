@@ -1,0 +1,159 @@
+// plainformer serve: the HTTP server on a model, until a signal ends it.
+
+import { basename, resolve } from "node:path";
+import type { Command } from "commander";
+import { defaultModel, loadInWorker } from "../plainformer.ts";
+import { keysOf, readKeys } from "../server/access.ts";
+import { createApp } from "../server/app.ts";
+import { formatsOf } from "../server/formats.ts";
+import { openLedger } from "../server/ledger.ts";
+import { limitsOf } from "../server/limits.ts";
+import { jsonLog, noLog } from "../server/log.ts";
+import { deepSeekNames } from "../server/model-id.ts";
+import { readPrices } from "../server/prices.ts";
+import { isLoopback, listen } from "../server/serve.ts";
+import { untilSignal } from "../server/shutdown.ts";
+import { list, type ModelOptions, number, withModel } from "./options.ts";
+import { progressBar } from "./progress.ts";
+
+interface Options extends ModelOptions {
+  host: string;
+  port: number;
+  modelId?: string;
+  apiKeys?: string;
+  beta?: true;
+  cacheTokens?: number;
+  maxRunning?: number;
+  maxWaiting: number;
+  rateLimit: number;
+  concurrency: number;
+  maxBody?: number;
+  prices?: string;
+  journal?: string;
+  cors?: string[];
+  timeout: number;
+  drain: number;
+  quiet?: true;
+}
+
+export function addServe(program: Command): void {
+  const command = program.command("serve").description("Serve a model over HTTP, to clients of DeepSeek and OpenAI.");
+  withModel(command)
+    .option("--host <address>", "address to listen on; other than loopback only with keys", "127.0.0.1")
+    .option("--port <n>", "port to listen on, 0 for any free one", number, 8000)
+    .option("--model-id <name>", "what the API calls the model (default: the name of its directory or file)")
+    .option(
+      "--api-keys <file>",
+      "file with one key a line (default: those in PLAINFORMER_API_KEYS, else no key is needed)",
+    )
+    .option("--beta", "offer beta features under every prefix, not only /beta")
+    .option("--cache-tokens <n>", "positions of the key/value cache, of all requests together", number)
+    .option("--max-running <n>", "requests that are computed in turns (default: 32)", number)
+    .option("--max-waiting <n>", "requests that wait for their turn; more are refused with a 503", number, 128)
+    .option("--rate-limit <n>", "requests a minute for each key, 0: no limit", number, 0)
+    .option("--concurrency <n>", "requests at once for each key, 0: no limit", number, 0)
+    .option("--max-body <bytes>", "largest request body", number)
+    .option("--prices <file>", "price list; keys then have the balance that stands beside them in their file")
+    .option("--journal <file>", "where charges are kept; needed with --prices")
+    .option("--cors <origin>", "let pages of this origin call, * for all; may be given several times", list)
+    .option("--timeout <seconds>", "longest that one request may take", number, 600)
+    .option("--drain <seconds>", "on a signal: how long running requests may go on", number, 30)
+    .option("--quiet", "write no log line per request")
+    .action(serve);
+}
+
+async function serve(options: Options): Promise<void> {
+  const { host, port } = options;
+  checkOptions(options);
+  const variable = process.env.PLAINFORMER_API_KEYS;
+  const keys = options.apiKeys
+    ? await readKeys(options.apiKeys)
+    : variable
+      ? keysOf(variable.replaceAll(",", "\n"), "PLAINFORMER_API_KEYS")
+      : undefined;
+  if (!keys && !isLoopback(host))
+    throw new Error(`host ${host} can be reached by others: give --api-keys, or leave --host at 127.0.0.1`);
+  if (Boolean(options.prices) !== Boolean(options.journal)) throw new Error("--prices and --journal go together");
+  if (options.prices && !keys) throw new Error("--prices needs --api-keys: without keys nobody can be charged");
+  if (!options.prices && keys?.some(({ paidIn }) => paidIn !== undefined))
+    throw new Error("the API keys have balances, which need --prices and --journal");
+  const ledger =
+    options.prices && options.journal ? await openLedger(options.journal, await readPrices(options.prices)) : undefined;
+
+  const log = options.quiet ? noLog : jsonLog((line) => process.stderr.write(line));
+  const served = await loadServed(options);
+  let chatFault: string | undefined;
+  const modelId = options.modelId ?? nameOf(options.model);
+  const app = createApp(
+    {
+      served,
+      modelId,
+      aliases: deepSeekNames.filter((name) => name !== modelId),
+      ...formatsOf(served, (problem) => {
+        chatFault = problem;
+      }),
+      limits: limitsOf(served.config, options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody }),
+      created: Math.floor(Date.now() / 1000),
+    },
+    {
+      keys,
+      rates: { perMinute: options.rateLimit, concurrent: options.concurrency },
+      ledger,
+      beta: options.beta,
+      timeoutSeconds: options.timeout,
+      corsOrigins: options.cors,
+      log,
+    },
+  );
+  const listening = await listen(app, { host, port });
+
+  const { name, why } = served.kernels;
+  console.log(`plainformer serves ${modelId} at ${listening.url}
+  model    ${served.directory} (${served.config.modelType}, ${served.config.nLayers} layers, context ${served.config.maxSeqLen})
+  kernels  ${name}: ${why}${chatFault === undefined ? "" : `\n  chat     none: ${chatFault}`}
+  keys     ${keys ? `${keys.length}` : "none: open to this machine"}
+  try      curl ${listening.url}/v1/completions${keys ? ' -H "authorization: Bearer $API_KEY"' : ""} -H 'content-type: application/json' -d '{"model":"${modelId}","prompt":"Once upon a time","max_tokens":48}'`);
+
+  await untilSignal(app, listening, options.drain, log);
+  await served.close();
+  await ledger?.close();
+  log("info", "ended");
+}
+
+/** Loads the model in a thread of its own. The server itself downloads nothing. */
+async function loadServed({ model, kernels, threads, dtype, cacheTokens, maxRunning, maxWaiting }: Options) {
+  if (model.startsWith("hf:"))
+    throw new Error(
+      `--model ${model}: the server downloads nothing; run "plainformer pull ${model.slice(3)}" and give what it prints`,
+    );
+  const bar = progressBar();
+  try {
+    const limits = { cacheTokens, maxRunning, maxWaiting };
+    return await loadInWorker(model, { kernels, threads, dtype, ...limits, onProgress: bar.update });
+  } finally {
+    bar.stop();
+  }
+}
+
+/** What the API calls a model: the name of its directory or file, in characters that need no quoting anywhere. */
+function nameOf(source: string): string {
+  if (source === defaultModel) return "plainformer";
+  return basename(resolve(source))
+    .replace(/\.gguf$/, "")
+    .replace(/[^\w.:-]+/g, "-");
+}
+
+function checkOptions(options: Options): void {
+  const whole = { port: options.port, "rate-limit": options.rateLimit, concurrency: options.concurrency };
+  for (const [name, value] of Object.entries(whole))
+    if (!Number.isSafeInteger(value) || value < 0 || (name === "port" && value > 65535))
+      throw new RangeError(
+        `${name}: got ${value}, expected a whole number ${name === "port" ? "from 0 to 65535" : "≥ 0"}`,
+      );
+  for (const [name, value] of Object.entries({ timeout: options.timeout, drain: options.drain }))
+    if (!(value >= 0 && value <= 86_400)) throw new RangeError(`${name}: got ${value}, expected 0 to 86400 seconds`);
+  if (options.modelId !== undefined && !/^[\w.:-]{1,100}$/.test(options.modelId))
+    throw new RangeError(`model-id: got ${JSON.stringify(options.modelId)}, expected letters, digits and _ . : -`);
+  if (options.maxBody !== undefined && !(Number.isSafeInteger(options.maxBody) && options.maxBody > 0))
+    throw new RangeError(`max-body: got ${options.maxBody}, expected a whole number ≥ 1`);
+}

@@ -1,0 +1,49 @@
+// What one request may ask for, as data: checked by the server, shown in /models.
+
+import type { ModelConfig } from "../model/config.ts";
+
+export interface Limits {
+  /** Bytes of a request body. */
+  maxBodyBytes: number;
+  /** What a body may hold: a number or text counts 1, a field 8 more, an array or object 16. Embeddings beyond it go as base64. */
+  maxBodyValues: number;
+  /** Levels of arrays and objects in a body. */
+  maxBodyDepth: number;
+  /** Rows of embeddings in one request, of all its segments together. */
+  maxEmbedRows: number;
+  /** Prompts of one request, and targets or candidates of one. */
+  maxPrompts: number;
+  /** Continuations of one prompt. */
+  maxN: number;
+  maxMessages: number;
+  maxStop: number;
+  maxTools: number;
+  maxTopLogprobs: number;
+  maxLogitBias: number;
+  /** Tokens of one continuation, outside beta and within. */
+  maxTokens: number;
+  maxTokensBeta: number;
+  /** Tokens of one fill-in-the-middle continuation. */
+  maxTokensFim: number;
+}
+
+/** The limits for a model unless the caller sets others. */
+export function limitsOf(config: ModelConfig, overrides: Partial<Limits> = {}): Limits {
+  return {
+    maxBodyBytes: 8 * 2 ** 20,
+    maxBodyValues: 2 ** 21,
+    maxBodyDepth: 64,
+    maxEmbedRows: config.maxSeqLen,
+    maxPrompts: 128,
+    maxN: 16,
+    maxMessages: 4096,
+    maxStop: 16,
+    maxTools: 128,
+    maxTopLogprobs: 20,
+    maxLogitBias: 1024,
+    maxTokens: 4096,
+    maxTokensBeta: 8192,
+    maxTokensFim: 4096,
+    ...overrides,
+  };
+}

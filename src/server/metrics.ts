@@ -1,0 +1,101 @@
+// Counters of the server in Prometheus' text form. The model's counters are asked for when somebody looks.
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { ServedModel, Usage } from "../plainformer.ts";
+
+export interface Metrics {
+  request(route: string, method: string, status: number, seconds: number): void;
+  usage(usage: Usage): void;
+  /** The same model, with its times to the first token and between tokens seen here and by `onFirst`, in seconds. */
+  watch(served: ServedModel, onFirst: (seconds: number) => void): ServedModel;
+  /** The text, and its content type. */
+  text(): Promise<{ body: string; type: string }>;
+}
+
+export function createMetrics(served: ServedModel): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix: "plainformer_" });
+  const named = (name: string, help: string) => ({ name: `plainformer_${name}`, help, registers });
+
+  const requests = new Counter({
+    ...named("http_requests_total", "Requests answered"),
+    labelNames: ["route", "method", "status"] as const,
+  });
+  const seconds = new Histogram({
+    ...named("http_request_seconds", "From a request's headers to the end of its answer"),
+    labelNames: ["route"] as const,
+    buckets: [0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300],
+  });
+  const tokens = new Counter({
+    ...named("tokens_total", "Rows of prompts (cached: taken from the prefix cache) and generated tokens"),
+    labelNames: ["kind"] as const,
+  });
+  const first = new Histogram({
+    ...named("first_token_seconds", "From a generation's start to its first token"),
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  });
+  const between = new Histogram({
+    ...named("inter_token_seconds", "From one token to the next"),
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+  });
+  const sequences = new Gauge({
+    ...named("sequences", "Sequences of the engine"),
+    labelNames: ["state"] as const,
+    async collect() {
+      const { running, waiting } = await served.load();
+      sequences.set({ state: "running" }, running);
+      sequences.set({ state: "waiting" }, waiting);
+    },
+  });
+  const pages = new Gauge({
+    ...named("cache_pages", "Pages of the key/value cache, 64 tokens each"),
+    labelNames: ["state"] as const,
+    async collect() {
+      const load = await served.load();
+      pages.set({ state: "all" }, load.pages);
+      pages.set({ state: "free" }, load.freePages);
+      pages.set({ state: "cached" }, load.cachedPages);
+    },
+  });
+  const steps = new Gauge({
+    ...named("engine_steps", "Steps that the engine has computed"),
+    async collect() {
+      steps.set((await served.load()).steps);
+    },
+  });
+
+  return {
+    request(route, method, status, duration) {
+      requests.inc({ route, method, status });
+      seconds.observe({ route }, duration);
+    },
+    usage({ promptTokens, cachedTokens, completionTokens }) {
+      tokens.inc({ kind: "prompt" }, promptTokens);
+      tokens.inc({ kind: "cached" }, cachedTokens);
+      tokens.inc({ kind: "completion" }, completionTokens);
+    },
+    watch: (watched, onFirst) => ({
+      ...watched,
+      async *generate(options) {
+        let before = performance.now();
+        let any = false;
+        for await (const event of watched.generate(options)) {
+          if (event.type === "token") {
+            const now = performance.now();
+            const duration = (now - before) / 1000;
+            before = now;
+            if (any) between.observe(duration);
+            else {
+              first.observe(duration);
+              onFirst(duration);
+            }
+            any = true;
+          }
+          yield event;
+        }
+      },
+    }),
+    text: async () => ({ body: await registry.metrics(), type: registry.contentType }),
+  };
+}

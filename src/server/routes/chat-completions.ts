@@ -1,0 +1,196 @@
+// POST /chat/completions: answers a conversation, or continues its last message (beta). As DeepSeek's route; beside its
+// fields, embeddings as parts of messages or, as `input_embeds`, in place of them all.
+
+import { z } from "zod";
+import { type ChatFormat, type ChatPrompt, type ChatRequest, templateArguments } from "../../prompt/chat-format.ts";
+import type { Tool } from "../../prompt/chat-message.ts";
+import { chatOutput } from "../../prompt/chat-output.ts";
+import type { Segment } from "../../prompt/segments.ts";
+import { apiErrorOf } from "../errors.ts";
+import type { Call, Operation, Service } from "../operation.ts";
+import { answerHead, chunksOf, streamForm } from "../wire/answer.ts";
+import {
+  type ChatPiece,
+  type ChatWriter,
+  chatChoice,
+  chatChunkSchema,
+  chatCompletionSchema,
+  chatWriter,
+} from "../wire/chat-answer.ts";
+import { type Continuations, continuations } from "../wire/continuations.ts";
+import { chatMessages, messagesSchema } from "../wire/messages.ts";
+import {
+  checkMaxTokens,
+  decodeParametersOf,
+  integer,
+  maxTokensOf,
+  samplingFields,
+  tenantOf,
+} from "../wire/parameters.ts";
+import { refused } from "../wire/refused.ts";
+import { eventStream } from "../wire/stream.ts";
+import { tensorReader, tensorSchema } from "../wire/tensor.ts";
+import { wireUsage } from "../wire/usage.ts";
+
+const functionName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
+
+const toolSchema = z.object({
+  type: z.literal("function"),
+  function: z.object({
+    name: functionName,
+    description: z.string().optional(),
+    parameters: z.record(z.string(), z.unknown()).optional().describe("A JSON schema; without one, no parameters."),
+    strict: z.boolean().optional(),
+  }),
+});
+
+const bodySchema = z.object({
+  model: z.string(),
+  messages: messagesSchema.nullish().describe("The conversation; may be left out only with input_embeds."),
+  input_embeds: tensorSchema.nullish().describe("The whole prompt as rows: messages is then ignored."),
+  continue_final_message: z.boolean().nullish().describe("The same as prefix: true on the last message (beta)."),
+  max_completion_tokens: integer(1).describe("Another name of max_tokens."),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: integer(0, 20).describe("Needs logprobs: true."),
+  tools: z.array(toolSchema).max(128).nullish(),
+  tool_choice: z
+    .union([
+      z.enum(["none", "auto", "required"]),
+      z.object({ type: z.literal("function"), function: z.object({ name: functionName }) }),
+    ])
+    .nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  response_format: z.object({ type: z.enum(["text", "json_object", "json_schema"]) }).nullish(),
+  thinking: z.object({ type: z.enum(["enabled", "disabled"]) }).nullish(),
+  reasoning_effort: z.string().max(64).nullish().describe("For templates that know it."),
+  chat_template_kwargs: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .describe(`Variables of the chat template: ${templateArguments.join(", ")}.`),
+  functions: z.unknown().optional().describe("Not supported: use tools."),
+  function_call: z.unknown().optional().describe("Not supported: use tool_choice."),
+  audio: z.unknown().optional().describe("Not supported."),
+  ...samplingFields,
+});
+
+type Body = z.infer<typeof bodySchema>;
+
+export const chatCompletions: Operation<Body> = {
+  method: "post",
+  path: "/chat/completions",
+  summary: "Answer a conversation, or continue its last message (beta)",
+  body: bodySchema,
+  responses: { 200: chatCompletionSchema },
+  events: chatChunkSchema,
+  async handle(service, body, call) {
+    refuseUnsupported(body);
+    const max_tokens = maxTokensAsked(service, body, call);
+    const { limits, served } = service;
+    const { format, tools, segments, startsInReasoning, field } = conversationOf(service, body, call);
+    const options = {
+      ...decodeParametersOf({ ...body, max_tokens }, limits, { min: 1, max: maxTokensOf(limits, call) }),
+      input: segments,
+      logprobs: body.logprobs ? (body.top_logprobs ?? 0) : undefined,
+      specialTokens: true, // the output format tells content from tags by them
+      tenant: tenantOf(call, body),
+    };
+    const n = body.n ?? 1;
+    const work = continuations(service, call, { prompts: [options], n, seed: body.seed, field });
+    const scored = body.logprobs ?? false;
+    const writers = Array.from({ length: n }, (_, i) =>
+      chatWriter(served, i, chatOutput({ format, startsInReasoning, tools }), { scored, startsInReasoning }),
+    );
+    const pieces = piecesOf(writers, work.events);
+    const usage = () =>
+      wireUsage(
+        work.usage(),
+        writers.reduce((sum, writer) => sum + writer.reasoningTokens, 0),
+      );
+    if (body.stream) {
+      const head = answerHead(service, call, "chat.completion.chunk");
+      return eventStream(chunksOf(head, pieces, usage, streamForm(body.stream_options, n)), work.leave);
+    }
+    const choices = writers.map((_, i) => chatChoice(i, scored));
+    for await (const piece of pieces) choices[piece.index].add(piece);
+    const head = answerHead(service, call, "chat.completion");
+    return Response.json({ ...head, choices: choices.map(({ choice }) => choice()), usage: usage() });
+  },
+};
+
+async function* piecesOf(writers: readonly ChatWriter[], events: Continuations["events"]): AsyncGenerator<ChatPiece> {
+  for await (const { choice, event } of events) yield* writers[choice].pieces(event);
+}
+
+/** What was asked for and cannot be given yet, by name; nothing is dropped in silence. */
+function refuseUnsupported(body: Body): void {
+  const { response_format, tool_choice, tools, top_logprobs } = body;
+  for (const name of ["functions", "function_call", "audio"] as const)
+    if (body[name] != null) throw refused(name, "not supported by this server");
+  if (response_format && response_format.type !== "text")
+    throw refused("response_format", `${response_format.type} is not supported yet by this server`);
+  if (tool_choice != null && tool_choice !== "none" && tool_choice !== "auto")
+    throw refused("tool_choice", "required or a named function is not supported yet by this server");
+  if (tools?.length && body.parallel_tool_calls === false)
+    throw refused("parallel_tool_calls", "false is not supported yet by this server");
+  const strict = (tools ?? []).findIndex((tool) => tool.function.strict);
+  if (strict >= 0) {
+    const field = `tools[${strict}].function.strict`;
+    throw refused(field, "strict tools are not supported yet by this server");
+  }
+  if (top_logprobs != null && !body.logprobs) throw refused("top_logprobs", "needs logprobs: true");
+}
+
+/** max_tokens by either name. */
+function maxTokensAsked({ limits }: Service, body: Body, call: Call): number | undefined {
+  const { max_tokens, max_completion_tokens } = body;
+  checkMaxTokens("max_completion_tokens", max_completion_tokens, { min: 1, max: maxTokensOf(limits, call) });
+  if (max_tokens != null && max_completion_tokens != null && max_tokens !== max_completion_tokens)
+    throw refused("max_completion_tokens", "differs from max_tokens, expected one of them");
+  return max_tokens ?? max_completion_tokens ?? undefined;
+}
+
+interface Conversation {
+  format: ChatFormat;
+  /** What the model may call. */
+  tools: Tool[] | undefined;
+  segments: readonly Segment[];
+  startsInReasoning: boolean;
+  /** The field that the prompt came in. */
+  field: string;
+}
+
+function conversationOf({ chat, served, limits }: Service, body: Body, { beta, warn }: Call): Conversation {
+  const field = body.input_embeds == null ? "messages" : "input_embeds";
+  if (!chat) throw refused(field, "this model has no chat template; use /completions");
+  const tools = body.tool_choice === "none" ? undefined : (body.tools ?? undefined);
+  const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
+  if (body.input_embeds != null) {
+    const segments = [read(body.input_embeds, field)];
+    return { format: chat, tools, segments, startsInReasoning: false, field };
+  }
+  if (!body.messages) throw refused(field, "missing, expected at least one message");
+  if (body.messages.length > limits.maxMessages)
+    throw refused(field, `got ${body.messages.length}, expected at most ${limits.maxMessages}`);
+  const thinking = body.thinking ? body.thinking.type === "enabled" : undefined;
+  if (thinking && !chat.thinkTags) warn("thinking: this model does not think aloud");
+  const prompt = promptOf(chat, {
+    messages: chatMessages(body.messages, { beta, continueFinal: body.continue_final_message ?? false, read }),
+    tools,
+    thinking,
+    templateArguments: {
+      ...body.chat_template_kwargs,
+      ...(body.reasoning_effort == null ? {} : { reasoning_effort: body.reasoning_effort }),
+    },
+  });
+  return { format: chat, tools, field, ...prompt };
+}
+
+/** The chat format's prompt; a conversation that breaks the template is the caller's, not the server's. */
+function promptOf(chat: ChatFormat, request: ChatRequest): ChatPrompt {
+  try {
+    return chat.prompt(request);
+  } catch (error) {
+    const refusal = apiErrorOf(error);
+    throw refusal.status < 500 ? refusal : refused("messages", (error as Error).message);
+  }
+}

@@ -1,0 +1,146 @@
+// POST /completions: continues text, token ids or embeddings, or fills the hole between prompt and suffix (beta).
+// Forms: OpenAI's completions, and DeepSeek's FIM completion where there is a suffix.
+
+import { z } from "zod";
+import type { Segment } from "../../prompt/segments.ts";
+import type { Call, Operation, Service } from "../operation.ts";
+import {
+  checkMaxTokens,
+  decodeParametersOf,
+  integer,
+  maxTokensOf,
+  samplingFields,
+  type TokenRange,
+  tenantOf,
+} from "../wire/parameters.ts";
+import { refused } from "../wire/refused.ts";
+import { inputSchema, segmentsOf } from "../wire/segments.ts";
+import { tensorReader, tensorSchema } from "../wire/tensor.ts";
+import { type TextPrompt, textCompletion, textCompletionSchema } from "../wire/text-completion.ts";
+
+const tokenIds = z.array(z.int().min(0));
+
+const bodySchema = z.object({
+  model: z.string(),
+  prompt: z
+    .union([z.string(), tokenIds, z.array(z.union([z.string(), tokenIds]))])
+    .nullish()
+    .describe("A text or a list of token ids, or a list of these: each is continued."),
+  prompt_embeds: tensorSchema.nullish().describe("Rows that stand before the prompt, or alone."),
+  input: inputSchema.nullish().describe("One prompt as segments, in place of prompt and prompt_embeds."),
+  suffix: z.string().nullish().describe("Text after the hole that is to be filled (beta)."),
+  echo: z.boolean().nullish().describe("Begin the text with the prompt; logprobs then cover it too."),
+  logprobs: integer(0, 20).describe("Log-probabilities of the tokens and of so many likeliest at each."),
+  best_of: integer(1).describe("Only as many as n."),
+  ...samplingFields,
+});
+
+export type CompletionBody = z.infer<typeof bodySchema>;
+
+export const completions: Operation<CompletionBody> = {
+  method: "post",
+  path: "/completions",
+  summary: "Continue a text, token ids or embeddings; with suffix, fill the hole between (beta)",
+  body: bodySchema,
+  responses: { 200: textCompletionSchema },
+  events: textCompletionSchema,
+  async handle(service, body, call) {
+    if (body.best_of != null && body.best_of !== (body.n ?? 1))
+      throw refused("best_of", "other values than that of n are not supported");
+    const given = {
+      ...decodeParametersOf(body, service.limits, rangeOf(service, body, call)),
+      logprobs: body.logprobs ?? undefined,
+      promptLogprobs: promptLogprobsOf(body),
+      tenant: tenantOf(call, body),
+    };
+    const { inputs, echoes, field, endIds } = promptsOf(service, body, call);
+    const prompts = inputs.map(
+      (input, i): TextPrompt => ({ options: { ...given, input, endIds }, echo: body.echo ? echoes[i] : undefined }),
+    );
+    return textCompletion(service, call, body, prompts, field);
+  },
+};
+
+/** A continuation may be empty where the prompt is the answer. */
+function rangeOf({ limits }: Service, { echo, suffix }: CompletionBody, call: Call): TokenRange {
+  if (typeof suffix === "string") return { min: 1, max: limits.maxTokensFim };
+  return { min: echo ? 0 : 1, max: maxTokensOf(limits, call) };
+}
+
+function promptLogprobsOf({ echo, logprobs, max_tokens }: CompletionBody): number | undefined {
+  if (!echo) return undefined;
+  return logprobs ?? (max_tokens === 0 ? 0 : undefined); // with nothing to generate, the engine wants something to compute
+}
+
+interface Prompts {
+  inputs: (readonly Segment[])[];
+  /** The text of each. */
+  echoes: string[];
+  /** The field that errors name. */
+  field: string;
+  /** Tokens that end the text beside the model's own. */
+  endIds?: readonly number[];
+}
+
+function promptsOf(service: Service, body: CompletionBody, call: Call): Prompts {
+  const { prompt, prompt_embeds, input, suffix } = body;
+  const { served, limits } = service;
+  const { tokenizer } = served;
+  const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
+  if (typeof suffix === "string") return fimPrompt(service, body, suffix, call);
+  if (input != null) {
+    if (prompt != null) throw refused("prompt", "not together with input");
+    if (prompt_embeds != null) throw refused("prompt_embeds", "not together with input");
+    const segments = segmentsOf(input, read);
+    return { inputs: [segments], echoes: [segments.map(textOf).join("")], field: "input" };
+  }
+  const list = promptList(prompt);
+  if (list.length > limits.maxPrompts)
+    throw refused("prompt", `got ${list.length} prompts, expected at most ${limits.maxPrompts}`);
+  if (prompt_embeds == null) {
+    if (list.length === 0) throw refused("prompt", "it is missing or empty, expected a text or token ids");
+    return { inputs: list.map((segment) => [segment]), echoes: list.map(textOf), field: "prompt" };
+  }
+  if (list.length > 1) throw refused("prompt", "expected one prompt together with prompt_embeds");
+  const rows = read(prompt_embeds, "prompt_embeds");
+  return { inputs: [[rows, ...list.filter(notEmpty)]], echoes: [list.map(textOf).join("")], field: "prompt" };
+
+  function textOf(segment: Segment): string {
+    if ("text" in segment) return segment.text;
+    return "ids" in segment ? decoded(segment.ids) : "";
+  }
+
+  function decoded(ids: readonly number[]): string {
+    const known = ids.filter((id) => tokenizer.tokenOf(id) !== undefined); // what is not is refused with the prompt
+    return tokenizer.decode(known, { skipSpecialTokens: true });
+  }
+}
+
+function promptList(prompt: CompletionBody["prompt"]): Segment[] {
+  if (prompt == null) return [];
+  if (typeof prompt === "string") return [{ text: prompt }];
+  if (typeof prompt[0] === "number") return [{ ids: prompt as number[] }];
+  return (prompt as (string | number[])[]).map((one) => (typeof one === "string" ? { text: one } : { ids: one }));
+}
+
+/** A text without characters after embeddings adds nothing, not even a token that begins a text. */
+function notEmpty(segment: Segment): boolean {
+  return !("text" in segment) || segment.text !== "";
+}
+
+function fimPrompt({ fim, limits, served }: Service, body: CompletionBody, suffix: string, call: Call): Prompts {
+  if (!call.beta) throw refused("suffix", "fill-in-the-middle is a beta feature, use the base URL …/beta");
+  if (!fim) throw refused("suffix", "this model has no fill-in-the-middle tokens");
+  if (body.echo) throw refused("echo", "not together with suffix");
+  if (body.input != null) throw refused("input", "not together with suffix");
+  if (body.prompt_embeds != null) throw refused("prompt_embeds", "not together with suffix");
+  const prefix = body.prompt ?? "";
+  if (typeof prefix !== "string") throw refused("prompt", "expected one text together with suffix");
+  checkMaxTokens("max_tokens", body.max_tokens, { min: 1, max: limits.maxTokensFim });
+  const context = Math.min(served.config.maxSeqLen, served.cacheTokens);
+  // Without a number of tokens asked for, a long prompt leaves at least a quarter of the context to the answer.
+  const reserved = body.max_tokens ?? Math.min(limits.maxTokensFim, Math.ceil(context / 4));
+  const room = context - reserved;
+  if (room < 4) throw refused("max_tokens", `${reserved} tokens leave no room for a prompt`);
+  return { inputs: [fim.prompt({ prefix, suffix, room })], echoes: [""], field: "prompt", endIds: fim.endIds };
+}

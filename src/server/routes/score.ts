@@ -1,0 +1,112 @@
+// POST /score: how likely given continuations are, by token and summed, after one input or after many that differ in one
+// segment of embeddings: what a search for a soft prompt without gradients asks thousands of times.
+
+import { z } from "zod";
+import type { Operation } from "../operation.ts";
+import { tokenText } from "../wire/logprobs.ts";
+import { refused } from "../wire/refused.ts";
+import { blame, inputSchema, segmentsOf, type WireInput } from "../wire/segments.ts";
+import { tensorReader, tensorSchema } from "../wire/tensor.ts";
+import { usageSchema, wireUsage } from "../wire/usage.ts";
+
+const bodySchema = z.object({
+  model: z.string(),
+  input: inputSchema,
+  targets: z
+    .array(z.union([z.string(), z.array(z.int().min(0))]))
+    .min(1)
+    .describe("Continuations to judge, each a text or token ids."),
+  candidates: z
+    .array(tensorSchema)
+    .min(1)
+    .nullish()
+    .describe(
+      "Tensors that take the place, one after another, of the segment of type embeds that has candidate: true, or of the only one.",
+    ),
+});
+
+type Body = z.infer<typeof bodySchema>;
+
+const responseSchema = z.object({
+  object: z.literal("list"),
+  model: z.string(),
+  data: z.array(
+    z.object({
+      candidate: z.int().nullable(),
+      target: z.int(),
+      ids: z.array(z.int()),
+      tokens: z.array(z.string()),
+      logprobs: z.array(z.number().nullable()),
+      sum: z.number().nullable(),
+    }),
+  ),
+  usage: usageSchema,
+});
+
+export const score: Operation<Body> = {
+  method: "post",
+  path: "/score",
+  summary: "Log-probabilities of given continuations, for one input or for candidates of embeddings",
+  body: bodySchema,
+  responses: { 200: responseSchema },
+  async handle({ served, modelId, limits }, { input, targets, candidates }, call) {
+    for (const [name, list] of Object.entries({ targets, candidates: candidates ?? [] }))
+      if (list.length > limits.maxPrompts)
+        throw refused(name, `got ${list.length}, expected at most ${limits.maxPrompts}`);
+    const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
+    const rows = candidates?.map((tensor, i) => read(tensor, `candidates[${i}]`));
+    const at = rows ? candidateIndex(input) : -1;
+    const segments = segmentsOf(input, (tensor, where) =>
+      rows && where === `input[${at}].embeds` ? rows[0] : read(tensor, where),
+    );
+    const inputs = rows ? rows.map((one) => segments.with(at, one)) : [segments];
+
+    // The input counts once for each candidate, and so do the tokens of each target.
+    const usage = { promptTokens: 0, embedTokens: 0, cachedTokens: 0, completionTokens: 0, totalTokens: 0 };
+    const data: z.infer<typeof responseSchema>["data"] = [];
+    try {
+      for (const [i, one] of inputs.entries()) {
+        const scores = await served
+          .score({ input: one, targets, signal: call.signal, tenant: call.tenant })
+          .catch((error) => {
+            throw blame(error, "input");
+          });
+        usage.promptTokens += scores[0].usage.promptTokens;
+        usage.embedTokens += scores[0].usage.embedTokens;
+        usage.cachedTokens += scores[0].usage.cachedTokens;
+        for (const [target, { ids, logprobs, sum }] of scores.entries()) {
+          usage.promptTokens += ids.length;
+          data.push({
+            candidate: candidates ? i : null,
+            target,
+            ids,
+            tokens: ids.map((id) => tokenText(served.tokenizer, id)),
+            logprobs: logprobs.map(finite),
+            sum: finite(sum),
+          });
+        }
+        usage.totalTokens = usage.promptTokens;
+      }
+    } finally {
+      if (usage.totalTokens > 0) call.charge(usage);
+    }
+    return Response.json({ object: "list", model: modelId, data, usage: wireUsage(usage) });
+  },
+};
+
+/** Which segment candidates take the place of. @throws ApiError 400 when that is not clear. */
+function candidateIndex(input: WireInput): number {
+  const embeds = (typeof input === "string" ? [] : [...input.entries()]).filter(([, part]) => part.type === "embeds");
+  const named = embeds.filter(([, part]) => part.type === "embeds" && part.candidate);
+  const found = named.length > 0 ? named : embeds;
+  if (found.length !== 1)
+    throw refused(
+      "candidates",
+      `got ${found.length} segments that they could replace, expected one of type embeds, or one with candidate: true`,
+    );
+  return found[0][0];
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

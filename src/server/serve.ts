@@ -1,0 +1,104 @@
+// An app on a socket of Node: limits against slow and broken clients, and an end that lets running requests finish.
+
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { getRequestListener } from "@hono/node-server";
+import type { App } from "./app.ts";
+import { ApiError, type ErrorStatus, errorBody, errorResponse } from "./errors.ts";
+
+export interface ListenOptions {
+  host: string;
+  /** 0: any free one */
+  port: number;
+  /** Seconds that a client may take to send a request. Default 60 */
+  sendSeconds?: number;
+}
+
+export interface Listening {
+  /** http://host:port */
+  readonly url: string;
+  /**
+   * Takes no more requests, waits up to `drainSeconds` for those that run, ends the rest with an error, and closes every
+   * connection. Calling `app.abort` meanwhile ends them at once.
+   */
+  stop(drainSeconds: number): Promise<void>;
+}
+
+/** Bytes of a request's headers. */
+const maxHeaderSize = 16 * 1024;
+
+/** Listens. @throws one sentence if the address cannot be had. */
+export async function listen(app: App, { host, port, sendSeconds = 60 }: ListenOptions): Promise<Listening> {
+  const listener = getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    errorHandler: () => errorResponse(new ApiError(400, "The request line or the Host header is not valid")),
+  });
+  const server = createServer(
+    {
+      maxHeaderSize,
+      headersTimeout: Math.min(20, sendSeconds) * 1000,
+      requestTimeout: sendSeconds * 1000,
+      connectionsCheckingInterval: Math.min(1000, sendSeconds * 250),
+      keepAliveTimeout: 30_000,
+    },
+    (request: IncomingMessage, response: ServerResponse) => void listener(request, response),
+  );
+  server.on("clientError", refuse);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(new Error(addressFault(error, host, port))));
+    server.listen(port, host, resolve);
+  });
+  const { port: actual } = server.address() as AddressInfo;
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${actual}`,
+    stop: (drainSeconds) => stop(app, server, drainSeconds),
+  };
+}
+
+async function stop(app: App, server: HttpServer, drainSeconds: number): Promise<void> {
+  app.drain();
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  await until(() => app.inFlight() === 0, drainSeconds * 1000);
+  app.abort();
+  await until(() => app.inFlight() === 0, 5000);
+  const timer = setInterval(() => server.closeIdleConnections(), 20); // those that have their answer
+  await Promise.race([closed, sleep(1000)]);
+  clearInterval(timer);
+  server.closeAllConnections();
+  await closed;
+}
+
+async function until(reached: () => boolean, patienceMs: number): Promise<void> {
+  const end = performance.now() + patienceMs;
+  while (!reached() && performance.now() < end) await sleep(10);
+}
+
+/** Answers what Node could not read as a request, as it would itself but with a body. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy();
+  const [status, line, message] =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? [431, "431 Request Header Fields Too Large", `The request's headers are larger than ${maxHeaderSize} bytes`]
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? [408, "408 Request Timeout", "The request came too slowly"]
+        : [400, "400 Bad Request", "This is not an HTTP request"];
+  const body = JSON.stringify(errorBody(new ApiError(status as ErrorStatus, message as string)));
+  socket.end(
+    `HTTP/1.1 ${line}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function addressFault({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
+  if (code === "EADDRINUSE")
+    return `port ${port} on ${host} is in use: stop what listens there, or choose another --port`;
+  if (code === "EACCES") return `port ${port} may not be used by this user: choose one above 1023`;
+  if (code === "ENOTFOUND" || code === "EADDRNOTAVAIL") return `host ${host} is not an address of this machine`;
+  return `cannot listen on ${host}:${port}: ${message}`;
+}
+
+/** Whether only this machine can reach what listens on a host. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,106 @@
+// All continuations of one request: n of each prompt, side by side on the engine, as one stream of events, counted together
+// and charged once, also when the client goes away midway.
+
+import { eventQueue } from "../../engine/event-queue.ts";
+import type { Call, Service } from "../operation.ts";
+import type { ServedEvent, ServedGenerateOptions, ServedUsage } from "../served-model.ts";
+import { choiceSeeds } from "./parameters.ts";
+import { blame } from "./segments.ts";
+
+/** Most continuations of one request that the engine is given at once: the rest of a long list waits here, not there. */
+const atOnce = 16;
+
+export interface ContinuationsRequest {
+  /** One for each prompt; the seed is set here. */
+  prompts: readonly ServedGenerateOptions[];
+  /** Continuations of each prompt: choice = prompt · n + continuation. */
+  n: number;
+  seed: number | null | undefined;
+  /** The field that the prompt came in, which errors name. */
+  field: string;
+}
+
+export interface Continuations {
+  /** Events of all choices as they come, those of one choice in order. @throws ApiError */
+  readonly events: AsyncGenerator<{ choice: number; event: ServedEvent }>;
+  /** What was computed so far; a prompt counts once, however many continuations it has. */
+  usage(): ServedUsage;
+  /** Ends the work within one step. */
+  leave(): void;
+}
+
+/** Starts the continuations when their events are asked for; leaving the loop early ends them and charges for what was computed. */
+export function continuations(service: Service, call: Call, request: ContinuationsRequest): Continuations {
+  const { prompts, n, field } = request;
+  const left = new AbortController();
+  const signal = AbortSignal.any([call.signal, left.signal]);
+  const seeds = choiceSeeds(request.seed, n);
+  const counted: ServedUsage = {
+    promptTokens: 0,
+    embedTokens: 0,
+    cachedTokens: 0,
+    completionTokens: 0,
+    totalTokens: 0,
+  };
+
+  const count = (choice: number, event: ServedEvent) => {
+    if (event.type === "token") counted.completionTokens++;
+    if (event.type === "prompt" && choice % n === 0) {
+      counted.promptTokens += event.promptTokens;
+      counted.embedTokens += event.embedTokens;
+      counted.cachedTokens += event.cachedTokens;
+    }
+    counted.totalTokens = counted.promptTokens + counted.completionTokens;
+  };
+
+  async function* events(): AsyncGenerator<{ choice: number; event: ServedEvent }> {
+    const queue = eventQueue<{ choice: number; event: ServedEvent }>();
+    const choices = prompts.length * n;
+    // The later continuations of a prompt wait until the first has computed it: they find it in the prefix cache.
+    const computed = prompts.map(() => gate());
+    let next = 0;
+    const work = async () => {
+      while (next < choices) {
+        const choice = next++;
+        const prompt = Math.floor(choice / n);
+        if (choice % n > 0) await computed[prompt].opened;
+        for await (const event of service.served.generate({ ...prompts[prompt], seed: seeds[choice % n], signal })) {
+          count(choice, event);
+          if (event.type === "prompt") computed[prompt].open();
+          queue.push({ choice, event });
+        }
+      }
+    };
+    const workers = Array.from({ length: Math.min(atOnce, choices) }, work);
+    const all = Promise.all(workers);
+    all.then(queue.end, (error) => {
+      queue.fail(error);
+      left.abort(error);
+      for (const { open } of computed) open();
+    });
+    try {
+      yield* queue;
+    } catch (error) {
+      throw blame(error, field);
+    } finally {
+      left.abort(new Error("the reader left"));
+      for (const { open } of computed) open();
+      await Promise.allSettled(workers);
+      if (counted.totalTokens > 0) call.charge(counted);
+    }
+  }
+
+  return {
+    events: events(),
+    usage: () => ({ ...counted }),
+    leave: () => left.abort(new Error("the client left")),
+  };
+}
+
+function gate(): { opened: Promise<void>; open: () => void } {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}

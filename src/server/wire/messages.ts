@@ -1,0 +1,59 @@
+// Chat messages on the wire → messages of the prompt: tensors in their parts are read, the aliases of prefix are one. What
+// roles and fields may stand together is for the prompt to say (prompt/chat-message.ts), in the same names.
+
+import { z } from "zod";
+import type { ChatMessage, ContentPart } from "../../prompt/chat-message.ts";
+import { refused } from "./refused.ts";
+import { embedsPart, softPromptPart, textPart } from "./segments.ts";
+import type { TensorReader } from "./tensor.ts";
+
+const partSchema = z.discriminatedUnion("type", [textPart, embedsPart.omit({ candidate: true }), softPromptPart]);
+
+const toolCallSchema = z.object({
+  id: z.string(),
+  type: z.literal("function").optional(),
+  function: z.object({ name: z.string(), arguments: z.string() }),
+});
+
+const messageSchema = z.object({
+  role: z.enum(["system", "developer", "user", "assistant", "tool"]),
+  content: z.union([z.string(), z.array(partSchema).max(1024), z.null()]).optional(),
+  name: z.string().max(512).nullish(),
+  prefix: z
+    .boolean()
+    .nullish()
+    .describe("On a last message of role assistant: the answer goes on from exactly here (beta)."),
+  reasoning_content: z.string().nullish().describe("What an assistant thought before its content."),
+  tool_calls: z.array(toolCallSchema).max(128).nullish(),
+  tool_call_id: z.string().nullish().describe("Role tool: the call that this answers."),
+});
+
+export const messagesSchema = z.array(messageSchema).min(1).max(4096);
+
+export type WireMessages = z.infer<typeof messagesSchema>;
+
+/** @throws ApiError 400 that names the message and field: bad embeddings, a prefix outside beta. */
+export function chatMessages(
+  messages: WireMessages,
+  { beta, continueFinal, read }: { beta: boolean; continueFinal: boolean; read: TensorReader },
+): ChatMessage[] {
+  return messages.map(({ name, prefix, tool_call_id, content, ...message }, i) => {
+    const continued = continueFinal && i === messages.length - 1;
+    if ((prefix || continued) && !beta) {
+      const field = prefix ? `messages[${i}].prefix` : "continue_final_message";
+      throw refused(field, "going on from a message is a beta feature, use the base URL …/beta");
+    }
+    return {
+      ...message,
+      content: Array.isArray(content) ? content.map((part, j) => partOf(part, i, j)) : content,
+      name: name ?? undefined,
+      tool_call_id: tool_call_id ?? undefined,
+      prefix: prefix || continued || undefined,
+    };
+  });
+
+  function partOf(part: z.infer<typeof partSchema>, i: number, j: number): ContentPart {
+    if (part.type !== "embeds") return part;
+    return { type: "embeds", id: part.id ?? undefined, ...read(part.embeds, `messages[${i}].content[${j}].embeds`) };
+  }
+}

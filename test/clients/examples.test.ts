@@ -1,0 +1,70 @@
+// The examples run as they stand, each as a program of its own, against a server with the model that ships. That model
+// never saw a chat about code, so of code in an answer only the form is looked at.
+
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { api } from "../server/routes/api.ts";
+
+const { url, ask, served } = await api();
+
+/** What an example prints. */
+async function printed(name: string): Promise<string> {
+  const file = fileURLToPath(new URL(`examples/${name}.ts`, import.meta.url));
+  const env = { ...process.env, PLAINFORMER_URL: url };
+  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", file], { env });
+  return stdout.trimEnd();
+}
+
+test("assistant prefix: what the fence would hold, and no fence", async () => {
+  const code = await printed("assistant-prefix");
+  expect(code.length).toBeGreaterThan(10);
+  expect(code).not.toContain("```");
+  expect(code).not.toMatch(/<｜/);
+});
+
+test("fill in the middle of a Fibonacci function", async () => {
+  const middle = await printed("fill-in-the-middle");
+  expect(middle.trim().length).toBeGreaterThan(0);
+  expect(middle).not.toMatch(/<｜/);
+});
+
+test("a truncated answer, continued by prefix, is the answer in one piece", async () => {
+  const { calls, answer } = JSON.parse(await printed("continue-truncated"));
+  const whole = await ask("/chat/completions", {
+    messages: [{ role: "user", content: "Tell me a short story." }],
+    max_tokens: 400,
+    temperature: 0,
+  });
+  expect(calls).toBeGreaterThan(2);
+  expect(whole.choices[0].finish_reason).toBe("stop");
+  expect(answer).toBe(whole.choices[0].message.content);
+});
+
+test("RFC 2: embeddings with text, by client and by fetch", async () => {
+  const { throughClient, throughFetch, usage, chat, chatUsage } = JSON.parse(await printed("embeddings-with-text"));
+  expect(throughFetch).toBe(throughClient);
+  expect(throughClient.length).toBeGreaterThan(20);
+  const text = served.tokenizer.encode("Once upon a time").length;
+  expect(usage).toMatchObject({ prompt_tokens: 5 + text, prompt_tokens_details: { embed_tokens: 5 } });
+  expect(chat.length).toBeGreaterThan(0);
+  expect(chatUsage.prompt_tokens_details.embed_tokens).toBe(5);
+});
+
+test("RFC 3: rows sent back unchanged give the answer of the text; moved ones another", async () => {
+  const { tokens, fromText, unchanged, moved, throughFetch } = JSON.parse(await printed("token-embeddings"));
+  expect(tokens.slice(1).join("")).toBe("Once upon a time there was a little fox");
+  expect(unchanged).toBe(fromText);
+  expect(throughFetch).toBe(fromText);
+  expect(moved).not.toBe(fromText);
+});
+
+test("RFC 4: a soft prompt, chosen by the log-probabilities of labels", async () => {
+  const { margins, best, label, usage } = JSON.parse(await printed("soft-prompt"));
+  expect(new Set(margins).size).toBe(4);
+  expect(margins[best]).toBe(Math.max(...margins));
+  expect(margins[best]).toBeGreaterThan(0);
+  expect(label).toMatch(/^ \w+$/);
+  expect(usage.prompt_tokens_details.embed_tokens).toBeGreaterThan(0);
+});

@@ -1,0 +1,55 @@
+// A program of the project as a child process, for tests that read what it prints and end it by signals.
+
+import { spawn } from "node:child_process";
+import { afterAll } from "vitest";
+
+export interface Child {
+  /** Waits for the first line on standard output that matches, and gives the match. */
+  line(pattern: RegExp): Promise<RegExpExecArray>;
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>;
+}
+
+const running = new Set<Child>();
+
+afterAll(async () => {
+  for (const child of running) child.kill("SIGKILL");
+  await Promise.all([...running].map(({ ended }) => ended));
+});
+
+/** Starts a TypeScript file. */
+export function child(file: URL, args: readonly string[], env: Record<string, string> = {}): Child {
+  const process_ = spawn(process.execPath, ["--import", "tsx", file.pathname, ...args], {
+    env: { ...process.env, ...env },
+  });
+  let stdout = "";
+  let stderr = "";
+  process_.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const waiting = new Set<() => void>();
+  process_.stdout.on("data", (chunk) => {
+    stdout += chunk;
+    for (const look of waiting) look();
+  });
+  const ended = new Promise<Awaited<Child["ended"]>>((resolve) => {
+    process_.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  const started: Child = {
+    line: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const match = pattern.exec(stdout);
+          if (match) resolve(match);
+        };
+        waiting.add(look);
+        look();
+        ended.then(() => reject(new Error(`it ended before it printed ${pattern}:\n${stdout}${stderr}`)));
+      }),
+    kill: (signal) => process_.kill(signal),
+    ended,
+  };
+  running.add(started);
+  ended.then(() => running.delete(started));
+  return started;
+}

@@ -1,0 +1,36 @@
+// More requests than the engine takes, on a model in a thread of its own: the overflow is told so, streamed or not, and
+// everything else is answered as it would be alone.
+
+import { afterAll, expect, test } from "vitest";
+import { loadInWorker } from "../../../src/plainformer.ts";
+import { api } from "./api.ts";
+
+const served = await loadInWorker(undefined, { maxRunning: 2, maxWaiting: 3 });
+afterAll(() => served.close());
+const { send, ask } = await api({}, { served });
+
+test.each([false, true])("20 at once, 5 places: 5 answers and 15 refusals; streamed: %s", async (stream) => {
+  const body = (i: number) => ({ prompt: `Fox number ${i}`, max_tokens: 300, temperature: 0, logit_bias: { 1: -100 } });
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, async (_, i) => {
+      const response = await send("/completions", { ...body(i), stream });
+      return { i, status: response.status, retry: response.headers.get("retry-after"), text: await response.text() };
+    }),
+  );
+  const refused = answers.filter(({ status }) => status !== 200);
+  expect(refused).toHaveLength(15);
+  for (const { status, retry, text } of refused) {
+    expect(status).toBe(503);
+    expect(Number(retry)).toBeGreaterThan(0);
+    expect(JSON.parse(text).error.type).toBe("server_error");
+  }
+  for (const { i, text } of answers.filter(({ status }) => status === 200)) {
+    const alone = (await ask("/completions", body(i))).choices[0].text;
+    const chunks = text.split("\n\n").filter((line) => line.startsWith("data: {"));
+    const together = stream
+      ? chunks.map((line) => JSON.parse(line.slice(6)).choices[0].text).join("")
+      : JSON.parse(text).choices[0].text;
+    expect(together).toBe(alone);
+  }
+  expect(await served.load()).toMatchObject({ running: 0, waiting: 0 });
+});
