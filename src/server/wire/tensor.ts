@@ -39,7 +39,7 @@ export const tensorSchema = z
 /** A tensor in a response. */
 export const tensorOutSchema = z.union([
   z.array(z.array(z.number())),
-  z.object({ shape: z.tuple([z.int(), z.int()]), dtype: z.enum(dtypes), data: z.string() }),
+  z.object({ shape: z.array(z.int()).length(2), dtype: z.enum(dtypes), data: z.string() }),
 ]);
 
 /** Rows [n, width], row-major. */
