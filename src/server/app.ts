@@ -5,10 +5,11 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
+import type { ZodType } from "zod";
 import type { EngineLoad, Usage } from "../plainformer.ts";
 import { type ApiKey, keyOf } from "./access.ts";
 import { ApiError, apiErrorOf, errorResponse } from "./errors.ts";
-import { jsonBody } from "./json-body.ts";
+import { parseBody, readBody } from "./json-body.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Log, noLog } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
@@ -17,6 +18,7 @@ import { buildOpenApi } from "./openapi.ts";
 import type { Call, Operation, Service } from "./operation.ts";
 import { operations as allOperations } from "./operations.ts";
 import { createRates, type RateLimits } from "./rates.ts";
+import { atOnce, createTurns } from "./turns.ts";
 import { validate } from "./validate.ts";
 
 export interface AppOptions {
@@ -62,12 +64,16 @@ export interface Server extends Service {
 const prefixes = ["", "/v1", "/beta"];
 
 /** How long /health waits for a model that computes. */
-const patienceMs = 100;
+const patienceMs = 25;
+
+/** A body of which each step of the work may take long enough to be noticed by others. */
+const longBytes = 256 * 1024;
 
 export function createApp(service: Service, options: AppOptions = {}): App {
   const { keys, ledger, log = noLog, timeoutSeconds = 600, operations = allOperations } = options;
   const rates = createRates(options.rates ?? { perMinute: 0, concurrent: 0 });
   const metrics = createMetrics(service.served);
+  const turns = createTurns();
   const calls = new Set<AbortController>();
   let stopped: ApiError | undefined;
   let draining = false;
@@ -77,7 +83,7 @@ export function createApp(service: Service, options: AppOptions = {}): App {
   const server: Server = {
     ...service,
     metrics,
-    openApi: buildOpenApi(operations, service.modelId),
+    openApi: buildOpenApi(operations, [service.modelId, ...service.aliases]),
     draining: () => draining,
     async counters() {
       const asked = service.served.load().then((load) => {
@@ -180,18 +186,22 @@ export function createApp(service: Service, options: AppOptions = {}): App {
       if (!operation || refusal) throw refusal ?? new ApiError(404, "unknown route");
       if (draining && !operation.open) throw new ApiError(503, "The server is shutting down", { retryAfter: 5 });
       if (!operation.open) leave = rates.enter(tenant ?? "");
-      let body: unknown;
-      if (operation.body) {
-        const balance = server.balanceOf(tenant);
-        if (balance && balance.left <= 0) throw new ApiError(402, "Insufficient Balance");
-        body = validate(operation.body, await jsonBody(request, service.limits, controller.signal));
-        checkModel(service, (body as { model?: unknown }).model);
-      }
       if (!operation.body) return operation.handle(server, undefined, call, context.req.param());
+
+      const balance = server.balanceOf(tenant);
+      if (balance && balance.left <= 0) throw new ApiError(402, "Insufficient Balance");
+      const bytes = await readBody(request, service.limits, controller.signal);
+      const step = bytes.length < longBytes ? atOnce : turns;
+      const json = await parseBody(bytes, service.limits, step);
+      const { result: body } = await step(() => validate(operation.body as ZodType, json));
+      checkModel(service, (body as { model?: unknown }).model);
       const served = metrics.watch(service.served, (seconds) => {
         firstTokenSeconds ??= seconds;
       });
-      return operation.handle({ ...server, served }, body, call, context.req.param());
+      const { result: response } = await step(() =>
+        operation.handle({ ...server, served }, body, call, context.req.param()),
+      );
+      return response;
     }
 
     let response: Response;

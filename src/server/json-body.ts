@@ -3,15 +3,28 @@
 
 import { ApiError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
+import type { Step } from "./turns.ts";
 
 /**
- * Reads and parses a JSON body.
- * @throws ApiError 415 for another type, 413 for too many bytes before all are read, 400 for what is not UTF-8 or not JSON
- * (with the position), too deep, or holds a number beyond a double.
+ * The bytes of a JSON body.
+ * @throws ApiError 415 for another type, 413 for too many bytes before all are read; the signal's reason.
  */
-export async function jsonBody(request: Request, limits: Limits, signal: AbortSignal): Promise<unknown> {
+export async function readBody(request: Request, limits: Limits, signal: AbortSignal): Promise<Uint8Array> {
   checkType(request.headers);
-  return parseJson(textOf(await bytesOf(request, limits.maxBodyBytes, signal)), limits.maxBodyDepth);
+  return bytesOf(request, limits.maxBodyBytes, signal);
+}
+
+/**
+ * Parses a JSON body, step by step.
+ * @throws ApiError 400 for what is not UTF-8 or not JSON (with the position), too deep, or holds a number beyond a double;
+ * 413 for too many values.
+ */
+export async function parseBody(bytes: Uint8Array, limits: Limits, step: Step): Promise<unknown> {
+  const { result: text } = await step(() => textOf(bytes));
+  await step(() => checkStructure(text, limits.maxBodyDepth, limits.maxBodyValues));
+  const { result: value } = await step(() => parsed(text));
+  await step(() => checkFinite(value));
+  return value;
 }
 
 function checkType(headers: Headers): void {
@@ -63,43 +76,48 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-/** @throws ApiError 400 */
-export function parseJson(text: string, maxDepth: number): unknown {
-  const deep = firstDeeperThan(text, maxDepth);
-  if (deep !== undefined)
-    throw new ApiError(
-      400,
-      `Failed to parse the request body as JSON: nested deeper than ${maxDepth} ${at(text, deep)}`,
-    );
-  let value: unknown;
+function parsed(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     const fault = firstFault(text);
     throw new ApiError(400, `Failed to parse the request body as JSON: ${fault.message} ${at(text, fault.position)}`);
   }
-  const infinite = pathOfInfinity(value);
-  if (infinite !== undefined) {
-    const param = infinite.replace(/^\./, "");
-    throw new ApiError(400, `${param || "body"}: got a number too large for a double, expected a finite number`, {
-      param,
-    });
-  }
-  return value;
 }
 
-/** Where brackets first nest deeper than `limit`, whatever else is wrong. */
-function firstDeeperThan(text: string, limit: number): number | undefined {
+function checkFinite(value: unknown): void {
+  const path = pathOfInfinity(value);
+  if (path === undefined) return;
+  const param = path.replace(/^\./, "");
+  throw new ApiError(400, `${param || "body"}: got a number too large for a double, expected a finite number`, {
+    param,
+  });
+}
+
+/** Refuses what nests too deeply or holds too many values, whatever else is wrong, before anything is made of it. */
+function checkStructure(text: string, maxDepth: number, maxValues: number): void {
   let depth = 0;
+  let values = 1; // each comma brings one more; fields and containers take more time and memory than numbers
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === quote) {
       for (i++; i < text.length && text.charCodeAt(i) !== quote; i++) if (text.charCodeAt(i) === backslash) i++;
     } else if (code === 0x5b || code === 0x7b) {
-      if (++depth > limit) return i;
+      values += 16;
+      if (++depth > maxDepth)
+        throw new ApiError(
+          400,
+          `Failed to parse the request body as JSON: nested deeper than ${maxDepth} ${at(text, i)}`,
+        );
     } else if (code === 0x5d || code === 0x7d) depth--;
+    else if (code === 0x2c) values++;
+    else if (code === 0x3a) values += 8;
+    if (values > maxValues)
+      throw new ApiError(
+        413,
+        `The request body holds more values than this server reads at a time (${maxValues}); embeddings can be sent as base64`,
+      );
   }
-  return undefined;
 }
 
 const quote = 0x22;

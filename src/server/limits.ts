@@ -5,6 +5,8 @@ import type { ModelConfig } from "../model/config.ts";
 export interface Limits {
   /** Bytes of a request body. */
   maxBodyBytes: number;
+  /** What a body may hold: a number or text counts 1, a field 8 more, an array or object 16. Embeddings beyond it go as base64. */
+  maxBodyValues: number;
   /** Levels of arrays and objects in a body. */
   maxBodyDepth: number;
   /** Rows of embeddings in one request, of all its segments together. */
@@ -29,6 +31,7 @@ export interface Limits {
 export function limitsOf(config: ModelConfig, overrides: Partial<Limits> = {}): Limits {
   return {
     maxBodyBytes: 8 * 2 ** 20,
+    maxBodyValues: 2 ** 21,
     maxBodyDepth: 64,
     maxEmbedRows: config.maxSeqLen,
     maxPrompts: 128,

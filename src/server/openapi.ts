@@ -30,8 +30,8 @@ const refusals: Record<number, string> = {
 
 const withoutBody = [401, 404, 429, 500, 503];
 
-/** The document for these operations. */
-export function buildOpenApi(operations: readonly Operation[], modelId: string): object {
+/** The document for these operations on a model that answers to these names, its own first. */
+export function buildOpenApi(operations: readonly Operation[], modelNames: readonly string[]): object {
   const schemas: Json = { Error: schemaOf(error, "output", "Error", {}) };
   const paths: Record<string, Json> = {};
   for (const operation of operations) {
@@ -75,7 +75,11 @@ export function buildOpenApi(operations: readonly Operation[], modelId: string):
           ? {
               requestBody: {
                 required: true,
-                content: { "application/json": { schema: schemaOf(body, "input", `${name}Body`, schemas) } },
+                content: {
+                  "application/json": {
+                    schema: withModels(schemaOf(body, "input", `${name}Body`, schemas), modelNames),
+                  },
+                },
               },
             }
           : {}),
@@ -88,13 +92,20 @@ export function buildOpenApi(operations: readonly Operation[], modelId: string):
     info: {
       title: "plainformer",
       version: "1",
-      description: `DeepSeek's API with embeddings in, served by ${modelId}. Beta features need the prefix /beta.`,
+      description: `DeepSeek's API with embeddings in, served by ${modelNames[0]}. Beta features need the prefix /beta.`,
     },
     servers: [{ url: "/" }, { url: "/v1" }, { url: "/beta" }],
     security: [{ key: [] }, {}],
     paths,
     components: { schemas, securitySchemes: { key: { type: "http", scheme: "bearer" } } },
   };
+}
+
+/** A body's schema with the names that its field `model` may have. */
+function withModels(schema: Json, names: readonly string[]): Json {
+  const properties = schema.properties as Json | undefined;
+  if (!properties?.model) return schema;
+  return { ...schema, properties: { ...properties, model: { type: "string", enum: names } } };
 }
 
 /** A Zod schema as JSON Schema; what it calls $defs is moved into `shared`, where references of the document can reach. */

@@ -3,14 +3,13 @@
 
 import type { z } from "zod";
 import { ApiError } from "./errors.ts";
-import { firstIssues } from "./first-issues.ts";
+import { parseValue } from "./parse-value.ts";
 
 /** The fields of `value` that `schema` knows. @throws ApiError 400, or 422 for something else where an object belongs. */
 export function validate<Body>(schema: z.ZodType<Body>, value: unknown): Body {
-  const first = firstIssues(schema, value);
-  const result = first ? undefined : schema.safeParse(value);
-  if (result?.success) return result.data;
-  const fault = faultOf(first ?? (result?.error?.issues as Issue[]), value, []);
+  const parsed = parseValue(schema, value);
+  if (!parsed.issues) return parsed.value as Body;
+  const fault = faultOf(parsed.issues, value, []);
   const field = pathText(fault.path);
   // As DeepSeek: `thinking: false` is a 422, a wrong type inside messages a 400.
   const status = fault.expected === "an object" && fault.path.length === 1 ? 422 : 400;

@@ -122,6 +122,22 @@ test("depth 64 is read, 65 is not, and 100,000 end at once", async () => {
   expect((await post(`"${"[".repeat(100)}\\"["`)).status).toBe(200); // brackets in strings nest nothing
 });
 
+test("more values than allowed: 413, in any form", async () => {
+  const { url } = await start(
+    { operations: [echo] },
+    { limits: limitsOf((await servedModel()).config, { maxBodyValues: 1000 }) },
+  );
+  const status = async (body: string) =>
+    (await fetch(`${url}/echo`, { method: "POST", headers: { "content-type": "application/json" }, body })).status;
+  const list = (count: number, element: string) => `[${Array(count).fill(element).join(",")}]`;
+  const object = (count: number) => `{${Array.from({ length: count }, (_, i) => `"${i}":1`).join(",")}}`;
+  for (const body of [list(983, "1"), list(54, "[]"), list(54, "{}"), object(107)])
+    expect(await status(body)).toBe(200);
+  for (const body of [list(985, "1"), list(60, "[]"), list(60, "{}"), object(112), ",".repeat(1000)])
+    expect(await status(body)).toBe(413);
+  expect(await status(JSON.stringify(",[".repeat(2000)))).toBe(200);
+});
+
 test("more bytes than allowed: 413, announced or not, before all are read", async () => {
   expect(await refusal(JSON.stringify("x".repeat(300_000)))).toMatch(/^413 .* larger than 300000 bytes/);
   const { url } = await started();

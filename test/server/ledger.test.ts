@@ -269,7 +269,7 @@ test("kill -9 in the middle of many requests, several times: each answered one i
   const headers = { authorization: "Bearer sk-alice-0001", "content-type": "application/json" };
   let answered = 0;
   let sent = 0;
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < 3; round++) {
     const server = child(new URL("./charging-server.ts", import.meta.url), args);
     const [url] = await server.line(/http\S+/);
     const told = (await (await fetch(`${url}/user/balance`, { headers })).json()) as {
@@ -278,7 +278,7 @@ test("kill -9 in the middle of many requests, several times: each answered one i
     const spent = Math.round((100 - Number(told.balance_infos[0].total_balance)) * 1e6);
     expect(spent).toBeGreaterThanOrEqual(answered);
     expect(spent).toBeLessThanOrEqual(sent);
-    if (round === 3) break;
+    if (round === 2) break;
     answered = sent = spent; // what was on its way at the kill is known now
     const client = async () => {
       for (;;) {
@@ -290,9 +290,9 @@ test("kill -9 in the middle of many requests, several times: each answered one i
       }
     };
     const clients = Array.from({ length: 16 }, () => client().catch(() => {}));
-    await new Promise((resolve) => setTimeout(resolve, 200 + 150 * round));
+    await new Promise((resolve) => setTimeout(resolve, 200 + 200 * round));
     server.kill("SIGKILL");
     await Promise.all([...clients, server.ended]);
     expect(answered).toBeGreaterThan(0);
   }
-});
+}, 180_000);
