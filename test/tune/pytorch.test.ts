@@ -30,7 +30,7 @@ test("there are gradients for every checkpoint", async () => {
   for (const name of goldenCases()) expect(await readGradients(name)).toBeDefined();
 });
 
-describe.each(kernelSets.slice(0, 1))("%s", (kernels) => {
+describe.each(kernelSets)("%s", (kernels) => {
   test.each(goldenCases())("%s: loss, gradients by embedded rows and by every weight", async (name) => {
     const golden = await readGolden(name);
     const expected = await readGradients(name);
