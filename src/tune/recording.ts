@@ -296,6 +296,7 @@ export function recording(
     endStep() {}, // the recording's own `end`
   };
   let gone = false;
+  let ended = false;
   return {
     ops: recorded,
     layers: (next) => ({
@@ -320,6 +321,8 @@ export function recording(
       return new Map(leaves.map((leaf) => [leaf, gradients.get(numberOf(leaf)) ?? zeros(leaf)]));
     },
     end() {
+      if (ended) return;
+      ended = true;
       tensors.clear();
       release();
       ops.endStep();
