@@ -253,22 +253,40 @@ function addKeys(dQ: usize, weights: usize, key: usize, n: i32): void {
   const width = keyWidth();
   const weightsEnd = weights + ((<usize>n) << 2);
   let i = 0;
-  for (; i + 16 <= kDim; i += 16, dQ += 64, key += 64) {
+  for (; i + 32 <= kDim; i += 32, dQ += 128, key += 128) {
     let a = v128.load(dQ);
     let b = v128.load(dQ, 16);
     let c = v128.load(dQ, 32);
     let d = v128.load(dQ, 48);
+    let e = v128.load(dQ, 64);
+    let f = v128.load(dQ, 80);
+    let g = v128.load(dQ, 96);
+    let h = v128.load(dQ, 112);
     for (let w = weights, k = key; w < weightsEnd; w += 4, k += width) {
       const weight = v128.load_splat<f32>(w);
       a = madd(weight, v128.load(k), a);
       b = madd(weight, v128.load(k, 16), b);
       c = madd(weight, v128.load(k, 32), c);
       d = madd(weight, v128.load(k, 48), d);
+      e = madd(weight, v128.load(k, 64), e);
+      f = madd(weight, v128.load(k, 80), f);
+      g = madd(weight, v128.load(k, 96), g);
+      h = madd(weight, v128.load(k, 112), h);
     }
     v128.store(dQ, a);
     v128.store(dQ, b, 16);
     v128.store(dQ, c, 32);
     v128.store(dQ, d, 48);
+    v128.store(dQ, e, 64);
+    v128.store(dQ, f, 80);
+    v128.store(dQ, g, 96);
+    v128.store(dQ, h, 112);
+  }
+  for (; i + 4 <= kDim; i += 4, dQ += 16, key += 16) {
+    let sum = v128.load(dQ);
+    for (let w = weights, k = key; w < weightsEnd; w += 4, k += width)
+      sum = madd(v128.load_splat<f32>(w), v128.load(k), sum);
+    v128.store(dQ, sum);
   }
   for (; i < kDim; i++, dQ += 4, key += 4) {
     let sum = load<f32>(dQ);
