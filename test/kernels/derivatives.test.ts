@@ -1,16 +1,19 @@
 // Derivatives. Of the reference set: against central differences of its own forward ops, in f64. Of the fast sets: against
 // the reference set.
 
+import { availableParallelism } from "node:os";
 import { describe, expect, test } from "vitest";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import type { LossOps } from "../../src/tune/recording.ts";
+import { type LossOps, recording } from "../../src/tune/recording.ts";
+import { decodeF32, encodeF32 } from "../../weights/dtype.ts";
 import { expectClose, expectNmse, tolerance } from "../expect-close.ts";
 import { guarded } from "./cases.ts";
 import { type DerivativeCase, derivativeCases, gradientsOf, uploadAs } from "./derivative-cases.ts";
+import { noise, weights } from "./simd-cases.ts";
 
 const small = {
   matrices: [
@@ -130,4 +133,69 @@ describe.each([
     await expectGuards();
     kernels.close();
   });
+});
+
+test.each(["bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"] as const)(
+  "simd set, weights in %s: a recorded product leaves x in f32, and so does its derivative",
+  async (dtype) => {
+    const run = async (kernels: Kernels) => {
+      const ops = createOps(kernels);
+      const [rows, inDim, outDim] = [37, 768, 45];
+      const w = await weights(ops, dtype, [outDim, inDim], 1);
+      const x = ops.upload(noise(rows * inDim, 2), [rows, inDim]);
+      const bias = ops.upload(noise(outDim, 3));
+      const tape = recording(ops, [x, w]);
+      const out = tape.ops.linear(x, w, bias);
+      const found = tape.backward([[out, ops.upload(noise(rows * outDim, 4), [rows, outDim])]]);
+      return Promise.all([out, found.get(x), found.get(w)].map((t) => ops.read(t as Tensor)));
+    };
+    const [actual, expected] = [await run(simdKernels() as Kernels), await run(referenceKernels())];
+    for (const [i, values] of expected.entries()) expectNmse(actual[i], values, tolerance.fastKernel, `result ${i}`);
+  },
+);
+
+test("simd set: a cache in f16 holds rounded keys and values, and the derivative is that of what it holds", async () => {
+  const [rows, dim] = [70, 40];
+  const heads = { nHeads: 2, nCacheHeads: 1, kDim: dim, vDim: dim, scale: dim ** -0.5 };
+  const run = async (kernels: Kernels, cacheDType: "f16" | "f32") => {
+    const ops = createOps(kernels);
+    const round = (x: Float32Array) => (cacheDType === "f16" ? x : decodeF32("f16", encodeF32("f16", x)).slice());
+    const leaves = [
+      ops.upload(noise(rows * 2 * dim, 1), [rows, 2 * dim]),
+      ops.upload(round(noise(rows * dim, 2)), [rows, dim]),
+      ops.upload(round(noise(rows * dim, 3)), [rows, dim]),
+    ];
+    const tape = recording(ops, leaves);
+    const pages = { k: ops.keep(cacheDType, [2, 64, 1, dim]), v: ops.keep(cacheDType, [2, 64, 1, dim]) };
+    const step = {
+      sequences: ops.upload(new Int32Array(rows)),
+      positions: ops.upload(Int32Array.from({ length: rows }, (_, r) => r)),
+      pageTable: ops.upload(Int32Array.of(1, 0), [1, 2]),
+    };
+    const out = tape.ops.attention(leaves[0], leaves[1], leaves[2], pages, step, heads);
+    const found = tape.backward([[out, ops.upload(noise(rows * 2 * dim, 4), [rows, 2 * dim])]]);
+    return Promise.all(leaves.map((leaf) => ops.read(found.get(leaf) as Tensor)));
+  };
+  const [actual, expected] = [await run(simdKernels() as Kernels, "f16"), await run(referenceKernels(), "f32")];
+  for (const [i, values] of expected.entries()) expectNmse(actual[i], values, tolerance.fastKernel, `gradient ${i}`);
+});
+
+test.skipIf(availableParallelism() < 2)("simd set: one thread = two threads, to the bit", async () => {
+  const results: Uint32Array[][] = [];
+  for (const threads of [1, 2]) {
+    const kernels = simdKernels({ threads });
+    const ops = createOps(kernels as Kernels);
+    await weights(ops, "f32", [1 << 18], 1); // a megabyte: starts the workers
+    while (!kernels.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
+    const bits: Uint32Array[] = [];
+    for (const c of derivativeCases(large, false)) {
+      const { gradients } = gradientsOf(ops, c, false);
+      for (const t of Object.values(gradients)) bits.push(new Uint32Array((await ops.read(t)).buffer));
+    }
+    results.push(bits);
+    expect(kernels.chunkCounts().every((count) => count > 0)).toBe(true);
+    kernels.close();
+  }
+  for (const [i, bits] of results[0].entries())
+    expect(Buffer.compare(Buffer.from(bits.buffer), Buffer.from(results[1][i].buffer)), `gradient ${i}`).toBe(0);
 });
