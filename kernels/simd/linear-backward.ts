@@ -8,12 +8,11 @@
 // columns and threads.
 //
 // Two jobs. The first packs a into tiles of six rows, [tile][k][row of the tile]. A chunk of the second is a panel of 32
-// columns and a block of rows: it unpacks kBlock rows of the panel, [group of 8 columns][k][column of the group], into memory
+// columns and a block of rows: it unpacks 512 rows of the panel, [group of 8 columns][k][column of the group], into memory
 // of its thread, which stays in the second-level cache while all tiles pass; 6 × 8 sums stay in registers. (Goto & van de
 // Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".) Tried without gain: 4 × 8 sums (7 % slower).
 
-import { unitBytes, unpackUnit } from "./blocks";
-import { f32Code, q8_0Code } from "./codes";
+import { f32Code, q4_KCode } from "./codes";
 import { chunksOf, Job } from "./jobs";
 import { arg, ownNumber, ownScratch, parallel, setArg } from "./threads";
 import { madd } from "./vector";
@@ -23,9 +22,8 @@ const tileRows: i32 = 6;
 /** Tiles that a chunk of the first job packs. */
 const packTiles: i32 = 8;
 const groupColumns: i32 = 8;
-const panelColumns: i32 = 32;
-/** Rows of b that are unpacked at a time. */
-const kBlock: i32 = 512;
+/** Numbers of a panel that are unpacked at a time: 512 rows of 32 columns. */
+const panelSize: i32 = 512 * 32;
 /** Rows of c of a chunk, about. */
 const chunkRows: i32 = 256;
 
@@ -43,9 +41,15 @@ const nArg: i32 = 10;
 const packedArg: i32 = 11;
 const panelsArg: i32 = 12;
 const chunkRowsArg: i32 = 13;
+const panelColumnsArg: i32 = 14;
 
 /** Bytes of a thread's memory: a panel, and a row on its way into it. */
-const threadBytes: usize = (<usize>(kBlock * (panelColumns + 1))) << 2;
+const threadBytes: usize = (<usize>(panelSize + 512)) << 2;
+
+/** Columns of a panel: whole blocks of b's rows, where those are cut. */
+function panelColumnsOf(bDType: i32, bTurned: bool): i32 {
+  return bDType >= q4_KCode && !bTurned ? 256 : 32;
+}
 
 /** Bytes of scratch memory that a product with an a of m rows and k columns needs. */
 export function productScratch(m: i32, k: i32, threads: i32): usize {
@@ -128,6 +132,8 @@ function product(
   parallel(Job.ProductPack, chunksOf(m, packTiles * tileRows));
   const blocks = chunksOf(m, chunkRows);
   setArg(chunkRowsArg, chunksOf(chunksOf(m, blocks), tileRows) * tileRows);
+  const panelColumns = panelColumnsOf(bDType, bTurned);
+  setArg(panelColumnsArg, panelColumns);
   parallel(Job.Product, blocks * chunksOf(n, panelColumns));
 }
 
@@ -158,9 +164,9 @@ function packTile(tile: usize, a: usize, rowStride: usize, kStride: usize, k: i3
 
 // ---- b
 
-/** Rows k0 … k0 + count of 32 columns from `column` on; columns that are not there are zeros. */
+/** Rows k0 … k0 + count of the columns from `column` on; columns that are not there are zeros. */
 function packPanel(panel: usize, k0: i32, count: i32, column: i32): void {
-  const columns = min(panelColumns, <i32>arg(nArg) - column);
+  const columns = min(<i32>arg(panelColumnsArg), <i32>arg(nArg) - column);
   if (arg(bTurnedArg)) packTurnedPanel(panel, k0, count, column, columns);
   else packNaturalPanel(panel, k0, count, column, columns);
 }
@@ -170,17 +176,17 @@ function packNaturalPanel(panel: usize, k0: i32, count: i32, column: i32, column
   const n = <i32>arg(nArg);
   const rowBytes = bytesOf(dtype, n);
   const groupBytes = (<usize>count * groupColumns) << 2;
-  const row = panel + ((<usize>(kBlock * panelColumns)) << 2);
-  memory.fill(row, 0, (<usize>panelColumns) << 2);
+  const row = panel + ((<usize>panelSize) << 2);
+  const groups = <usize>chunksOf(columns, groupColumns);
+  memory.fill(row, 0, groups << 5);
   for (let i = 0; i < count; i++) {
-    let from = arg(bArg) + <usize>(k0 + i) * rowBytes;
-    if (dtype === f32Code && columns === panelColumns) from += (<usize>column) << 2;
-    else {
-      widenPart(row, from, dtype, column, columns);
+    let from = arg(bArg) + <usize>(k0 + i) * rowBytes + bytesOf(dtype, column);
+    if (dtype !== f32Code || (columns & (groupColumns - 1)) !== 0) {
+      widenRow(row, from, dtype, columns);
       from = row;
     }
     const to = panel + ((<usize>(i * groupColumns)) << 2);
-    for (let g: usize = 0; g < 4; g++) {
+    for (let g: usize = 0; g < groups; g++) {
       v128.store(to + g * groupBytes, v128.load(from + (g << 5)));
       v128.store(to + g * groupBytes, v128.load(from + (g << 5), 16), 16);
     }
@@ -191,31 +197,13 @@ function packTurnedPanel(panel: usize, k0: i32, count: i32, column: i32, columns
   const dtype = <i32>arg(bDTypeArg);
   const rowBytes = bytesOf(dtype, <i32>arg(kArg));
   const groupBytes = (<usize>count * groupColumns) << 2;
-  const row = panel + ((<usize>(kBlock * panelColumns)) << 2);
-  if (columns < panelColumns) memory.fill(panel, 0, 4 * groupBytes);
+  const row = panel + ((<usize>panelSize) << 2);
+  memory.fill(panel, 0, <usize>chunksOf(columns, groupColumns) * groupBytes);
   for (let i = 0; i < columns; i++) {
-    widenPart(row, arg(bArg) + <usize>(column + i) * rowBytes, dtype, k0, count);
+    widenRow(row, arg(bArg) + <usize>(column + i) * rowBytes + bytesOf(dtype, k0), dtype, count);
     let to = panel + <usize>(i >> 3) * groupBytes + ((<usize>(i & 7)) << 2);
     const end = row + ((<usize>count) << 2);
     for (let from = row; from < end; from += 4, to += 32) store<f32>(to, load<f32>(from));
-  }
-}
-
-/** Elements begin … begin + count of the row at w as f32; of a block dtype both are whole units of 32. */
-function widenPart(out: usize, w: usize, dtype: i32, begin: i32, count: i32): void {
-  if (dtype < q8_0Code) {
-    widenRow(out, w + bytesOf(dtype, begin), dtype, count);
-    return;
-  }
-  const unit = ownScratch();
-  for (let b = begin >> 5; b < (begin + count) >> 5; b++, out += 128) {
-    unpackUnit(unit, w, b, dtype);
-    const minimum = v128.load_splat<f32>(unit + <usize>(unitBytes - 8));
-    for (let i: usize = 0; i < 8; i++) {
-      const scale = v128.load_splat<f32>(unit + 64 + ((i >> 2) << 2));
-      const q = f32x4.convert_i32x4_s(v128.load_ext<i16>(unit + (i << 3)));
-      v128.store(out + (i << 4), f32x4.add(f32x4.mul(scale, q), minimum));
-    }
   }
 }
 
@@ -224,6 +212,8 @@ function widenPart(out: usize, w: usize, dtype: i32, begin: i32, count: i32): vo
 export function productChunk(chunk: i32): void {
   const k = <i32>arg(kArg);
   const n = <i32>arg(nArg);
+  const panelColumns = <i32>arg(panelColumnsArg);
+  const kBlock = panelSize / panelColumns;
   const panels = chunksOf(n, panelColumns);
   const column = (chunk % panels) * panelColumns;
   const begin = (chunk / panels) * <i32>arg(chunkRowsArg);

@@ -188,7 +188,7 @@ test.skipIf(availableParallelism() < 2)("simd set: one thread = two threads, to 
     await weights(ops, "f32", [1 << 18], 1); // a megabyte: starts the workers
     while (!kernels.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
     const bits: Uint32Array[] = [];
-    for (const c of derivativeCases(large, false)) {
+    for (const c of [...derivativeCases(large, false)].filter((_, i) => i % 4 === 1)) {
       const { gradients } = gradientsOf(ops, c, false);
       for (const t of Object.values(gradients)) bits.push(new Uint32Array((await ops.read(t)).buffer));
     }
