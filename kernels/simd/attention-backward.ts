@@ -2,14 +2,15 @@
 //
 //   s_t = scale · p_t · (d_t − D),   dQ = Σ_t s_t · k_t,   dK_t += s_t · q,   dV_t += p_t · dOut
 //
-// The softmax was never stored, so it is computed again. Two jobs, so that no two threads add to the same number and every
-// sum has one order (FlashAttention-2, Dao 2023, arXiv 2307.08691, splits its backward pass in the same two directions):
-//   1. A chunk is a few rows and a cache head with all its query heads: softmax, D and dQ. Of each row and head, the largest
-//      score, 1 / Σ e^(score − largest) and D are kept for the second job.
-//   2. A chunk is a page that rows of this step have written, and a cache head: dK and dV of its positions, summed over the
-//      rows that look at the page, in their order. Four of them (rows or heads) are added at a time, so that each number of
-//      dK is loaded once for four products.
-// Keys and values that were in the cache before get no gradient.
+// The softmax was never stored, so it is computed again, for a block of rows at a time: as many as a store of bounded size
+// holds p and s of. Two jobs for each block, so that no two threads add to the same number and every sum has one order
+// (FlashAttention-2, Dao 2023, arXiv 2307.08691, splits its backward pass in the same two directions):
+//   1. A chunk is a few rows and a cache head with all its query heads: p, s and dQ.
+//   2. A chunk is a page that rows of this step have written, and a cache head: to dK and dV of its positions it adds what
+//      the block's rows that look at the page give, in their order. Four of them (rows or heads) are added at a time, so that
+//      each number of dK is loaded once for four products.
+// Keys and values that were in the cache before get no gradient. Tried without gain: computing p and s once more in the
+// second job instead of storing them (a fifth slower).
 
 import { f32Code } from "./codes";
 import { chunksOf, Job } from "./jobs";
@@ -24,8 +25,8 @@ const chunkRows: i32 = 8;
 const batch: i32 = 4;
 /** i32 words that describe a written page: its number, then the row that wrote each position, or −1. */
 const pageWords: i32 = 1 + pageSize;
-/** f32 words that are kept of a row and head. */
-const statWords: i32 = 3;
+/** f32 words that p and s of a block may take: 64 MiB. */
+const storeWords: i32 = 1 << 24;
 
 const dQArg: i32 = 0;
 const dKArg: i32 = 1;
@@ -46,30 +47,35 @@ const valueStrideArg: i32 = 15;
 const maxPagesArg: i32 = 16;
 const scaleArg: i32 = 17;
 const dtypeArg: i32 = 18;
-const statsArg: i32 = 19;
+const storeArg: i32 = 19;
 const writtenArg: i32 = 20;
 const threadsArg: i32 = 21;
 const threadBytesArg: i32 = 22;
+const blockBeginArg: i32 = 23;
+const blockEndArg: i32 = 24;
 
-/** f32 words of a thread: keys and values of a page, their gradients, weights of a batch, and scores and d of the heads of a row. */
-function threadWords(nHeads: i32, nCacheHeads: i32, kDim: i32, vDim: i32, maxPages: i32): i32 {
-  const group = nHeads / nCacheHeads;
-  return 2 * pageSize * (kDim + vDim) + 2 * pageSize * batch + 2 * group * maxPages * pageSize;
+/** f32 words of a thread: keys and values of a page, their gradients, and zeros for a page. */
+function threadWords(kDim: i32, vDim: i32): i32 {
+  return 2 * pageSize * (kDim + vDim) + pageSize;
+}
+
+/** Rows of a block: whole chunks of the first job. */
+function blockRowsOf(rows: i32, nHeads: i32, maxPages: i32): i32 {
+  const rowWords = 2 * nHeads * maxPages * pageSize;
+  return min(chunksOf(rows, chunkRows), max(1, storeWords / rowWords / chunkRows)) * chunkRows;
 }
 
 /** Bytes of scratch memory that a call needs. */
 export function attentionBackwardScratch(
   rows: i32,
   nHeads: i32,
-  nCacheHeads: i32,
   kDim: i32,
   vDim: i32,
   maxPages: i32,
   threads: i32,
 ): usize {
-  const stats = rows * nHeads * statWords;
-  const written = rows * pageWords;
-  return (<usize>(stats + written + threads * threadWords(nHeads, nCacheHeads, kDim, vDim, maxPages))) << 2;
+  const store = blockRowsOf(rows, nHeads, maxPages) * 2 * nHeads * maxPages * pageSize;
+  return (<usize>(store + rows * pageWords + threads * threadWords(kDim, vDim))) << 2;
 }
 
 /** dOut [rows, nHeads, vDim], q [rows, nHeads, kDim] → dQ as q, dK [rows, nCacheHeads, kDim], dV [rows, nCacheHeads, vDim], or 0 where v is a prefix of k */
@@ -94,8 +100,8 @@ export function attentionBackward(
   dtype: i32,
   scratch: usize,
 ): void {
-  const stats = scratch;
-  const written = stats + ((<usize>(rows * nHeads * statWords)) << 2);
+  const blockRows = blockRowsOf(rows, nHeads, maxPages);
+  const written = scratch + ((<usize>(blockRows * 2 * nHeads * maxPages * pageSize)) << 2);
   setArg(dQArg, dQ);
   setArg(dKArg, dK);
   setArg(dVArg, dV);
@@ -115,13 +121,18 @@ export function attentionBackward(
   setArg(maxPagesArg, maxPages);
   setFloatArg(scaleArg, scale);
   setArg(dtypeArg, dtype);
-  setArg(statsArg, stats);
+  setArg(storeArg, scratch);
   setArg(writtenArg, written);
   setArg(threadsArg, written + ((<usize>(rows * pageWords)) << 2));
-  setArg(threadBytesArg, (<usize>threadWords(nHeads, nCacheHeads, kDim, vDim, maxPages)) << 2);
+  setArg(threadBytesArg, (<usize>threadWords(kDim, vDim)) << 2);
   const pages = listWritten(written, rows);
-  parallel(Job.AttentionBackwardRows, chunksOf(rows, chunkRows) * nCacheHeads);
-  parallel(Job.AttentionBackwardPages, pages * nCacheHeads);
+  for (let begin = 0; begin < rows; begin += blockRows) {
+    const end = min(rows, begin + blockRows);
+    setArg(blockBeginArg, begin);
+    setArg(blockEndArg, end);
+    parallel(Job.AttentionBackwardRows, chunksOf(end - begin, chunkRows) * nCacheHeads);
+    parallel(Job.AttentionBackwardPages, pages * nCacheHeads);
+  }
 }
 
 /** Lists the pages that rows of this step have written, with the row of each position; → how many. */
@@ -153,64 +164,42 @@ function listWritten(list: usize, rows: i32): i32 {
 
 export function attentionBackwardRowsChunk(chunk: i32): void {
   const nCacheHeads = <i32>arg(nCacheHeadsArg);
-  const nHeads = <i32>arg(nHeadsArg);
-  const group = nHeads / nCacheHeads;
+  const group = <i32>arg(nHeadsArg) / nCacheHeads;
   const cacheHead = chunk % nCacheHeads;
-  const begin = (chunk / nCacheHeads) * chunkRows;
-  const end = min(<i32>arg(rowsArg), begin + chunkRows);
+  const begin = <i32>arg(blockBeginArg) + (chunk / nCacheHeads) * chunkRows;
+  const end = min(<i32>arg(blockEndArg), begin + chunkRows);
   const kDim = <i32>arg(kDimArg);
   const vDim = <i32>arg(vDimArg);
-  const span = (<usize>(<i32>arg(maxPagesArg) * pageSize)) << 2;
-  const scores = ownMemory() + ((<usize>(2 * pageSize * (kDim + vDim) + 2 * pageSize * batch)) << 2);
   for (let r = begin; r < end; r++) {
+    const first = r * <i32>arg(nHeadsArg) + cacheHead * group; // rows and heads are counted as one
     const n = positionOf(r) + 1;
-    // Scores and d of all positions: [head of the group][scores or d][position]
     for (let t = 0; t < n; t += pageSize) {
       const slot = pageOf(r, t / pageSize) * pageSize;
       const key = keysOf(slot, cacheHead);
       const value = valuesOf(slot, cacheHead);
-      for (let i = 0; i < group; i++) {
-        const row = r * nHeads + cacheHead * group + i;
-        const to = scores + <usize>(2 * i) * span + ((<usize>t) << 2);
-        dots(
-          to,
-          arg(qArg) + ((<usize>(row * kDim)) << 2),
-          key,
-          keyWidth(),
-          kDim,
-          floatArg(scaleArg),
-          min(pageSize, n - t),
-        );
-        dots(
-          to + span,
-          arg(dOutArg) + ((<usize>(row * vDim)) << 2),
-          value,
-          valueWidth(),
-          vDim,
-          1,
-          min(pageSize, n - t),
-        );
+      const count = min(pageSize, n - t);
+      for (let row = first; row < first + group; row++) {
+        const offset = (<usize>t) << 2;
+        dots(slopesOf(row) + offset, queryOf(row), key, keyWidth(), kDim, floatArg(scaleArg), count);
+        dots(probsOf(row) + offset, dOutOf(row), value, valueWidth(), vDim, 1, count);
       }
     }
-    for (let i = 0; i < group; i++) {
-      const row = r * nHeads + cacheHead * group + i;
-      const slopes = scores + <usize>(2 * i) * span;
-      softmaxSlopes(slopes, slopes + span, n, row);
+    for (let row = first; row < first + group; row++) {
+      toSlopes(slopesOf(row), probsOf(row), n);
       memory.fill(arg(dQArg) + ((<usize>(row * kDim)) << 2), 0, (<usize>kDim) << 2);
     }
     for (let t = 0; t < n; t += pageSize) {
       const key = keysOf(pageOf(r, t / pageSize) * pageSize, cacheHead);
-      for (let i = 0; i < group; i++) {
-        const row = r * nHeads + cacheHead * group + i;
-        const weights = scores + <usize>(2 * i) * span + ((<usize>t) << 2);
-        addKeys(arg(dQArg) + ((<usize>(row * kDim)) << 2), weights, key, min(pageSize, n - t));
+      for (let row = first; row < first + group; row++) {
+        const dQ = arg(dQArg) + ((<usize>(row * kDim)) << 2);
+        addKeys(dQ, slopesOf(row) + ((<usize>t) << 2), key, min(pageSize, n - t));
       }
     }
   }
 }
 
-/** Turns scores into s in place, and keeps what the second job needs of them. */
-function softmaxSlopes(scores: usize, d: usize, n: i32, row: i32): void {
+/** Scores and d of n positions → s and p, in their places; up to the end of the last page both are zeros. */
+function toSlopes(scores: usize, d: usize, n: i32): void {
   const end = (<usize>n) << 2;
   const whole = (<usize>(n & ~3)) << 2;
   let largest = -f32.MAX_VALUE;
@@ -234,17 +223,22 @@ function softmaxSlopes(scores: usize, d: usize, n: i32, row: i32): void {
     mean += weight * load<f32>(d + t);
   }
   const inverse: f32 = 1 / sum;
+  const scale = floatArg(scaleArg);
   mean *= inverse;
-  const stat = statOf(row);
-  store<f32>(stat, largest);
-  store<f32>(stat, inverse, 4);
-  store<f32>(stat, mean, 8);
-  const share = inverse * floatArg(scaleArg);
   for (t = 0; t < whole; t += 16) {
+    const p = f32x4.mul(v128.load(scores + t), f32x4.splat(inverse));
     const slope = f32x4.sub(v128.load(d + t), f32x4.splat(mean));
-    v128.store(scores + t, f32x4.mul(f32x4.mul(v128.load(scores + t), f32x4.splat(share)), slope));
+    v128.store(scores + t, f32x4.mul(f32x4.mul(p, f32x4.splat(scale)), slope));
+    v128.store(d + t, p);
   }
-  for (; t < end; t += 4) store<f32>(scores + t, load<f32>(scores + t) * share * (load<f32>(d + t) - mean));
+  for (; t < end; t += 4) {
+    const p = load<f32>(scores + t) * inverse;
+    store<f32>(scores + t, p * scale * (load<f32>(d + t) - mean));
+    store<f32>(d + t, p);
+  }
+  const rest = (<usize>(-n & (pageSize - 1))) << 2;
+  memory.fill(scores + end, 0, rest);
+  memory.fill(d + end, 0, rest);
 }
 
 /** dQ [kDim] += Σ_t weights_t · k_t over n positions of a page. */
@@ -306,61 +300,90 @@ export function attentionBackwardPagesChunk(chunk: i32): void {
   const cacheHead = chunk % nCacheHeads;
   const entry = arg(writtenArg) + ((<usize>((chunk / nCacheHeads) * pageWords)) << 2);
   const page = load<i32>(entry);
-  const key = keysOf(page * pageSize, cacheHead);
-  const value = valuesOf(page * pageSize, cacheHead);
   const dKeys = ownMemory() + ((<usize>(pageSize * (kDim + vDim))) << 2);
-  // Where v is a prefix of k, so is its gradient.
-  const dValues = arg(dVArg) ? dKeys + ((<usize>(pageSize * kDim)) << 2) : dKeys;
-  const dValueDim = arg(dVArg) ? vDim : kDim;
-  const slopes = dKeys + ((<usize>(pageSize * (kDim + vDim))) << 2); // [position][row of the batch]
-  const probs = slopes + ((<usize>(pageSize * batch)) << 2);
+  const dValues = dKeys + ((<usize>(pageSize * kDim)) << 2);
+  const zeros = dValues + ((<usize>(pageSize * vDim)) << 2);
+  memory.fill(zeros, 0, (<usize>pageSize) << 2);
   memory.fill(dKeys, 0, (<usize>(pageSize * (kDim + vDim))) << 2);
+  if (arg(blockBeginArg)) exchange(entry, cacheHead, dKeys, dValues, true);
 
-  let filled = 0;
-  let positions = 0; // that any row of the batch looks at
-  let q0: usize = 0;
-  let q1: usize = 0;
-  let q2: usize = 0;
-  let q3: usize = 0;
+  let filled = 0; // rows and heads of the batch
+  let r0 = 0;
+  let r1 = 0;
+  let r2 = 0;
+  let first = -1; // position that the page begins with in the sequence
   let sequence = -1;
-  let first = -1; // position that the page begins with in that sequence
-  for (let r = 0; r < <i32>arg(rowsArg); r++) {
+  for (let r = <i32>arg(blockBeginArg); r < <i32>arg(blockEndArg); r++) {
     const own = load<i32>(arg(sequencesArg) + ((<usize>r) << 2));
     if (own !== sequence) {
+      if (filled > 0) addBatch(dKeys, dValues, zeros, first, filled, r0, r1, r2, r2);
+      filled = 0;
       sequence = own;
       first = firstPosition(r, page);
     }
-    const n = min(pageSize, positionOf(r) + 1 - first);
-    if (first < 0 || n <= 0) continue;
-    for (let head = cacheHead * group; head < (cacheHead + 1) * group; head++) {
-      const row = r * nHeads + head;
-      if (filled === 0) memory.fill(slopes, 0, (<usize>(2 * pageSize * batch)) << 2);
-      weigh(slopes + ((<usize>filled) << 2), probs + ((<usize>filled) << 2), row, key, value, n);
-      positions = max(positions, n);
-      q0 = filled === 0 ? <usize>row : q0;
-      q1 = filled <= 1 ? <usize>row : q1;
-      q2 = filled <= 2 ? <usize>row : q2;
-      q3 = <usize>row;
-      if (++filled < batch) continue;
-      addRows(dKeys, slopes, arg(qArg), kDim, kDim, positions, q0, q1, q2, q3);
-      addRows(dValues, probs, arg(dOutArg), vDim, dValueDim, positions, q0, q1, q2, q3);
-      filled = 0;
-      positions = 0;
+    if (first < 0 || positionOf(r) < first) continue;
+    const begin = r * nHeads + cacheHead * group;
+    for (let row = begin; row < begin + group; row++) {
+      if (filled === batch - 1) {
+        addBatch(dKeys, dValues, zeros, first, batch, r0, r1, r2, row);
+        filled = 0;
+        continue;
+      }
+      if (filled === 0) r0 = row;
+      if (filled <= 1) r1 = row;
+      r2 = row;
+      filled++;
     }
   }
-  if (filled > 0) {
-    addRows(dKeys, slopes, arg(qArg), kDim, kDim, positions, q0, q1, q2, q3);
-    addRows(dValues, probs, arg(dOutArg), vDim, dValueDim, positions, q0, q1, q2, q3);
-  }
+  if (filled > 0) addBatch(dKeys, dValues, zeros, first, filled, r0, r1, r2, r2);
+  exchange(entry, cacheHead, dKeys, dValues, false);
+}
 
+/** Copies a page's gradients between the thread's memory and the rows that wrote its positions. */
+function exchange(entry: usize, cacheHead: i32, dKeys: usize, dValues: usize, inward: bool): void {
   for (let t = 0; t < pageSize; t++) {
     const r = load<i32>(entry + ((<usize>(1 + t)) << 2));
     if (r < 0) continue;
-    const at = r * nCacheHeads + cacheHead;
-    memory.copy(arg(dKArg) + ((<usize>(at * kDim)) << 2), dKeys + ((<usize>(t * kDim)) << 2), (<usize>kDim) << 2);
-    if (arg(dVArg))
-      memory.copy(arg(dVArg) + ((<usize>(at * vDim)) << 2), dValues + ((<usize>(t * vDim)) << 2), (<usize>vDim) << 2);
+    const at = r * <i32>arg(nCacheHeadsArg) + cacheHead;
+    copyRow(arg(dKArg), at, dKeys, t, <i32>arg(kDimArg), inward);
+    if (arg(dVArg)) copyRow(arg(dVArg), at, dValues, t, <i32>arg(vDimArg), inward);
   }
+}
+
+function copyRow(rows: usize, r: i32, page: usize, t: i32, dim: i32, inward: bool): void {
+  const bytes = (<usize>dim) << 2;
+  const row = rows + <usize>r * bytes;
+  const own = page + <usize>t * bytes;
+  if (inward) memory.copy(own, row, bytes);
+  else memory.copy(row, own, bytes);
+}
+
+/** Adds what the first `filled` of four rows and heads give to a page that begins at position `first`. */
+function addBatch(
+  dKeys: usize,
+  dValues: usize,
+  zeros: usize,
+  first: i32,
+  filled: i32,
+  r0: i32,
+  r1: i32,
+  r2: i32,
+  r3: i32,
+): void {
+  const kDim = <i32>arg(kDimArg);
+  const vDim = <i32>arg(vDimArg);
+  const at = (<usize>first) << 2;
+  const s1 = filled > 1 ? slopesOf(r1) + at : zeros;
+  const s2 = filled > 2 ? slopesOf(r2) + at : zeros;
+  const s3 = filled > 3 ? slopesOf(r3) + at : zeros;
+  addRows(dKeys, kDim, kDim, slopesOf(r0) + at, s1, s2, s3, queryOf(r0), queryOf(r1), queryOf(r2), queryOf(r3));
+  const p1 = filled > 1 ? probsOf(r1) + at : zeros;
+  const p2 = filled > 2 ? probsOf(r2) + at : zeros;
+  const p3 = filled > 3 ? probsOf(r3) + at : zeros;
+  // Where v is a prefix of k, so is its gradient.
+  const to = arg(dVArg) ? dValues : dKeys;
+  const stride = arg(dVArg) ? vDim : kDim;
+  addRows(to, vDim, stride, probsOf(r0) + at, p1, p2, p3, dOutOf(r0), dOutOf(r1), dOutOf(r2), dOutOf(r3));
 }
 
 /** The position at which a page begins in row r's sequence, or −1 where the sequence does not have it. */
@@ -369,62 +392,22 @@ function firstPosition(r: i32, page: i32): i32 {
   return -1;
 }
 
-/** s and p of n positions of a page for one row and head, into one column of [position][row of the batch]. */
-function weigh(slopes: usize, probs: usize, row: i32, key: usize, value: usize, n: i32): void {
-  const kDim = <i32>arg(kDimArg);
-  const vDim = <i32>arg(vDimArg);
-  const stat = statOf(row);
-  const largest = v128.load_splat<f32>(stat);
-  const inverse = v128.load_splat<f32>(stat, 4);
-  const mean = v128.load_splat<f32>(stat, 8);
-  const scale = floatArg(scaleArg);
-  // Scores and d first lie in the part of the thread's memory that the first job uses for them.
-  const own = ownMemory() + ((<usize>(2 * pageSize * (kDim + vDim) + 2 * pageSize * batch)) << 2);
-  const d = own + ((<usize>pageSize) << 2);
-  dots(own, arg(qArg) + ((<usize>(row * kDim)) << 2), key, keyWidth(), kDim, scale, n);
-  dots(d, arg(dOutArg) + ((<usize>(row * vDim)) << 2), value, valueWidth(), vDim, 1, n);
-  for (let t = 0; t < n; t += 4) {
-    const p = f32x4.mul(exp(f32x4.sub(v128.load(own + ((<usize>t) << 2)), largest)), inverse);
-    const s = f32x4.mul(f32x4.mul(p, f32x4.splat(scale)), f32x4.sub(v128.load(d + ((<usize>t) << 2)), mean));
-    const to = (<usize>(t * batch)) << 2;
-    const left = n - t;
-    v128.store32_lane(probs + to, p, 0);
-    v128.store32_lane(slopes + to, s, 0);
-    if (left > 1) {
-      v128.store32_lane(probs + to, p, 1, 16);
-      v128.store32_lane(slopes + to, s, 1, 16);
-    }
-    if (left > 2) {
-      v128.store32_lane(probs + to, p, 2, 32);
-      v128.store32_lane(slopes + to, s, 2, 32);
-    }
-    if (left > 3) {
-      v128.store32_lane(probs + to, p, 3, 48);
-      v128.store32_lane(slopes + to, s, 3, 48);
-    }
-  }
-}
-
-/** to [position, stride] += Σ over the batch of weights[position][row] · from[row], the first `dim` values; rows are added in their order. */
+/** to[t] += w₀[t] · f₀ + w₁[t] · f₁ + w₂[t] · f₂ + w₃[t] · f₃ for each position t of a page, the first `dim` of `stride` values. */
 function addRows(
   to: usize,
-  weights: usize,
-  from: usize,
   dim: i32,
   stride: i32,
-  positions: i32,
-  r0: usize,
-  r1: usize,
-  r2: usize,
-  r3: usize,
+  w0: usize,
+  w1: usize,
+  w2: usize,
+  w3: usize,
+  f0: usize,
+  f1: usize,
+  f2: usize,
+  f3: usize,
 ): void {
-  const bytes = (<usize>dim) << 2;
   const width = (<usize>stride) << 2;
-  const end = weights + ((<usize>(positions * batch)) << 2);
-  let f0 = from + r0 * bytes;
-  let f1 = from + r1 * bytes;
-  let f2 = from + r2 * bytes;
-  let f3 = from + r3 * bytes;
+  const end: usize = pageSize << 2;
   let i = 0;
   for (; i + 8 <= dim; i += 8, to += 32, f0 += 32, f1 += 32, f2 += 32, f3 += 32) {
     const a0 = v128.load(f0);
@@ -435,22 +418,22 @@ function addRows(
     const b2 = v128.load(f2, 16);
     const a3 = v128.load(f3);
     const b3 = v128.load(f3, 16);
-    for (let w = weights, at = to; w < end; w += 16, at += width) {
-      const w0 = v128.load_splat<f32>(w);
-      const w1 = v128.load_splat<f32>(w, 4);
-      const w2 = v128.load_splat<f32>(w, 8);
-      const w3 = v128.load_splat<f32>(w, 12);
-      v128.store(at, madd(w3, a3, madd(w2, a2, madd(w1, a1, madd(w0, a0, v128.load(at))))));
-      v128.store(at, madd(w3, b3, madd(w2, b2, madd(w1, b1, madd(w0, b0, v128.load(at, 16))))), 16);
+    for (let t: usize = 0, at = to; t < end; t += 4, at += width) {
+      const x0 = v128.load_splat<f32>(w0 + t);
+      const x1 = v128.load_splat<f32>(w1 + t);
+      const x2 = v128.load_splat<f32>(w2 + t);
+      const x3 = v128.load_splat<f32>(w3 + t);
+      v128.store(at, madd(x3, a3, madd(x2, a2, madd(x1, a1, madd(x0, a0, v128.load(at))))));
+      v128.store(at, madd(x3, b3, madd(x2, b2, madd(x1, b1, madd(x0, b0, v128.load(at, 16))))), 16);
     }
   }
   for (; i < dim; i++, to += 4, f0 += 4, f1 += 4, f2 += 4, f3 += 4)
-    for (let w = weights, at = to; w < end; w += 16, at += width) {
+    for (let t: usize = 0, at = to; t < end; t += 4, at += width) {
       let sum = load<f32>(at);
-      sum += load<f32>(w) * load<f32>(f0);
-      sum += load<f32>(w, 4) * load<f32>(f1);
-      sum += load<f32>(w, 8) * load<f32>(f2);
-      sum += load<f32>(w, 12) * load<f32>(f3);
+      sum += load<f32>(w0 + t) * load<f32>(f0);
+      sum += load<f32>(w1 + t) * load<f32>(f1);
+      sum += load<f32>(w2 + t) * load<f32>(f2);
+      sum += load<f32>(w3 + t) * load<f32>(f3);
       store<f32>(at, sum);
     }
 }
@@ -461,8 +444,23 @@ function ownMemory(): usize {
   return arg(threadsArg) + <usize>ownNumber() * arg(threadBytesArg);
 }
 
-function statOf(row: i32): usize {
-  return arg(statsArg) + ((<usize>(row * statWords)) << 2);
+/** Where s of a row and head of the block is kept: [position] */
+function slopesOf(row: i32): usize {
+  const ofBlock = row - <i32>arg(blockBeginArg) * <i32>arg(nHeadsArg);
+  return arg(storeArg) + ((<usize>(2 * ofBlock * <i32>arg(maxPagesArg) * pageSize)) << 2);
+}
+
+/** And p: behind it */
+function probsOf(row: i32): usize {
+  return slopesOf(row) + ((<usize>(<i32>arg(maxPagesArg) * pageSize)) << 2);
+}
+
+function queryOf(row: i32): usize {
+  return arg(qArg) + ((<usize>(row * <i32>arg(kDimArg))) << 2);
+}
+
+function dOutOf(row: i32): usize {
+  return arg(dOutArg) + ((<usize>(row * <i32>arg(vDimArg))) << 2);
 }
 
 function positionOf(r: i32): i32 {

@@ -180,6 +180,30 @@ test("simd set: a cache in f16 holds rounded keys and values, and the derivative
   for (const [i, values] of expected.entries()) expectNmse(actual[i], values, tolerance.fastKernel, `gradient ${i}`);
 });
 
+test("simd set: attention of more rows than p and s are stored of at a time", async () => {
+  const [rows, nHeads, maxPages] = [21, 16, 1024]; // a long page table makes for blocks of eight rows
+  const heads = { nHeads, nCacheHeads: 4, kDim: 12, vDim: 8, scale: 0.3 };
+  const run = async (kernels: Kernels) => {
+    const ops = createOps(kernels);
+    const leaves = [nHeads * 12, 4 * 12, 4 * 8].map((width, i) => ops.upload(noise(rows * width, i), [rows, width]));
+    const tape = recording(ops, leaves);
+    const table = new Int32Array(2 * maxPages);
+    table.set([0, 1], 0);
+    table.set([2], maxPages);
+    const step = {
+      sequences: ops.upload(Int32Array.from({ length: rows }, (_, r) => Number(r % 5 === 0))),
+      positions: ops.upload(Int32Array.from({ length: rows }, (_, r) => (r % 5 === 0 ? r / 5 : 55 + r))),
+      pageTable: ops.upload(table, [2, maxPages]),
+    };
+    const pages = { k: ops.keep("f32", [3, 64, 4, 12]), v: ops.keep("f32", [3, 64, 4, 8]) };
+    const out = tape.ops.attention(leaves[0], leaves[1], leaves[2], pages, step, heads);
+    const found = tape.backward([[out, ops.upload(noise(rows * nHeads * 8, 4), [rows, nHeads * 8])]]);
+    return Promise.all(leaves.map((leaf) => ops.read(found.get(leaf) as Tensor)));
+  };
+  const [actual, expected] = [await run(simdKernels() as Kernels), await run(referenceKernels())];
+  for (const [i, values] of expected.entries()) expectNmse(actual[i], values, tolerance.fastKernel, `gradient ${i}`);
+});
+
 test.skipIf(availableParallelism() < 2)("simd set: one thread = two threads, to the bit", async () => {
   const results: Uint32Array[][] = [];
   for (const threads of [1, 2]) {

@@ -199,7 +199,7 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
         const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
         const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
         const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages];
-        borrow(call.attentionBackwardScratch(...dims, threads) >>> 0, (scratch) => {
+        borrow(call.attentionBackwardScratch(rows, nHeads, kDim, vDim, maxPages, threads) >>> 0, (scratch) => {
           const code = cacheCodeOf(cacheDType);
           call.attentionBackward(a(dQ), a(dK), a(dV), a(dOut), a(q), ...where, ...dims, scale, code, scratch);
         });
