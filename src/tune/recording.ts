@@ -96,10 +96,14 @@ export function recording(
     tensors.set(number, t);
   }
   const useOf = (t: Tensor): Use => ({ number: numberOf(t), shape: t.shape });
-  /** The tensors that an op used, wherever they are now. */
-  function resolve(uses: readonly Use[]): Tensor[] {
-    return uses.map(({ number, shape }) => reshape(tensors.get(number) as Tensor, shape));
+  /** A tensor by its number, wherever it is now. */
+  function tensorOf(number: number): Tensor {
+    const tensor = tensors.get(number);
+    if (!tensor)
+      throw new Error("recording: a tensor of a layer that has ended is used, expected only what entered the next one");
+    return tensor;
   }
+  const resolve = (uses: readonly Use[]) => uses.map(({ number, shape }) => reshape(tensorOf(number), shape));
   const current = () => segments[segments.length - 1];
 
   /** Computes, and writes a line. */
@@ -123,12 +127,12 @@ export function recording(
     const number = numberOf(x);
     if (scope) {
       const produced = current().lines.map(({ output }) => output.number);
-      const [kept] = scope.end([tensors.get(number) as Tensor]);
+      const [kept] = scope.end([tensorOf(number)]);
       for (const output of produced) tensors.delete(output);
       keep(number, kept);
       current().dropped = true;
     }
-    if (recompute) scope = derivatives.scope([tensors.get(number) as Tensor]);
+    if (recompute) scope = derivatives.scope([tensorOf(number)]);
     segments.push({ lines: [], dropped: false });
   }
 
@@ -143,7 +147,8 @@ export function recording(
   function give(t: Tensor, gradient: Tensor): void {
     const number = numberOf(t);
     const before = gradients.get(number);
-    const sum = before ? ops.add(before, reshape(gradient, before.shape)) : gradient;
+    const part = reshape(gradient, tensorOf(number).shape);
+    const sum = before ? ops.add(before, part) : part;
     if (before && sums.has(number)) ops.kernels.copy(before.buffer, 0, sum.buffer, sizeOf(sum.shape));
     else gradients.set(number, sum);
   }
@@ -152,11 +157,11 @@ export function recording(
   function sumOf(t: Tensor): Tensor {
     const number = numberOf(t);
     const before = gradients.get(number);
-    if (before && sums.has(number)) return before;
-    const sum = before ? ops.concat([before]) : zeros(t); // a gradient that was given may belong to others too
+    if (before && sums.has(number)) return reshape(before, t.shape);
+    const sum = before ? ops.concat([before]) : zeros(tensorOf(number)); // a gradient that was given may belong to others too
     gradients.set(number, sum);
     sums.add(number);
-    return sum;
+    return reshape(sum, t.shape);
   }
 
   /** Activations have gradients of their own dtype; weights of any dtype those of the activations. */
@@ -175,7 +180,7 @@ export function recording(
         if (active.has(use.number) && !produced.has(use.number) && !sums.has(use.number)) outside.set(use.number, use);
 
     const scope = derivatives.scope(
-      [...outside.keys()].map((number) => ({ ...(tensors.get(number) as Tensor), dtype: gradientDType })),
+      [...outside.keys()].map((number) => ({ ...tensorOf(number), dtype: gradientDType })),
     );
     if (dropped) for (const { inputs, output, run } of lines) keep(output.number, run(resolve(inputs)));
     for (const { inputs, output, back } of lines.toReversed()) {

@@ -128,6 +128,18 @@ describe.each(sets)("%s", (_, open) => {
     expect(() => ops.gelu(x)).toThrow("gelu: x belongs to a step that has ended");
   });
 
+  test("a tensor inside a layer is gone when the layer has ended and is going to be computed again", () => {
+    const ops = createOps(open());
+    const x = ops.upload(Float32Array.of(1, 2), [1, 2]);
+    const tape = recording(ops, [x], { recompute: true });
+    const layers = tape.layers();
+    layers.see("residual.0", x);
+    const inside = tape.ops.gelu(x);
+    layers.see("residual.1", tape.ops.add(inside, x));
+    expect(() => tape.ops.gelu(inside)).toThrow("a tensor of a layer that has ended is used");
+    tape.end();
+  });
+
   test("a seed of another shape, and a second way back, are refused", () => {
     const ops = createOps(open());
     const x = ops.upload(Float32Array.of(1, 2), [1, 2]);
