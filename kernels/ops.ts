@@ -2,6 +2,7 @@
 // calls the kernel set. Formulas and shapes are in kernels.ts. Nothing here computes.
 
 import type { DType } from "../weights/dtype.ts";
+import { createDerivativeOps, type DerivativeOps } from "./derivative-ops.ts";
 import { type AttentionShape, type Kernels, pageSize } from "./kernels.ts";
 import { sizeOf, type Tensor } from "./tensor.ts";
 
@@ -31,6 +32,8 @@ export function createOps(kernels: Kernels) {
   // Tensors know by number the step, or the scope within it, that they belong to; those that are open now:
   let open = [0];
   let opened = 1;
+  let holds = 0; // recordings that still need this step's tensors
+  let ended = false; // endStep was called meanwhile
 
   function output(dtype: DType, shape: readonly number[]): Tensor {
     return { dtype, shape, buffer: kernels.alloc(dtype, sizeOf(shape), false), step: open.at(-1) };
@@ -46,6 +49,13 @@ export function createOps(kernels: Kernels) {
       throw new Error(`${op}: ${name} has dtype ${t.dtype}, expected ${dtypes.join(" or ")}`);
   }
   const activation: DType[] = ["f32", "f64"];
+
+  function endStep(): void {
+    ended = holds > 0;
+    if (ended) return;
+    kernels.endStep();
+    open = [opened++];
+  }
 
   function expectHeads(op: string, q: Tensor, pages: CachePages, rows: StepRows, heads: Heads): AttentionShape {
     const n = q.shape[0];
@@ -87,10 +97,16 @@ export function createOps(kernels: Kernels) {
       expect("read", "tensor", t, t.shape);
       return kernels.read(t.buffer, t.dtype, sizeOf(t.shape));
     },
-    /** Frees every tensor of this step that is not a weight or a cache page; using one afterwards is an error. */
-    endStep(): void {
-      kernels.endStep();
-      open = [opened++];
+    /** Frees every tensor of this step that is not a weight or a cache page; using one afterwards is an error. While the step is held, that waits. */
+    endStep,
+    /** Keeps the tensors of this step, whoever calls `endStep`, until the function returned is called. */
+    hold(): () => void {
+      holds++;
+      let held = true;
+      return () => {
+        if (held && --holds === 0 && ended) endStep();
+        held = false;
+      };
     },
     /** Runs a part of the step and frees what it allocated, except what it returns: so a deep model needs memory for one layer at a time. */
     scope(part: () => Tensor): Tensor {
@@ -102,6 +118,10 @@ export function createOps(kernels: Kernels) {
       const own = out.step === inner;
       const buffer = kernels.release(mark, own ? out.buffer : null, out.dtype, sizeOf(out.shape));
       return own && buffer ? { ...out, buffer, step: open.at(-1) } : out;
+    },
+    /** The derivatives of all ops. @throws if the kernel set has none. */
+    derivatives(): DerivativeOps {
+      return createDerivativeOps(kernels, { output, expect, expectHeads, buffersOf });
     },
 
     // ---- rows

@@ -18,6 +18,7 @@ import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+import { type Gradients, type GradientsOptions, type GradientsUsage, gradientsOf } from "./tune/gradients.ts";
 
 export type { GenerateEnd, GenerateEvent, GenerateOptions, PromptLogProb, Usage } from "./engine/generate.ts";
 export type { Score, ScoreOptions } from "./engine/score.ts";
@@ -89,6 +90,15 @@ export interface ServedModel {
 export interface Plainformer extends ServedModel {
   /** The weights, for those who look inside. */
   readonly model: Model;
+  /**
+   * Loss and its gradient by each segment of embeddings in the input, at the price of about one more forward.
+   * @throws one sentence that names the field, or the kernel set if it has no derivatives.
+   */
+  gradients(options: GradientsOptions & { candidates?: undefined }): Promise<Gradients & { usage: GradientsUsage }>;
+  /** The same for each of several candidates for the embeddings. */
+  gradients(
+    options: GradientsOptions & { candidates: NonNullable<GradientsOptions["candidates"]> },
+  ): Promise<{ candidates: Gradients[]; usage: GradientsUsage }>;
 }
 
 /** The model that ships with the package. */
@@ -148,6 +158,11 @@ function assemble(
   const engine = createEngine(ops, model, { ...options, cacheTokens });
   const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
   let closed = false;
+  async function gradients(options: GradientsOptions): Promise<never> {
+    if (closed) throw new EngineClosedError("the model is closed");
+    const { candidates, usage } = await gradientsOf({ ops, model, tokenizer }, options);
+    return (options.candidates ? { candidates, usage } : { ...candidates[0], usage }) as never; // by the overloads
+  }
   return {
     config,
     tokenizer,
@@ -168,6 +183,7 @@ function assemble(
     },
     generate: (options) => generate(served, options),
     score: (options) => score(served, options),
+    gradients,
     load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
     async close(options) {
       await engine.close(options);

@@ -203,6 +203,62 @@ const allFaults: Fault[] = [
     to: "if (BigInt(dataStart) + position > BigInt(size)) {",
     tests: ["test/weights"],
   },
+  {
+    name: "derivative of RMS norm forgets that the scale moves too",
+    file: "kernels/reference/rms-norm.ts",
+    from: "- x[at + i] * scale * mean)",
+    to: "- 0 * mean)",
+    tests: ["test/kernels/derivatives.test.ts"],
+  },
+  {
+    name: "derivative of attention forgets that probabilities sum to one",
+    file: "kernels/reference/attention.ts",
+    from: "(dProbs[t] - mean)",
+    to: "dProbs[t]",
+    tests: ["test/kernels/derivatives.test.ts"],
+  },
+  {
+    name: "derivative of SwiGLU forgets the slope of the gate",
+    file: "kernels/reference/swiglu.ts",
+    from: "(1 + gate[i] * (1 - sigmoid))",
+    to: "1",
+    tests: ["test/kernels/derivatives.test.ts"],
+  },
+  {
+    name: "derivative of a tensor that is used twice keeps one part",
+    file: "src/tune/recording.ts",
+    from: "before ? ops.add(before, part) : part",
+    to: "part",
+    tests: ["test/tune/recording.test.ts"],
+  },
+  {
+    name: "derivative: a layer computed again forgets to be",
+    file: "src/tune/recording.ts",
+    from: "if (dropped) for",
+    to: "if (!dropped) for",
+    tests: ["test/tune/recording.test.ts"],
+  },
+  {
+    name: "derivative: Adam without bias correction",
+    file: "src/tune/adam.ts",
+    from: "rate / (1 - beta1 ** state.steps)",
+    to: "rate",
+    tests: ["test/tune/pytorch.test.ts"],
+  },
+  {
+    name: "derivative: targets share the page of the prompt's last row",
+    file: "src/tune/gradients.ts",
+    from: "Math.floor((promptRows - 1) / pageSize)",
+    to: "Math.ceil(promptRows / pageSize)",
+    tests: ["test/tune/gradients.test.ts"],
+  },
+  {
+    name: "derivative: candidates share what comes after the first embeddings",
+    file: "src/tune/gradients.ts",
+    from: 'if ("embeds" in run) break;',
+    to: "",
+    tests: ["test/tune/gradients.test.ts"],
+  },
 ];
 
 const faults = allFaults.filter((fault) => fault.name.includes(process.argv[2] ?? ""));

@@ -17,21 +17,25 @@ export interface SimdMemory {
   keep(bytes: number): number;
   /** Bytes of the current step; they hold anything. → address */
   take(bytes: number): number;
+  /** How much of the step's memory is in use, for `release`. */
+  mark(): object;
+  /** Frees what the step has taken since the mark. */
+  release(mark: object): void;
   /** Calls `use` with bytes that are free again when it returns. */
   borrow(bytes: number, use: (address: number) => void): void;
-  /** How far the step has come, and going back there: all that was taken since is free again. */
-  mark(): Mark;
-  back(mark: Mark): void;
   /** All bytes of the step are free again. */
   endStep(): void;
 }
 
-/** A place among the bytes of a step. */
-type Mark = readonly [block: number, used: number];
-
 interface Block {
   readonly begin: number;
   size: number;
+}
+
+/** A place in the step's blocks. */
+interface Mark {
+  readonly current: number;
+  readonly used: number;
 }
 
 /**
@@ -85,33 +89,33 @@ export function createMemory(limitPages = maxPages): SimdMemory {
     return place(wanted);
   }
 
+  function mark(): Mark {
+    return { current, used };
+  }
+
+  function release(mark: object): void {
+    ({ current, used } = mark as Mark);
+  }
+
   function place(bytes: number): number {
     used += bytes;
     return blocks[current].begin + used - bytes;
-  }
-
-  function mark(): Mark {
-    return [current, used];
-  }
-
-  function back(to: Mark): void {
-    [current, used] = to;
   }
 
   return {
     memory,
     keep: grow,
     take,
+    mark,
+    release,
     borrow(bytes, use) {
-      const before = mark();
+      const taken = mark();
       try {
         use(take(bytes));
       } finally {
-        back(before);
+        release(taken);
       }
     },
-    mark,
-    back,
     endStep() {
       current = 0;
       used = 0;
