@@ -1,7 +1,8 @@
 // /completions, /completions_from_embeds, /token_embeddings and /score over HTTP, held against the library in this thread.
 
 import { expect, test } from "vitest";
-import type { GenerateEnd, GenerateOptions } from "../../../src/plainformer.ts";
+import { type GenerateEnd, type GenerateOptions, load } from "../../../src/plainformer.ts";
+import { stories260k } from "../../outside-data.ts";
 import { api, type Json } from "./api.ts";
 
 const { ask, send, stream, refused, served } = await api();
@@ -205,6 +206,22 @@ test("a token that is part of a character is named by its bytes; offsets stay on
   expect(bytes.join("").replaceAll("bytes:", "")).toBe("\\xf0\\x9f\\xa6\\x8a");
   expect(tokens.at(-1)).toBe("b");
   expect(text_offset.at(-1)).toBe(3);
+});
+
+test("offsets where a tokenizer drops the space that begins a text", async (context) => {
+  if (stories260k.missing) return context.skip(stories260k.missing);
+  const stories = await load(stories260k.directory);
+  const { ask } = await api({}, { served: stories });
+  for (const echo of [false, true]) {
+    const body = { prompt: "Once upon a time", echo, logprobs: 0, ...greedy };
+    const [{ text, logprobs }] = (await ask("/completions", body)).choices;
+    expect(text.startsWith(echo ? "Once" : ",")).toBe(true);
+    const words = logprobs.tokens.map((token: string, i: number) => [token.trim(), logprobs.text_offset[i]]);
+    for (const [word, offset] of words.slice(echo ? 1 : 0))
+      expect(text.slice(offset).trimStart().startsWith(word)).toBe(true);
+    expect(logprobs.text_offset.at(-1) + logprobs.tokens.at(-1).length).toBe(text.length);
+  }
+  await stories.close();
 });
 
 test("tokens of a stop string are neither told nor counted out of the text", async () => {
