@@ -130,7 +130,7 @@ function taggedCalls(format: ToolFormat, begin: Begin, more: More): Calls {
       return "";
     },
     text(text) {
-      if (phase === "between") return text;
+      if (phase === "between") return text.trimStart();
       buffer += text;
       if (phase === "name" && fenced && buffer.includes("\n")) {
         const [name, ...rest] = buffer.split("\n");
