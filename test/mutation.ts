@@ -190,13 +190,6 @@ const allFaults: Fault[] = [
     tests: ["test/decode"],
   },
   {
-    name: "constraint: the mask comes before the penalties",
-    file: "src/decode/decoder.ts",
-    from: "    penalize(logits, decoding, { seen, generated });\n    if (constraint) mask(logits, constraint, raw);",
-    to: "    if (constraint) mask(logits, constraint, raw);\n    penalize(logits, decoding, { seen, generated });",
-    tests: ["test/decode"],
-  },
-  {
     name: "constraint: forced tokens pass the limit",
     file: "src/decode/decoder.ts",
     from: "if (!ended()) tokens.push(follow(certain(id)));",

@@ -3,7 +3,9 @@
 // 1 a failure, 2 wrong use.
 
 import { Command, CommanderError } from "commander";
+import { addChat } from "./chat.ts";
 import { addConvert } from "./convert.ts";
+import { addFim } from "./fim.ts";
 import { addGenerate } from "./generate.ts";
 import { addInspect } from "./inspect.ts";
 import { addPull } from "./pull.ts";
@@ -17,7 +19,8 @@ const program = new Command("plainformer")
   .option("--verbose", "show where in the code an error came from")
   .showHelpAfterError("(add --help for what is possible)")
   .action(tour);
-for (const add of [addGenerate, addTokenize, addScore, addInspect, addConvert, addPull, addServe]) add(program);
+const commands = [addGenerate, addChat, addFim, addServe, addTokenize, addScore, addInspect, addConvert, addPull];
+for (const add of commands) add(program);
 for (const command of [program, ...program.commands]) command.exitOverride().allowExcessArguments(false);
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

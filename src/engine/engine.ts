@@ -25,7 +25,10 @@ export interface EngineOptions {
   maxWaiting?: number;
   /** Most rows of one step. Default 512 */
   stepRows?: number;
-  /** Most prompt rows of a step in which texts are being continued, which all wait for them. Default 64 */
+  /**
+   * Most prompt rows of a step in which texts are being continued, which all wait for them. Default 64: a long prompt is as
+   * soon done as with 512, and the longest wait of a text is a sixth (bench/serving.ts).
+   */
   promptRowsBesideText?: number;
   /** Most rows of one step that get logits: bounds memory, vocabSize · 4 bytes each. Default 128 */
   stepOutputs?: number;

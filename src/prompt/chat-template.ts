@@ -37,8 +37,8 @@ export interface TemplateTokens {
   readonly eos: string | undefined;
 }
 
-/** Most steps of the interpreter, and most characters of any text that it makes, for one prompt. */
-const maxSteps = 20_000_000;
+/** Most steps of the interpreter (long texts and lists count for more), and most characters of any text that it makes. */
+const maxSteps = 5_000_000;
 const maxLength = 1 << 26;
 
 const roles = ["system", "developer", "user", "assistant", "tool"];
@@ -247,7 +247,7 @@ const functions: Readonly<Record<string, (...args: never[]) => unknown>> = {
   range(start: number, stop: number | undefined, step = 1) {
     const [from, to] = stop === undefined ? [0, start] : [start, stop];
     const length = Math.max(0, Math.ceil((to - from) / step));
-    if (!(length <= 1_000_000)) throw new Error(`range: ${length} numbers are too many`);
+    if (!(length <= 100_000)) throw new Error(`range: ${length} numbers are too many`);
     return Array.from({ length }, (_, i) => from + i * step);
   },
   strftime_now(format: string) {
@@ -274,11 +274,18 @@ function run(program: Node, variables: Readonly<Record<string, unknown>>): strin
   const interpreter = new Interpreter(environment);
   const evaluate = interpreter.evaluate.bind(interpreter);
   let steps = 0;
-  interpreter.evaluate = (node: unknown, scope: unknown) => {
-    if (++steps > maxSteps) throw new Error(`it takes more than ${maxSteps} steps`);
+  const looped = new Set<unknown>(); // what loops go over: an item costs as much as ten steps
+  interpreter.evaluate = (node: Node | undefined, scope: unknown) => {
+    if (node?.type === "For") {
+      const iterable = node.iterable as Node;
+      looped.add(iterable.type === "SelectExpression" ? iterable.lhs : iterable);
+    }
     const result = evaluate(node, scope);
-    if (typeof result.value === "string" && result.value.length > maxLength)
-      throw new Error(`it makes a text of more than ${maxLength} characters`);
+    const length = typeof result.value === "string" || Array.isArray(result.value) ? result.value.length : 0;
+    if (length > maxLength) throw new Error(`it makes a text of more than ${maxLength} characters`);
+    const made = node?.type !== "Identifier" && node?.type !== "MemberExpression"; // not only named
+    steps += 1 + (looped.has(node) ? 10 * length : made ? length >> 5 : 0);
+    if (steps > maxSteps) throw new Error(`it takes more than ${maxSteps} steps`);
     return result;
   };
   try {

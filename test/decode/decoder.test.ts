@@ -30,7 +30,10 @@ function only(lists: readonly (readonly number[])[], state: { complete?: boolean
       for (let id = 0; id < logits.length; id++) if (!allowed().includes(id)) logits[id] = -Infinity;
     },
     accept: (id) => accepted.push(id),
-    forced: () => (allowed().length === 1 ? allowed() : []),
+    forced() {
+      const choice = lists.findIndex((list, i) => i >= accepted.length && list.length !== 1);
+      return lists.slice(accepted.length, choice < 0 ? undefined : choice).flat();
+    },
     get complete() {
       return state.complete ?? accepted.length === state.length;
     },
@@ -63,8 +66,8 @@ test("only allowed tokens come, at any temperature and whatever is liked, biased
     }
 });
 
-test("penalties come before the mask, temperature after it", () => {
-  // Of a and b the bias decides, though the mask comes after; a hundred times hotter, both come.
+test("penalties and temperature act among what is allowed", () => {
+  // Of a and b the bias decides; a hundred times hotter, both come.
   const pick = (parameters: DecodeParameters) => {
     const decode = decoder({ logitBias: { [b]: 30 }, ...parameters }, only([[a, b]]).constraint);
     return new Set(Array.from({ length: 60 }, () => decode(new Float32Array(vocabSize))[0].id));

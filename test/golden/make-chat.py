@@ -197,7 +197,7 @@ def main():
         goldens[family] = {"vocabulary": directory, "template": template, "renamed": renamed, "added": added, "ids": ids}
         if family in FIM:
             begin, hole, end = FIM[family]
-            start = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []
+            start = tokenizer("")["input_ids"]
             goldens[family]["fim"] = [start + tokenizer(begin + before + hole + after + end, add_special_tokens=False)["input_ids"] for before, after in GAPS]
         print(family, len(ids), "conversations,", sum(map(len, ids.values())), "ids")
     content = {"versions": {"transformers": transformers.__version__}, "conversations": CONVERSATIONS, "gaps": GAPS, "families": goldens}

@@ -1,0 +1,170 @@
+// plainformer chat: a conversation, line by line. On a terminal with a prompt and colors; from a pipe each line is a message
+// and each answer a paragraph.
+
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import type { DecodeParameters } from "../decode/parameters.ts";
+import type { Plainformer, Usage } from "../plainformer.ts";
+import { type ChatFormat, createChatFormat } from "../prompt/chat-format.ts";
+import type { ChatMessage } from "../prompt/chat-message.ts";
+import { chatOutput } from "../prompt/chat-output.ts";
+import { loadFrom, type ModelOptions, number, withModel } from "./options.ts";
+
+type Options = ModelOptions & DecodeParameters & { system?: string; thinking?: boolean; json?: true };
+
+export function addChat(program: Command): void {
+  const command = program
+    .command("chat")
+    .description("Talk with a model. Each line is a message; /help shows what else there is.");
+  withModel(command)
+    .option("--system <text>", "what the model is told before the conversation")
+    .option("--thinking", "let a model think that can do both")
+    .option("--no-thinking", "keep it from thinking")
+    .option("--max-tokens <n>", "most tokens of an answer", number)
+    .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
+    .option("--top-p <p>", "keep the most likely tokens up to this sum of probabilities", number)
+    .option("--seed <n>", "seed of the random choice", number)
+    .option("--json", "each answer as one JSON object a line")
+    .action(chat);
+  command.setOptionValue("thinking", undefined); // the template decides
+}
+
+const help = `/prefix TEXT   the next answer begins with TEXT (\\n for a line break)
+/system TEXT   what the model is told before the conversation; none without TEXT
+/reset         forget the conversation
+/help          this
+/quit          end, as does Ctrl-D; Ctrl-C ends an answer`;
+
+async function chat({ system, thinking, json, model, kernels, threads, dtype, ...decode }: Options): Promise<void> {
+  const loaded = await loadFrom({ model, kernels, threads, dtype });
+  const format = createChatFormat(loaded.chatTemplate, loaded.tokenizer);
+  const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true && !json;
+  const lines = createInterface({
+    input: process.stdin,
+    output: terminal ? process.stdout : undefined,
+    prompt: "\n> ",
+  });
+  let messages: ChatMessage[] = [];
+  let prefix: string | undefined;
+  let answering: AbortController | undefined;
+  lines.on("SIGINT", () => (answering ? answering.abort() : lines.close()));
+
+  if (terminal) console.log("/help shows what there is beside talking.");
+  if (terminal) lines.prompt();
+  for await (const line of lines) {
+    const [, name, rest] = /^\/(\S*)\s?(.*)$/.exec(line) ?? [];
+    if (name === "quit") break;
+    if (name !== undefined) command(name, rest);
+    else if (line.trim() !== "") await turn(line);
+    if (terminal) lines.prompt();
+  }
+  lines.close();
+  await loaded.close();
+
+  function command(name: string, text: string): void {
+    if (name === "help") console.log(help);
+    else if (name === "reset") messages = [];
+    else if (name === "system") system = text || undefined;
+    else if (name === "prefix") prefix = text.replaceAll("\\n", "\n");
+    else complain(`/${name}: there is no such command; /help shows those there are`);
+  }
+
+  async function turn(content: string): Promise<void> {
+    const question: ChatMessage = { role: "user", content };
+    const rules: ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
+    const begun: ChatMessage[] = prefix === undefined ? [] : [{ role: "assistant", content: prefix, prefix: true }];
+    answering = new AbortController();
+    const { signal } = answering;
+    try {
+      const given = [...rules, ...messages, question, ...begun];
+      const write = json ? undefined : terminal ? writeColored : writePlain;
+      const answer = await answerTo(loaded, format, given, { thinking, decode, signal, begun: prefix ?? "", write });
+      if (json) console.log(JSON.stringify(answer));
+      messages.push(question, { role: "assistant", content: answer.content });
+    } catch (error) {
+      complain((error as Error).message); // the question is as if it had not been asked
+      if (!terminal) process.exitCode = 1;
+    }
+    answering = undefined;
+    prefix = undefined;
+  }
+}
+
+interface Answer {
+  role: "assistant";
+  content: string;
+  reasoning_content?: string;
+  finish_reason: string;
+  usage?: { prompt_tokens: number; completion_tokens: number; total_tokens: number };
+}
+
+interface AnswerOptions {
+  readonly thinking: boolean | undefined;
+  readonly decode: DecodeParameters;
+  readonly signal: AbortSignal;
+  /** What the answer begins with. */
+  readonly begun: string;
+  /** Writes a piece of thoughts or words; undefined: nothing is shown. */
+  readonly write?: (text: string, thought: boolean) => void;
+}
+
+/** The answer, written as it comes. One that is aborted ends there. */
+async function answerTo(
+  loaded: Plainformer,
+  format: ChatFormat,
+  messages: readonly ChatMessage[],
+  { thinking, decode, signal, begun, write }: AnswerOptions,
+): Promise<Answer> {
+  const { segments, startsInReasoning } = format.prompt({ messages, thinking });
+  const output = chatOutput({ format, startsInReasoning });
+  let content = begun;
+  let reasoning = "";
+  let finish = "abort";
+  let usage: Usage | undefined;
+  const take = (deltas: ReturnType<typeof output.push>) => {
+    for (const delta of deltas) {
+      content += delta.content ?? "";
+      reasoning += delta.reasoning ?? "";
+      write?.(delta.content ?? delta.reasoning ?? "", delta.reasoning !== undefined);
+    }
+  };
+  write?.(begun, false);
+  try {
+    for await (const event of loaded.generate({ ...decode, input: segments, specialTokens: true, signal }))
+      if (event.type === "token") take(output.push(event.text));
+      else if (event.type === "end") {
+        finish = event.finishReason;
+        usage = event.usage;
+      }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  take(output.end());
+  write?.("\n", false);
+  return {
+    role: "assistant",
+    content,
+    ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+    finish_reason: finish,
+    ...(usage && {
+      usage: {
+        prompt_tokens: usage.promptTokens,
+        completion_tokens: usage.completionTokens,
+        total_tokens: usage.totalTokens,
+      },
+    }),
+  };
+}
+
+function writePlain(text: string, thought: boolean): void {
+  if (!thought) process.stdout.write(text);
+}
+
+/** Thoughts in gray. */
+function writeColored(text: string, thought: boolean): void {
+  process.stdout.write(thought ? `\x1b[90m${text}\x1b[0m` : text);
+}
+
+function complain(message: string): void {
+  console.error(`plainformer: ${message}`);
+}

@@ -1,0 +1,88 @@
+// plainformer fim: what belongs between a prefix and a suffix, or at a mark in a file.
+
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import type { DecodeParameters } from "../decode/parameters.ts";
+import { fimFormat } from "../prompt/fim.ts";
+import { list, loadFrom, type ModelOptions, number, readStdin, withModel } from "./options.ts";
+
+type Options = ModelOptions & DecodeParameters & { prefix?: string; suffix?: string; mark: string; json?: true };
+
+export function addFim(program: Command): void {
+  const command = program
+    .command("fim")
+    .description("Fill in the middle. Prints the middle alone.")
+    .argument("[file]", "UTF-8 text with a mark where something is missing; standard input when nothing is given");
+  withModel(command)
+    .option("--prefix <text>", "what stands before the gap")
+    .option("--suffix <text>", "what stands after it")
+    .option("--mark <text>", "what marks the gap in a file", "<FILL>")
+    .option("--max-tokens <n>", "most tokens to generate", number)
+    .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
+    .option("--top-p <p>", "keep the most likely tokens up to this sum of probabilities", number)
+    .option("--seed <n>", "seed of the random choice", number)
+    .option("--stop <text>", "end before this text; may be given several times", list)
+    .option("--json", "one object with text, finish_reason and usage")
+    .action(fim);
+}
+
+async function fim(
+  file: string | undefined,
+  { prefix, suffix, mark, json, model, kernels, threads, dtype, ...decode }: Options,
+): Promise<void> {
+  const [before, after] = await gapOf(file, prefix, suffix, mark);
+  const loaded = await loadFrom({ model, kernels, threads, dtype });
+  const format = fimFormat(loaded.tokenizer);
+  if (!format)
+    throw new Error(
+      `${model}: its vocabulary has no tokens for filling in the middle, so it cannot; take a code model`,
+    );
+  const context = Math.min(loaded.config.maxSeqLen, loaded.cacheTokens);
+  const room = context - Math.min(decode.maxTokens ?? Math.floor(context / 4), context - 1);
+  const input = format.prompt({ prefix: before, suffix: after, room });
+  let text = "";
+  let finish = "stop"; // also where one of the form's own tokens ends the middle
+  let promptTokens = 0;
+  let completionTokens = 0;
+  for await (const event of loaded.generate({ ...decode, input })) {
+    if (event.type === "prompt") promptTokens = event.promptTokens;
+    if (event.type === "end") finish = event.finishReason;
+    if (event.type !== "token") continue;
+    completionTokens++;
+    if (format.endIds.includes(event.id)) break;
+    text += event.text;
+    if (!json) process.stdout.write(event.text);
+  }
+  if (!json) process.stdout.write("\n");
+  else
+    console.log(
+      JSON.stringify({
+        text,
+        finish_reason: finish,
+        usage: {
+          prompt_tokens: promptTokens,
+          completion_tokens: completionTokens,
+          total_tokens: promptTokens + completionTokens,
+        },
+      }),
+    );
+  await loaded.close();
+}
+
+/** What stands before and after the gap. */
+async function gapOf(
+  file: string | undefined,
+  prefix: string | undefined,
+  suffix: string | undefined,
+  mark: string,
+): Promise<[string, string]> {
+  if (prefix !== undefined || suffix !== undefined) {
+    if (file !== undefined) throw new RangeError("fim: got a file and --prefix or --suffix, expected one or the other");
+    return [prefix ?? "", suffix ?? ""];
+  }
+  const text = file === undefined ? await readStdin() : await readFile(file, "utf8");
+  const parts = text.split(mark);
+  if (parts.length !== 2)
+    throw new RangeError(`${file ?? "standard input"}: got ${parts.length - 1} marks ${mark}, expected exactly one`);
+  return [parts[0], parts[1]];
+}
