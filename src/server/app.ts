@@ -194,7 +194,7 @@ export function createApp(service: Service, options: AppOptions = {}): App {
       const step = bytes.length < longBytes ? atOnce : turns;
       const json = await parseBody(bytes, service.limits, step);
       const { result: body } = await step(() => validate(operation.body as ZodType, json));
-      checkModel(service, (body as { model?: unknown }).model);
+      checkModel(service, (body as { model?: unknown } | null)?.model);
       const served = metrics.watch(service.served, (seconds) => {
         firstTokenSeconds ??= seconds;
       });

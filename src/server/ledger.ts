@@ -94,6 +94,7 @@ export async function openLedger(path: string, prices: Prices): Promise<Ledger> 
         output: usage.completionTokens,
         amount,
       });
+      void write(); // whether or not somebody waits: a client that has gone still pays for what it got
     },
     async settled() {
       if (pending.length === 0) return;
