@@ -2,6 +2,7 @@
 
 import { expect, test } from "vitest";
 import { type GenerateEnd, type GenerateOptions, load } from "../../../src/plainformer.ts";
+import { formatsOf } from "../../../src/server/formats.ts";
 import { stories260k } from "../../outside-data.ts";
 import { api, type Json } from "./api.ts";
 
@@ -245,6 +246,18 @@ test("an end-of-text token is no text and has no log-probability told", async ()
     logprobs: { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] },
   });
   expect(usage.completion_tokens).toBe(1);
+});
+
+test("fill in the middle ends at its family's tokens, which are no text", async () => {
+  const { fim } = formatsOf(served, expect.fail);
+  const own = (fim?.endIds ?? []).filter((id) => !served.endIds.includes(id));
+  expect(own.length).toBeGreaterThan(3);
+  for (const id of own) {
+    const body = { prompt: "def f():\n", suffix: "\n", max_tokens: 5, logit_bias: { [id]: 100 }, logprobs: 0 };
+    const { choices, usage } = await ask("/beta/completions", body);
+    expect(choices[0], `token ${id}`).toMatchObject({ text: "", finish_reason: "stop", logprobs: { tokens: [] } });
+    expect(usage.completion_tokens).toBe(1);
+  }
 });
 
 test("/token_embeddings: rows of the table, in both forms", async () => {

@@ -40,7 +40,7 @@ function eventsOf(pieces: string[]): GenerateEvent[] {
 
 test("thoughts and answer are told apart, with their log-probabilities and counts", () => {
   const output = chatOutput({ format, startsInReasoning: true });
-  const writer = chatWriter(served, 0, output, { scored: true, startsInReasoning: true });
+  const writer = chatWriter(served.tokenizer, 0, output, { scored: true, startsInReasoning: true });
   const pieces = eventsOf(["I", " think", ".", "</think>", "Yes", "!"]).flatMap((event) => writer.pieces(event));
   expect(pieces[0].delta).toEqual({ role: "assistant", content: null, reasoning_content: "" });
   expect(pieces.slice(1, -1).map(({ delta }) => delta)).toEqual([
