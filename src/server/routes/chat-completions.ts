@@ -98,7 +98,7 @@ export const chatCompletions: Operation<Body> = {
     const work = continuations(service, call, { prompts: [options], n, seed: body.seed, field });
     const scored = body.logprobs ?? false;
     const writers = Array.from({ length: n }, (_, i) =>
-      chatWriter(served, i, chatOutput({ format, startsInReasoning, tools }), { scored, startsInReasoning }),
+      chatWriter(served.tokenizer, i, chatOutput({ format, startsInReasoning, tools }), { scored, startsInReasoning }),
     );
     const pieces = piecesOf(writers, work.events);
     const usage = () =>
