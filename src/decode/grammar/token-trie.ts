@@ -1,0 +1,126 @@
+// A vocabulary as a trie over the bytes of its tokens, laid out flat in depth-first order: the subtree of a node is the run
+// of nodes after it, so that refusing a byte skips thousands of tokens with one addition. Control tokens are not in it: they
+// have no bytes, they are steps of a script. Source of the layout: guidance-ai/llguidance docs/toktrie.md.
+
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+
+export interface TokenTrie {
+  /** Per node: its last byte, the node after its subtree, and the range of `ids` whose bytes end here. Node 0 is the root. */
+  readonly byte: Uint8Array;
+  readonly skip: Int32Array;
+  readonly depth: Uint16Array;
+  readonly firstId: Int32Array;
+  readonly ids: Int32Array;
+  readonly deepest: number;
+}
+
+export interface Vocabulary {
+  readonly tokenizer: Tokenizer;
+  readonly size: number;
+  readonly all: TokenTrie;
+  /** Only the tokens that are not plain text: with a quote, backslash, control character, or a cut UTF-8 sequence. */
+  readonly special: TokenTrie;
+  /** The plain tokens, by their length in code points. */
+  readonly plain: readonly Int32Array[];
+  /** Ids of control tokens. */
+  readonly control: readonly number[];
+  /** Bytes of the longest token. */
+  readonly longest: number;
+}
+
+const made = new WeakMap<Tokenizer, Vocabulary>();
+
+/** The vocabulary of a tokenizer; made once for each. */
+export function vocabularyOf(tokenizer: Tokenizer): Vocabulary {
+  let vocabulary = made.get(tokenizer);
+  if (!vocabulary) {
+    vocabulary = makeVocabulary(tokenizer);
+    made.set(tokenizer, vocabulary);
+  }
+  return vocabulary;
+}
+
+interface Entry {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+}
+
+function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
+  const controlIds = new Set(tokenizer.addedTokens.filter((token) => token.control || token.special).map(({ id }) => id));
+  const entries: Entry[] = [];
+  for (let id = 0; id < tokenizer.vocabSize; id++) {
+    if (controlIds.has(id) || tokenizer.tokenOf(id) === undefined) continue;
+    const bytes = tokenizer.bytes(id);
+    if (bytes.length > 0) entries.push({ id, bytes }); // a token without bytes could come for ever
+  }
+  entries.sort((a, b) => Buffer.compare(a.bytes, b.bytes) || a.id - b.id);
+  const byLength: number[][] = [];
+  const special: Entry[] = [];
+  for (const entry of entries) {
+    const length = plainLength(entry.bytes);
+    if (length === undefined) special.push(entry);
+    else {
+      byLength[length] ??= [];
+      byLength[length].push(entry.id);
+    }
+  }
+  const all = makeTrie(entries);
+  return {
+    tokenizer,
+    size: tokenizer.vocabSize,
+    all,
+    special: makeTrie(special),
+    plain: Array.from(byLength, (ids) => Int32Array.from(ids ?? [])),
+    control: [...controlIds],
+    longest: all.deepest,
+  };
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Code points of a token that is plain text; undefined if it is not. */
+function plainLength(bytes: Uint8Array): number | undefined {
+  for (const byte of bytes) if (byte < 0x20 || byte === 0x22 || byte === 0x5c) return undefined;
+  try {
+    return Array.from(utf8.decode(bytes)).length;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The trie of tokens sorted by their bytes. */
+export function makeTrie(entries: readonly Entry[]): TokenTrie {
+  const byte = [0];
+  const skip = [0];
+  const depth = [0];
+  const firstId = [0];
+  const path: { node: number; byte: number }[] = [];
+  const close = (length: number) => {
+    while (path.length > length) skip[(path.pop() as { node: number }).node] = byte.length;
+  };
+  const ids: number[] = [];
+  for (const { id, bytes } of entries) {
+    let shared = 0;
+    while (shared < path.length && shared < bytes.length && path[shared].byte === bytes[shared]) shared++;
+    close(shared);
+    for (let i = shared; i < bytes.length; i++) {
+      path.push({ node: byte.length, byte: bytes[i] });
+      byte.push(bytes[i]);
+      skip.push(0);
+      depth.push(i + 1);
+      firstId.push(ids.length);
+    }
+    ids.push(id);
+  }
+  close(0);
+  skip[0] = byte.length;
+  firstId.push(ids.length);
+  return {
+    byte: Uint8Array.from(byte),
+    skip: Int32Array.from(skip),
+    depth: Uint16Array.from(depth),
+    firstId: Int32Array.from(firstId),
+    ids: Int32Array.from(ids),
+    deepest: depth.reduce((a, b) => Math.max(a, b), 0),
+  };
+}
