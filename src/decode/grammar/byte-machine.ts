@@ -4,8 +4,17 @@
 /** The state that no text leads to. */
 export const dead = -1;
 
+/** What is known of a machine so far, for loops that cannot afford a call for each byte. Both arrays are replaced as they grow. */
+export interface TransitionTable {
+  /** [states, 256]: the state after each byte, `dead`, or `unknown`. */
+  next: Int32Array;
+  /** [states]: 1 where the text may end. */
+  accepting: Uint8Array;
+}
+
 export interface ByteMachine {
   readonly start: number;
+  readonly table: TransitionTable;
   /** The state after one more byte, or `dead`. Every other state can still reach an accepting one. */
   next(state: number, byte: number): number;
   /** The text may end in this state. */
@@ -30,7 +39,8 @@ export interface MachineDescription<State> {
   accepts(state: State): boolean;
 }
 
-const unknown = -2;
+/** A transition that nobody has asked for yet. */
+export const unknown = -2;
 
 /** The machine of a description, and what each of its states stands for. */
 export function tabulate<State>({
@@ -40,36 +50,48 @@ export function tabulate<State>({
   accepts,
 }: MachineDescription<State>): ByteMachine & { described(state: number): State } {
   const states: State[] = [];
-  const rows: (Int32Array | undefined)[] = [];
   const known = new Map<string | number, number>();
+  const table: TransitionTable = { next: new Int32Array(0), accepting: new Uint8Array(0) };
   const numberOf = (state: State) => {
     const name = key(state);
     const found = known.get(name);
     if (found !== undefined) return found;
-    known.set(name, states.length);
-    return states.push(state) - 1;
+    const number = states.push(state) - 1;
+    known.set(name, number);
+    if (number >= table.accepting.length) grow(table);
+    table.accepting[number] = accepts(state) ? 1 : 0;
+    return number;
   };
-  const first = numberOf(start);
   const next = (state: number, byte: number) => {
-    rows[state] ??= new Int32Array(256).fill(unknown);
-    const row = rows[state];
-    if (row[byte] === unknown) {
-      const after = step(states[state], byte);
-      row[byte] = after === undefined ? dead : numberOf(after);
-    }
-    return row[byte];
+    const tabulated = table.next[state * 256 + byte];
+    if (tabulated !== unknown) return tabulated;
+    const after = step(states[state], byte);
+    const number = after === undefined ? dead : numberOf(after);
+    table.next[state * 256 + byte] = number;
+    return number;
   };
   return {
-    start: first,
+    start: numberOf(start),
+    table,
     next,
-    accepts: (state) => accepts(states[state]),
+    accepts: (state) => table.accepting[state] === 1,
     ended(state) {
-      if (!accepts(states[state])) return false;
+      if (table.accepting[state] === 0) return false;
       for (let byte = 0; byte < 256; byte++) if (next(state, byte) !== dead) return false;
       return true;
     },
     described: (state) => states[state],
   };
+}
+
+function grow(table: TransitionTable): void {
+  const capacity = Math.max(8, table.accepting.length * 2);
+  const next = new Int32Array(capacity * 256).fill(unknown, table.next.length);
+  next.set(table.next);
+  const accepting = new Uint8Array(capacity);
+  accepting.set(table.accepting);
+  table.next = next;
+  table.accepting = accepting;
 }
 
 /** Accepts exactly the given texts: `null`, the numbers of an enum. */

@@ -44,7 +44,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   "date-time": [`${date}T${time}`],
   date: [date],
   time: [time],
-  email: [`${atom}(?:\\.${atom})*@(?:${label}\\.)+${label}`, "[^@]{1,64}@[^@]{1,189}"],
+  email: [`${atom}(?:\\.${atom})*@(?:${label}\\.)+${label}`],
   hostname: [labels, labelLengths],
   ipv4: [ipv4],
   ipv6: [ipv6],

@@ -3,17 +3,16 @@
 // integers only; plain text inside a free string is not walked at all (its tokens are known beforehand, by length); and what
 // was walked once is kept, by machine state and by stack. Where a token leaves a string (`",`), the walk goes on above it.
 
-import { type ByteMachine, dead } from "./byte-machine.ts";
+import { type ByteMachine, dead, unknown } from "./byte-machine.ts";
 import type { UsedKeys } from "./keys.ts";
 import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
 import { type Bytes, contentOf, type Frame, type Recognizer } from "./recognizer.ts";
 import type { TokenTrie, Vocabulary } from "./token-trie.ts";
 
-/** A set of token ids, listed from its smaller side. */
+/** The tokens that may come: those listed, and all plain ones of up to so many code points (-1: none). */
 export interface TokenSet {
   readonly ids: Int32Array;
-  /** The ids are those that may come; else those that may not. */
-  readonly allowed: boolean;
+  readonly plain: number;
 }
 
 export interface Masks {
@@ -25,12 +24,11 @@ export interface Masks {
 
 /** What a walk inside one machine found: the same for all stacks above it. */
 interface MachineWalk {
+  /** Tokens that stay inside, or end where it accepts. */
   readonly ids: Int32Array;
-  /** Plain tokens of up to this many code points may come as well. */
-  readonly plain: number;
-  /** Where tokens leave the machine: nodes with more bytes below, and the machine's state there. */
-  readonly exits: readonly { node: number; state: number }[];
-  readonly trie: TokenTrie;
+  /** Where longer tokens leave the machine: nodes, and the machine's state at each. */
+  readonly exitNodes: Int32Array;
+  readonly exitStates: Int32Array;
 }
 
 type MachineFrame = Extract<Frame, { kind: "scalar" | "key" | "free" }>;
@@ -40,31 +38,16 @@ const inMachine = (frame: Frame): frame is MachineFrame =>
 
 /** The masks of one recognizer over one vocabulary. */
 export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Masks {
-  const { all, special, plain, size, control } = vocabulary;
-  const bits = new Uint32Array(Math.ceil(size / 32));
+  const { all, special, control } = vocabulary;
   const states = new Int32Array(all.deepest + 1);
-  const plainBits: Uint32Array[] = [];
   let walks = new Map<ByteMachine, Map<string | number, MachineWalk>>();
   let masks = new Map<string, TokenSet>();
   let cached = 0;
   let steps = 0;
+  let found = new IdList(256);
 
-  const add = (id: number) => {
-    bits[id >> 5] |= 1 << (id & 31);
-  };
   const addAt = (trie: TokenTrie, node: number) => {
-    for (let i = trie.firstId[node]; i < trie.firstId[node + 1]; i++) add(trie.ids[i]);
-  };
-  /** Adds all plain tokens of up to `length` code points. */
-  const addPlain = (length: number) => {
-    const most = Math.min(length, plain.length - 1);
-    for (let i = plainBits.length; i <= most; i++) {
-      plainBits.push(i === 0 ? new Uint32Array(bits.length) : plainBits[i - 1].slice());
-      for (const id of plain[i]) plainBits[i][id >> 5] |= 1 << (id & 31);
-    }
-    if (most < 0) return;
-    const set = plainBits[most];
-    for (let i = 0; i < bits.length; i++) bits[i] |= set[i];
+    for (let i = trie.firstId[node]; i < trie.firstId[node + 1]; i++) found.push(trie.ids[i]);
   };
   const spend = (count: number) => {
     steps += count;
@@ -72,50 +55,50 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       throw new RangeError(`the grammar is too ambiguous: one mask takes more than ${maxMaskSteps} steps`);
   };
 
-  /** Walks the tokens below a node inside one machine; calls back for each node reached. */
-  const scan = (
-    machine: ByteMachine,
-    state: number,
-    trie: TokenTrie,
-    from: number,
-    reached: (node: number, state: number) => void,
-  ) => {
-    const { byte, depth, skip } = trie;
+  /** Walks the tokens below a node inside one machine. */
+  const scan = (machine: ByteMachine, state: number, trie: TokenTrie, from: number): MachineWalk => {
+    const { byte, depth, skip, firstId, ids } = trie;
+    const { table } = machine;
+    const inside = new IdList(64);
+    const exitNodes = new IdList(16);
+    const exitStates = new IdList(16);
     const end = skip[from];
     states[depth[from]] = state;
     let visited = 0;
-    for (let node = from + 1; node < end; ) {
-      visited++;
-      const after = machine.next(states[depth[node] - 1], byte[node]);
+    for (let node = from + 1; node < end; visited++) {
+      const before = states[depth[node] - 1];
+      let after = table.next[before * 256 + byte[node]];
+      if (after === unknown) after = machine.next(before, byte[node]);
       if (after === dead) {
         node = skip[node];
         continue;
       }
       states[depth[node]] = after;
-      reached(node, after);
+      for (let i = firstId[node]; i < firstId[node + 1]; i++) inside.push(ids[i]);
+      if (table.accepting[after] === 1 && skip[node] > node + 1) {
+        exitNodes.push(node);
+        exitStates.push(after);
+      }
       node++;
     }
     spend(visited);
+    return { ids: inside.list(), exitNodes: exitNodes.list(), exitStates: exitStates.list() };
   };
 
-  /** The walk from a machine's state over the whole vocabulary; from the cache if it was walked before. */
-  const walkOf = (machine: ByteMachine, state: number): MachineWalk => {
-    const name = machine.likeness?.(state, vocabulary.longest) ?? state;
-    const ofMachine = walks.get(machine) ?? new Map<string | number, MachineWalk>();
-    walks.set(machine, ofMachine);
-    const known = ofMachine.get(name);
-    if (known) return known;
-    const room = machine.plainRoom?.(state);
-    const trie = room === undefined ? all : special;
-    const ids: number[] = [];
-    const exits: { node: number; state: number }[] = [];
-    scan(machine, state, trie, 0, (node, state) => {
-      for (let i = trie.firstId[node]; i < trie.firstId[node + 1]; i++) ids.push(trie.ids[i]);
-      if (trie.skip[node] > node + 1 && machine.accepts(state)) exits.push({ node, state });
-    });
-    const walk = { ids: Int32Array.from(ids), plain: room ?? -1, exits, trie };
-    ofMachine.set(name, walk);
-    cached += ids.length + 4 * exits.length;
+  /** The walk from a machine's state over a whole trie; from the cache if it was walked before. */
+  const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie): MachineWalk => {
+    const name = machine.likeness?.(state, trie.deepest) ?? state;
+    let ofMachine = walks.get(machine);
+    if (!ofMachine) {
+      ofMachine = new Map();
+      walks.set(machine, ofMachine);
+    }
+    let walk = ofMachine.get(name);
+    if (!walk) {
+      walk = scan(machine, state, trie, 0);
+      ofMachine.set(name, walk);
+      cached += walk.ids.length + 2 * walk.exitNodes.length;
+    }
     return walk;
   };
 
@@ -130,13 +113,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   /** Adds the tokens below a node that a stack allows. */
   const walk = (frame: Frame, trie: TokenTrie, from: number): void => {
     if (inMachine(frame)) {
-      const machine = machineOf(frame);
-      const exits: { node: number; state: number }[] = [];
-      scan(machine, frame.state, trie, from, (node, state) => {
-        addAt(trie, node);
-        if (trie.skip[node] > node + 1 && machine.accepts(state)) exits.push({ node, state });
-      });
-      for (const { node, state } of exits) walk(leave(frame, state, trie, from, node), trie, node);
+      follow(frame, scan(machineOf(frame), frame.state, trie, from), trie, from);
       return;
     }
     const { byte, skip } = trie;
@@ -150,18 +127,26 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     }
   };
 
-  const addFrame = (frame: Frame) => {
+  /** Adds what a walk inside a machine found, and goes on above the machine where tokens leave it. */
+  const follow = (frame: MachineFrame, { ids, exitNodes, exitStates }: MachineWalk, trie: TokenTrie, from: number) => {
+    found.pushAll(ids);
+    for (let i = 0; i < exitNodes.length; i++)
+      walk(leave(frame, exitStates[i], trie, from, exitNodes[i]), trie, exitNodes[i]);
+  };
+
+  /** Adds the tokens of one stack; gives the length up to which plain tokens may come as well. */
+  const addFrame = (frame: Frame): number => {
+    if (frame.kind === "free") for (const id of control) found.push(id);
+    else if (frame.kind === "script")
+      for (const id of control) if (recognizer.stepToken(frame, id).length > 0) found.push(id);
     if (!inMachine(frame)) {
       walk(frame, all, 0);
-    } else {
-      const { ids, plain, exits, trie } = walkOf(machineOf(frame), frame.state);
-      for (const id of ids) add(id);
-      addPlain(plain);
-      for (const { node, state } of exits) walk(leave(frame, state, trie, 0, node), trie, node);
+      return -1;
     }
-    if (frame.kind === "free") for (const id of control) add(id);
-    else if (frame.kind === "script")
-      for (const id of control) if (recognizer.stepToken(frame, id).length > 0) add(id);
+    const room = machineOf(frame).plainRoom?.(frame.state);
+    const trie = room === undefined ? all : special;
+    follow(frame, walkOf(machineOf(frame), frame.state, trie), trie, 0);
+    return room ?? -1;
   };
 
   const { nameOf, clear } = createNames(vocabulary.longest);
@@ -178,15 +163,42 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       const name = frames.map(nameOf).join();
       const known = masks.get(name);
       if (known) return known;
-      bits.fill(0);
+      found = new IdList(256);
       steps = 0;
-      for (const frame of frames) addFrame(frame);
-      const mask = listed(bits, size);
+      let plain = -1;
+      for (const frame of frames) plain = Math.max(plain, addFrame(frame));
+      const mask = { ids: found.list(), plain };
       masks.set(name, mask);
       cached += mask.ids.length;
       return mask;
     },
   };
+}
+
+/** A list of integers that grows. */
+class IdList {
+  private length = 0;
+  private values: Int32Array;
+  constructor(capacity: number) {
+    this.values = new Int32Array(capacity);
+  }
+  push(value: number): void {
+    if (this.length === this.values.length) this.grow(this.length * 2);
+    this.values[this.length++] = value;
+  }
+  pushAll(values: Int32Array): void {
+    if (this.length + values.length > this.values.length) this.grow((this.length + values.length) * 2);
+    this.values.set(values, this.length);
+    this.length += values.length;
+  }
+  list(): Int32Array {
+    return this.values.slice(0, this.length);
+  }
+  private grow(capacity: number): void {
+    const values = new Int32Array(capacity);
+    values.set(this.values);
+    this.values = values;
+  }
 }
 
 /** The bytes from below one node to another below it. */
@@ -201,37 +213,18 @@ function pathTo({ byte, skip }: TokenTrie, from: number, to: number): number[] {
   return path;
 }
 
-function listed(bits: Uint32Array, size: number): TokenSet {
-  let count = 0;
-  for (const word of bits) count += ones(word);
-  const allowed = count * 2 <= size;
-  const ids = new Int32Array(allowed ? count : size - count);
-  let at = 0;
-  for (let i = 0; i < bits.length; i++) {
-    let word = allowed ? bits[i] : ~bits[i];
-    for (; word !== 0; word &= word - 1) {
-      const id = i * 32 + 31 - Math.clz32(word & -word);
-      if (id < size) ids[at++] = id;
-    }
-  }
-  return { ids, allowed };
-}
-
-function ones(word: number): number {
-  let x = word - ((word >>> 1) & 0x55555555);
-  x = (x & 0x33333333) + ((x >>> 2) & 0x33333333);
-  return Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}
-
 /** Sets the logits of all tokens outside a set to -Infinity. */
-export function applyMask({ ids, allowed }: TokenSet, size: number, logits: Float32Array): void {
-  if (!allowed) {
-    for (const id of ids) logits[id] = Number.NEGATIVE_INFINITY;
-    logits.fill(Number.NEGATIVE_INFINITY, size); // rows beyond the vocabulary have no token
-    return;
+export function applyMask({ ids, plain }: TokenSet, vocabulary: Vocabulary, logits: Float32Array): void {
+  const kept = new Float32Array(ids.length);
+  for (let i = 0; i < ids.length; i++) kept[i] = logits[ids[i]];
+  if (plain < 0) {
+    logits.fill(Number.NEGATIVE_INFINITY);
+  } else {
+    for (const id of vocabulary.notPlain) logits[id] = Number.NEGATIVE_INFINITY;
+    for (let length = plain + 1; length < vocabulary.plain.length; length++)
+      for (const id of vocabulary.plain[length]) logits[id] = Number.NEGATIVE_INFINITY;
+    logits.fill(Number.NEGATIVE_INFINITY, vocabulary.size); // rows beyond the vocabulary have no token
   }
-  const kept = Float32Array.from(ids, (id) => logits[id]);
-  logits.fill(Number.NEGATIVE_INFINITY);
   for (let i = 0; i < ids.length; i++) logits[ids[i]] = kept[i];
 }
 

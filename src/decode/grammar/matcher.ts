@@ -42,7 +42,7 @@ export function createConstraint(grammar: Grammar, vocabulary: Vocabulary, prefi
   let recent: number[] = [];
 
   return {
-    mask: (logits) => applyMask(masks.maskOf(frames), vocabulary.size, logits),
+    mask: (logits) => applyMask(masks.maskOf(frames), vocabulary, logits),
     accept(id) {
       const after = control.has(id)
         ? frames.flatMap((frame) => recognizer.stepToken(frame, id))

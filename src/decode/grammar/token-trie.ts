@@ -22,6 +22,8 @@ export interface Vocabulary {
   readonly special: TokenTrie;
   /** The plain tokens, by their length in code points. */
   readonly plain: readonly Int32Array[];
+  /** All other ids: special, control, unused. */
+  readonly notPlain: Int32Array;
   /** Ids of control tokens. */
   readonly control: readonly number[];
   /** Bytes of the longest token. */
@@ -65,12 +67,15 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
     }
   }
   const all = makeTrie(entries);
+  const isPlain = new Uint8Array(tokenizer.vocabSize);
+  for (const ids of byLength) for (const id of ids ?? []) isPlain[id] = 1;
   return {
     tokenizer,
     size: tokenizer.vocabSize,
     all,
     special: makeTrie(special),
     plain: Array.from(byLength, (ids) => Int32Array.from(ids ?? [])),
+    notPlain: Int32Array.from([...isPlain.keys()].filter((id) => isPlain[id] === 0)),
     control: [...controlIds],
     longest: all.deepest,
   };
