@@ -153,7 +153,10 @@ function* pairsWith(set: CodePoints, target: number): Generator<number> {
 }
 
 /** Overlapping moves → disjoint edges, each to the number of its set of targets. */
-function disjoint(moves: readonly { set: CodePoints; target: number }[], numberOf: (targets: number[]) => number): number[] {
+function disjoint(
+  moves: readonly { set: CodePoints; target: number }[],
+  numberOf: (targets: number[]) => number,
+): number[] {
   const events: { at: number; target: number; opens: boolean }[] = [];
   for (const { set, target } of moves) {
     for (let i = 0; i < set.length; i += 2) {
@@ -197,8 +200,7 @@ function live(raw: Raw): Automaton | undefined {
 /** The same, with the former number of each state that is left. */
 function liveStates({ edges, accepting }: Raw): { automaton: Automaton; states: number[] } | undefined {
   const sources: number[][] = edges.map(() => []);
-  for (const [state, list] of edges.entries())
-    for (let i = 2; i < list.length; i += 3) sources[list[i]].push(state);
+  for (const [state, list] of edges.entries()) for (let i = 2; i < list.length; i += 3) sources[list[i]].push(state);
   const alive = new Set<number>();
   for (const [state, accepts] of accepting.entries()) if (accepts) alive.add(state);
   for (const state of alive) for (const source of sources[state]) alive.add(source);
@@ -292,7 +294,8 @@ export function classify(
     moves.push({ set: [...anyCodePoint], target: -1 });
     const edges = disjoint(moves, (targets) => {
       const after = tuple.map(() => nowhere);
-      for (const target of targets) if (target >= 0) after[target % automata.length] = Math.floor(target / automata.length);
+      for (const target of targets)
+        if (target >= 0) after[target % automata.length] = Math.floor(target / automata.length);
       return numberOf(after);
     });
     raw.edges.push(edges);

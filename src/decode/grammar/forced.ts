@@ -21,7 +21,8 @@ export function forcedBytes(recognizer: Recognizer, frames: readonly Frame[]): F
   let now = frames;
   while (bytes.length < maxForcedBytes) {
     const only = onlyByte(recognizer, now);
-    if (only === undefined || now.some(mayEnd)) return { bytes, frames: now, ended: only === undefined && isOver(recognizer, now) };
+    if (only === undefined || now.some(mayEnd))
+      return { bytes, frames: now, ended: only === undefined && isOver(recognizer, now) };
     bytes.push(only);
     now = [...new Set(now.flatMap((frame) => recognizer.step(frame, only)))];
   }

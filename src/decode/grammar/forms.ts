@@ -3,9 +3,9 @@
 // by it. A script strings values, fixed texts and control tokens together: the frame of a tool call.
 
 import type { Automaton } from "./automaton.ts";
-import { anyNumber, type NumberRange } from "./number.ts";
 import { type ByteMachine, literals } from "./byte-machine.ts";
 import { lengths } from "./language.ts";
+import { anyNumber, type NumberRange } from "./number.ts";
 import { stringMachine } from "./string.ts";
 
 export interface Value {

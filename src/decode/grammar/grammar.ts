@@ -14,9 +14,9 @@
 
 import { anyJson, type Script, type Value } from "./forms.ts";
 import { createMasks, type Masks } from "./mask.ts";
-import { createRecognizer, type Recognizer, type Spaces } from "./recognizer.ts";
-import type { Vocabulary } from "./token-trie.ts";
+import { createRecognizer, type Recognizer, type Style } from "./recognizer.ts";
 import { valueOfSchema } from "./schema.ts";
+import type { Vocabulary } from "./token-trie.ts";
 import { type ToolsSpec, toolScript } from "./tools.ts";
 
 /** What a text is to be; plain data. */
@@ -35,18 +35,18 @@ export interface Grammar {
   masks(vocabulary: Vocabulary): Masks;
 }
 
-/** White space in text that a model writes: enough to indent, too little to get lost in. */
-export const writtenSpaces: Spaces = { around: 0, inside: 24, tight: 0 };
+/** Text that a model writes: white space enough to indent and too little to get lost in, keys spelled in one way. */
+export const written: Style = { spaces: { around: 0, inside: 24, tight: 0 }, escapes: "needed" };
 
-/** White space in files that are checked. */
-export const readSpaces: Spaces = { around: 256, inside: 256, tight: 256 };
+/** Files that are checked. */
+export const checked: Style = { spaces: { around: 256, inside: 256, tight: 256 }, escapes: "all" };
 
 /**
  * Compiles a grammar. Throws a RangeError that names the keyword and where it stands (a JSON pointer) if a schema is not
  * one, cannot be honored in full, or cannot be satisfied.
  */
-export function compileGrammar(spec: GrammarSpec, spaces: Spaces = writtenSpaces): Grammar {
-  const recognizer = createRecognizer(scriptOf(spec), spaces);
+export function compileGrammar(spec: GrammarSpec, style: Style = written): Grammar {
+  const recognizer = createRecognizer(scriptOf(spec, style), style);
   const byVocabulary = new WeakMap<Vocabulary, Masks>();
   return {
     recognizer,
@@ -61,16 +61,16 @@ export function compileGrammar(spec: GrammarSpec, spaces: Spaces = writtenSpaces
   };
 }
 
-function scriptOf(spec: GrammarSpec): Script {
+function scriptOf(spec: GrammarSpec, { escapes }: Style): Script {
   const whole = (value: Value): Script => ({ kind: "value", value, next: { kind: "end" } });
   switch (spec.kind) {
     case "json":
       return whole(anyJson);
     case "json_object":
-      return whole(valueOfSchema({ type: "object" }));
+      return whole(valueOfSchema({ type: "object" }, escapes));
     case "json_schema":
-      return whole(valueOfSchema(spec.schema));
+      return whole(valueOfSchema(spec.schema, escapes));
     case "tools":
-      return toolScript(spec);
+      return toolScript(spec, escapes);
   }
 }

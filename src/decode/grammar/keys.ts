@@ -6,7 +6,7 @@ import { countTexts, languageOf } from "./automaton.ts";
 import type { ByteMachine } from "./byte-machine.ts";
 import type { ObjectForm, Value } from "./forms.ts";
 import { type Language, nowhere } from "./language.ts";
-import { stringMachine } from "./string.ts";
+import { type Escapes, stringMachine } from "./string.ts";
 
 /** Keys used before that no property declares: a list that grows at its head. */
 export interface UsedKeys {
@@ -79,7 +79,8 @@ function tableOf(form: ObjectForm): KeyTable {
   const extraLanguage = extras?.keys && languageOf(extras.keys);
   const accepts = (name: string) => {
     let state = 0;
-    for (const char of name) if (state !== nowhere) state = (extraLanguage as Language).next(state, char.codePointAt(0) as number);
+    for (const char of name)
+      if (state !== nowhere) state = (extraLanguage as Language).next(state, char.codePointAt(0) as number);
     return state !== nowhere && (extraLanguage as Language).accepts(state);
   };
   const table: KeyTable = {
@@ -130,13 +131,18 @@ export function nextKeys(
 }
 
 /** The machine of the next key, quotes included; shared by all places of the form with the same choice. */
-export function keyMachine(form: ObjectForm, choice: KeyChoice, used: UsedKeys | undefined): KeyMachine {
+export function keyMachine(
+  form: ObjectForm,
+  choice: KeyChoice,
+  used: UsedKeys | undefined,
+  escapes: Escapes,
+): KeyMachine {
   const table = tableOf(form);
-  if (choice.extras && used && !form.repeats) return makeKeyMachine(form, table, choice, namesOf(used));
-  const name = `${choice.from} ${choice.to} ${choice.extras}`;
+  if (choice.extras && used && !form.repeats) return makeKeyMachine(form, table, choice, namesOf(used), escapes);
+  const name = `${choice.from} ${choice.to} ${choice.extras} ${escapes}`;
   let machine = table.machines.get(name);
   if (!machine) {
-    machine = makeKeyMachine(form, table, choice, []);
+    machine = makeKeyMachine(form, table, choice, [], escapes);
     table.machines.set(name, machine);
   }
   return machine;
@@ -156,13 +162,22 @@ interface KeyState {
   readonly extra: number;
 }
 
-function makeKeyMachine(form: ObjectForm, table: KeyTable, choice: KeyChoice, usedNames: readonly string[]): KeyMachine {
+function makeKeyMachine(
+  form: ObjectForm,
+  table: KeyTable,
+  choice: KeyChoice,
+  usedNames: readonly string[],
+  escapes: Escapes,
+): KeyMachine {
   const { extraLanguage, extraCounts, isExtra, root } = table;
   const used = usedNames.map((name) => Array.from(name, (char) => char.codePointAt(0) as number));
   const states: KeyState[] = [];
   const known = new Map<NameNode | undefined, Map<string, number>>();
   const numberOf = (state: KeyState): number => {
-    const key = state.node || state.used.length > 0 ? `${state.depth} ${state.used.length} ${used.indexOf(state.used[0] as number[])} ${state.extra}` : `${state.extra}`;
+    const key =
+      state.node || state.used.length > 0
+        ? `${state.depth} ${state.used.length} ${used.indexOf(state.used[0] as number[])} ${state.extra}`
+        : `${state.extra}`;
     const ofNode = known.get(state.node) ?? new Map<string, number>();
     known.set(state.node, ofNode);
     let number = ofNode.get(key);
@@ -229,7 +244,7 @@ function makeKeyMachine(form: ObjectForm, table: KeyTable, choice: KeyChoice, us
     },
     room: (state) => (states[state].extra !== nowhere && !extraLanguage ? Infinity : undefined),
   };
-  const machine = stringMachine(language);
+  const machine = stringMachine(language, escapes);
   return {
     ...machine,
     outcome(state) {

@@ -36,7 +36,9 @@ export function createConstraint(grammar: Grammar, vocabulary: Vocabulary, prefi
   const start = new TextEncoder().encode(prefix);
   const begun = read(recognizer, recognizer.start, start);
   if (begun.read < start.length)
-    throw new RangeError(`the prefix ${JSON.stringify(prefix)} does not begin any valid text: byte ${begun.read} is refused`);
+    throw new RangeError(
+      `the prefix ${JSON.stringify(prefix)} does not begin any valid text: byte ${begun.read} is refused`,
+    );
   let frames = distinct(begun.frames, masks);
   /** The last tokens, for the tokenization of forced text. */
   let recent: number[] = [];

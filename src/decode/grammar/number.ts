@@ -108,7 +108,8 @@ export function numberMachine(range: NumberRange): ByteMachine | undefined {
     return first <= last && floorDivide(last, step) * step >= first;
   };
   /** The numbers whose magnitude is from…to, on the side of the sign. */
-  const block = (negative: boolean, from: bigint, to: bigint): [bigint, bigint] => (negative ? [-to, -from] : [from, to]);
+  const block = (negative: boolean, from: bigint, to: bigint): [bigint, bigint] =>
+    negative ? [-to, -from] : [from, to];
 
   /** What sets a prefix apart from others; undefined if no number of the range begins with it. */
   const nameOf = ({ negative, digits, behind }: Prefix): string | undefined => {
@@ -167,7 +168,10 @@ export function numberMachine(range: NumberRange): ByteMachine | undefined {
 }
 
 /** Whether a range holds a number; for the values of an enum. */
-export function inRange(value: number, { integer, min, max, minExclusive, maxExclusive, multipleOf }: NumberRange): boolean {
+export function inRange(
+  value: number,
+  { integer, min, max, minExclusive, maxExclusive, multipleOf }: NumberRange,
+): boolean {
   if (integer && !Number.isInteger(value)) return false;
   if (min !== undefined && (minExclusive ? value <= min : value < min)) return false;
   if (max !== undefined && (maxExclusive ? value >= max : value > max)) return false;

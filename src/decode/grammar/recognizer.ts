@@ -7,15 +7,21 @@ import { type ByteMachine, dead } from "./byte-machine.ts";
 import type { ArrayForm, ObjectForm, Script, Value } from "./forms.ts";
 import { type KeyMachine, keyMachine, mayClose, nextKeys, type UsedKeys } from "./keys.ts";
 import { formAt } from "./satisfiable.ts";
+import type { Escapes } from "./string.ts";
 
-/** How many bytes of white space may stand at each place. Bounded: a model can otherwise emit nothing else for ever. */
-export interface Spaces {
-  /** Before and after the whole text. */
-  readonly around: number;
-  /** After `{ [ , :` and before `} ]`. */
-  readonly inside: number;
-  /** Before `,` and `:`. */
-  readonly tight: number;
+/** What JSON leaves to the writer. */
+export interface Style {
+  /** How many bytes of white space may stand at each place: a model can otherwise emit nothing else for ever. */
+  readonly spaces: {
+    /** Before and after the whole text. */
+    readonly around: number;
+    /** After `{ [ , :` and before `} ]`. */
+    readonly inside: number;
+    /** Before `,` and `:`. */
+    readonly tight: number;
+  };
+  /** In keys, enums and patterns; free strings may always use all. */
+  readonly escapes: Escapes;
 }
 
 /** The top of a stack; `parent` is what is read after it. */
@@ -115,7 +121,7 @@ export interface Recognizer {
 }
 
 /** The recognizer of a script. */
-export function createRecognizer(script: Script, spaces: Spaces): Recognizer {
+export function createRecognizer(script: Script, { spaces, escapes }: Style): Recognizer {
   // ---- What may begin here
 
   const begin = (value: Value, byte: number, parent: Frame, depth: number): readonly Frame[] => {
@@ -129,7 +135,8 @@ export function createRecognizer(script: Script, spaces: Spaces): Recognizer {
         if (here) frames.push({ ...fresh, kind: "array", form: here, depth: depth + 1, parent });
       } else if (form.kind === "object" && byte === openObject) {
         const here = formAt(form, depth);
-        if (here) frames.push({ ...fresh, kind: "object", form: here, cursor: 0, used: undefined, depth: depth + 1, parent });
+        if (here)
+          frames.push({ ...fresh, kind: "object", form: here, cursor: 0, used: undefined, depth: depth + 1, parent });
       }
     }
     return frames;
@@ -187,7 +194,7 @@ export function createRecognizer(script: Script, spaces: Spaces): Recognizer {
       return byte === comma && frame.spaces <= spaces.tight ? [{ ...frame, phase: "next", spaces: 0 }] : none;
     }
     if (byte !== quote) return none;
-    const machine = keyMachine(form, keys, used);
+    const machine = keyMachine(form, keys, used, escapes);
     return [{ kind: "key", machine, state: machine.next(machine.start, quote), parent: frame, text: undefined }];
   };
 
@@ -228,9 +235,7 @@ export function createRecognizer(script: Script, spaces: Spaces): Recognizer {
   // ---- Scripts
 
   const enter = (script: Script): Frame =>
-    script.kind === "free"
-      ? { kind: "free", script, state: script.machine.start }
-      : { kind: "script", script, at: 0 };
+    script.kind === "free" ? { kind: "free", script, state: script.machine.start } : { kind: "script", script, at: 0 };
 
   const stepScript = ({ script, at }: ScriptFrame, byte: number): readonly Frame[] => {
     switch (script.kind) {
@@ -279,7 +284,9 @@ export function createRecognizer(script: Script, spaces: Spaces): Recognizer {
   const stepToken = (frame: Frame, id: number): readonly Frame[] => {
     if (frame.kind === "free") {
       const { next } = frame.script;
-      return next.kind === "token" && next.id === id ? [enter(next.next)] : [{ ...frame, state: frame.script.machine.start }];
+      return next.kind === "token" && next.id === id
+        ? [enter(next.next)]
+        : [{ ...frame, state: frame.script.machine.start }];
     }
     if (frame.kind !== "script") return none;
     const { script } = frame;

@@ -2,10 +2,10 @@
 // finite automaton cannot do (look-around, back-references) is refused by name. The tree's automaton is in automaton.ts.
 
 import {
+  anyCodePoint,
   type CodePoints,
   codePoints,
   complement,
-  anyCodePoint,
   digits,
   lineEnds,
   spaces,
@@ -91,7 +91,7 @@ export function parseRegex(source: string): Regex {
     if (take(".")) return { kind: "set", set: complement(lineEnds) };
     if (take("[")) return { kind: "set", set: characterClass() };
     if (take("(")) return group(depth);
-    if (take("\\")) return { kind: "set", set: escape(false) };
+    if (take("\\")) return { kind: "set", set: escapeSequence(false) };
     if ("*+?{}]".includes(char)) refuse(`has a lone ${char}`);
     at++;
     return one(char);
@@ -114,7 +114,7 @@ export function parseRegex(source: string): Regex {
     return body;
   };
 
-  const escape = (inClass: boolean): CodePoints => {
+  const escapeSequence = (inClass: boolean): CodePoints => {
     if (at >= chars.length) refuse("ends with a backslash");
     const char = chars[at++];
     if (Object.hasOwn(classEscapes, char)) return classEscapes[char];
@@ -126,7 +126,8 @@ export function parseRegex(source: string): Regex {
       at += found[0].length;
       if (char === "c") return single(found[1].charCodeAt(0) % 32);
       const value = Number.parseInt(found[1] ?? found[2], 16);
-      const low = value >= 0xd800 && value <= 0xdbff && /^\\u([dD][c-fC-F][0-9a-fA-F]{2})/.exec(rest.slice(found[0].length));
+      const low =
+        value >= 0xd800 && value <= 0xdbff && /^\\u([dD][c-fC-F][0-9a-fA-F]{2})/.exec(rest.slice(found[0].length));
       if (low) at += low[0].length;
       if (value > 0x10ffff) refuse("has an escape beyond the last code point");
       return single(low ? 0x10000 + (value - 0xd800) * 1024 + Number.parseInt(low[1], 16) - 0xdc00 : value);
@@ -150,10 +151,12 @@ export function parseRegex(source: string): Regex {
     const ranges: number[] = [];
     const member = (): CodePoints => {
       if (at >= chars.length) refuse("has an unclosed [");
-      return take("\\") ? escape(true) : single(chars[at++].codePointAt(0) as number);
+      return take("\\") ? escapeSequence(true) : single(chars[at++].codePointAt(0) as number);
     };
     const codePointOf = (set: CodePoints) =>
-      set.length === 2 && set[0] === set[1] ? set[0] : refuse("has a range that does not run from one character to another");
+      set.length === 2 && set[0] === set[1]
+        ? set[0]
+        : refuse("has a range that does not run from one character to another");
     while (!take("]")) {
       const first = member();
       if (chars[at] !== "-" || chars[at + 1] === "]") {

@@ -38,7 +38,8 @@ function heightOf(form: ArrayForm | ObjectForm): number {
     const others = properties.filter((property) => !property.required).map(({ value }) => value.height);
     const easiest = others.filter((height) => height < Infinity).sort((a, b) => a - b);
     const needed = easiest[missing - 1] ?? Math.min(Infinity, ...(extras?.values ?? []).map((value) => value.height));
-    if (easiest.length + (extras ? (extras.keys ? countTexts(extras.keys)[0] : Infinity) : 0) < missing) return Infinity;
+    if (easiest.length + (extras ? (extras.keys ? countTexts(extras.keys)[0] : Infinity) : 0) < missing)
+      return Infinity;
     height = Math.max(height, needed);
   }
   return height + 1;
@@ -66,7 +67,10 @@ function restricted(form: ArrayForm | ObjectForm, room: number): ArrayForm | Obj
   const extras = form.extras?.values.every((value) => isPossible(value, room)) ? form.extras : undefined;
   const properties = form.properties.filter(fits);
   if (properties.length === form.properties.length && extras === form.extras) return form;
-  const forbidden = [...form.forbidden, ...form.properties.filter((property) => !fits(property)).map(({ name }) => name)];
+  const forbidden = [
+    ...form.forbidden,
+    ...form.properties.filter((property) => !fits(property)).map(({ name }) => name),
+  ];
   return { ...form, properties, extras, forbidden };
 }
 

@@ -32,7 +32,7 @@ import {
   type TypeName,
   typeNames,
 } from "./schema-keywords.ts";
-import { stringMachine } from "./string.ts";
+import { type Escapes, stringMachine } from "./string.ts";
 
 /** A schema and where it stands, a JSON pointer. */
 interface Place {
@@ -56,9 +56,9 @@ type Rule = (branch: readonly Plain[]) => Form[];
 
 /**
  * The value that a schema describes. Throws a RangeError that names the keyword and where it stands if it is not a schema,
- * cannot be honored in full, is too large, or cannot be satisfied.
+ * cannot be honored in full, is too large, or cannot be satisfied. `escapes` says how its keys, enums and patterns are spelled.
  */
-export function valueOfSchema(root: unknown): Value {
+export function valueOfSchema(root: unknown, escapes: Escapes): Value {
   const values = new Map<string, Value>();
   const queue: { value: Value; places: readonly Place[] }[] = [];
   /** Why places turned out empty, for the case that the root is one of them. */
@@ -70,9 +70,12 @@ export function valueOfSchema(root: unknown): Value {
   const checks: (() => void)[] = [];
 
   /** The value of a set of schemas. It is filled later: values contain each other. */
-  const valueOf = (places: readonly Place[]): Value => {
+  const valueAt = (places: readonly Place[]): Value => {
     const byName = new Map(places.map((place) => [place.at, place]));
-    const name = [...byName.keys()].sort().map((at) => `#${at}`).join("\n");
+    const name = [...byName.keys()]
+      .sort()
+      .map((at) => `#${at}`)
+      .join("\n");
     let value = values.get(name);
     if (!value) {
       if (values.size >= maxValues) throw new RangeError(`JSON Schema: it has more than ${maxValues} places`);
@@ -195,24 +198,28 @@ export function valueOfSchema(root: unknown): Value {
     return forms;
   };
 
-  const numbers = (integer: boolean) => (branch: readonly Plain[]): Form[] => {
-    const range = rangeOf(branch, integer);
-    const where = branch.find(({ schema }) => "minimum" in schema || "exclusiveMinimum" in schema || "multipleOf" in schema);
-    try {
-      const machine = numberMachine(range);
-      if (machine) return [{ kind: "scalar", machine, content: { type: "number", range } }];
-    } catch (error) {
-      throw schemaError(where?.at ?? "", (error as Error).message);
-    }
-    return conflict(where?.at ?? "", "no number lies between the bounds");
-  };
+  const numbers =
+    (integer: boolean) =>
+    (branch: readonly Plain[]): Form[] => {
+      const range = rangeOf(branch, integer);
+      const where = branch.find(
+        ({ schema }) => "minimum" in schema || "exclusiveMinimum" in schema || "multipleOf" in schema,
+      );
+      try {
+        const machine = numberMachine(range);
+        if (machine) return [{ kind: "scalar", machine, content: { type: "number", range } }];
+      } catch (error) {
+        throw schemaError(where?.at ?? "", (error as Error).message);
+      }
+      return conflict(where?.at ?? "", "no number lies between the bounds");
+    };
 
   const strings: Rule = (branch) => {
     const limits = stringLimits(branch);
     if (!limits) return conflict(branch[0].at, "minLength, maxLength, pattern and format leave no string");
     const { min, max, automaton } = limits;
     if (!automaton && min === 0 && max === Infinity) return [stringForm];
-    const machine = stringMachine(automaton ? languageOf(automaton) : lengths(min, max));
+    const machine = automaton ? stringMachine(languageOf(automaton), escapes) : stringMachine(lengths(min, max));
     return [{ kind: "scalar", machine, content: { type: "string", min, max, automaton } }];
   };
 
@@ -262,8 +269,8 @@ export function valueOfSchema(root: unknown): Value {
     const max = least(branch, "maxItems", Infinity);
     if (min > max) return conflict(branch[0].at, `minItems ${min} is above maxItems ${max}`);
     const length = Math.max(0, ...branch.map(({ schema }) => schema.prefixItems?.length ?? 0));
-    const prefix = Array.from({ length }, (_, i) => valueOf(itemPlaces(branch, i)));
-    return [{ kind: "array", prefix, rest: valueOf(itemPlaces(branch, length)), min, max, height: Infinity }];
+    const prefix = Array.from({ length }, (_, i) => valueAt(itemPlaces(branch, i)));
+    return [{ kind: "array", prefix, rest: valueAt(itemPlaces(branch, length)), min, max, height: Infinity }];
   };
 
   const itemPlaces = (branch: readonly Plain[], index: number): Place[] =>
@@ -281,11 +288,13 @@ export function valueOfSchema(root: unknown): Value {
     const declared = new Set(branch.flatMap(({ schema }) => Object.keys(schema.properties ?? {})));
     const properties: Property[] = [...new Set([...declared, ...required])].map((name) => ({
       name,
-      value: valueOf(propertyPlaces(branch, name)),
+      value: valueAt(propertyPlaces(branch, name)),
       required: required.has(name),
     }));
     const repeats = false;
-    return [{ kind: "object", properties, extras: extrasOf(branch), forbidden: [], min, max, repeats, height: Infinity }];
+    return [
+      { kind: "object", properties, extras: extrasOf(branch), forbidden: [], min, max, repeats, height: Infinity },
+    ];
   };
 
   const patternsOf = ({ schema, at }: Plain) =>
@@ -299,7 +308,11 @@ export function valueOfSchema(root: unknown): Value {
     const { schema, at } = plain;
     const own = name !== undefined && schema.properties && Object.hasOwn(schema.properties, name);
     const places = [...matching];
-    if (own) places.push({ schema: (schema.properties as Record<string, Schema>)[name], at: `${at}/properties/${escapePointer(name)}` });
+    if (own)
+      places.push({
+        schema: (schema.properties as Record<string, Schema>)[name],
+        at: `${at}/properties/${escapePointer(name)}`,
+      });
     if (places.length === 0 && schema.additionalProperties !== undefined)
       places.push({ schema: schema.additionalProperties, at: `${at}/additionalProperties` });
     return places;
@@ -308,7 +321,11 @@ export function valueOfSchema(root: unknown): Value {
   const propertyPlaces = (branch: readonly Plain[], name: string): Place[] =>
     branch.flatMap((plain) => {
       const matching = patternsOf(plain).filter(({ automaton }) => automaton && includes(languageOf(automaton), name));
-      return placesFor(plain, name, matching.map(({ place }) => place));
+      return placesFor(
+        plain,
+        name,
+        matching.map(({ place }) => place),
+      );
     });
 
   /** Keys that no property declares. */
@@ -318,18 +335,25 @@ export function valueOfSchema(root: unknown): Value {
     const placesOf = (matching: readonly number[]) =>
       branch.flatMap((plain, i) => {
         const own = patterns[i].filter((pattern) => matching.includes(all.indexOf(pattern)));
-        return placesFor(plain, undefined, own.map(({ place }) => place));
+        return placesFor(
+          plain,
+          undefined,
+          own.map(({ place }) => place),
+        );
       });
     const isAcceptable = (matching: readonly number[]) => placesOf(matching).every(({ schema }) => schema !== false);
     if (all.length === 0) {
       if (!isAcceptable([])) return undefined;
-      const value = valueOf(placesOf([]));
+      const value = valueAt(placesOf([]));
       return { valueOf: () => value, values: [value] };
     }
-    const classes = classify(all.map(({ automaton }) => automaton as Automaton), isAcceptable);
+    const classes = classify(
+      all.map(({ automaton }) => automaton as Automaton),
+      isAcceptable,
+    );
     if (!classes) return undefined;
     const { automaton, matching } = classes;
-    const byState = matching.map((list, state) => (automaton.accepting[state] ? valueOf(placesOf(list)) : undefined));
+    const byState = matching.map((list, state) => (automaton.accepting[state] ? valueAt(placesOf(list)) : undefined));
     const values = [...new Set(byState)].filter((value) => value !== undefined);
     return { valueOf: (state) => byState[state] as Value, values, keys: automaton };
   };
@@ -342,7 +366,11 @@ export function valueOfSchema(root: unknown): Value {
     for (const { schema, at } of branch) {
       const lists: Map<string, Place>[] = [];
       if (schema.enum)
-        lists.push(new Map(schema.enum.map((value, i) => [canonical(value), { schema: { const: value }, at: `${at}/enum/${i}` }])));
+        lists.push(
+          new Map(
+            schema.enum.map((value, i) => [canonical(value), { schema: { const: value }, at: `${at}/enum/${i}` }]),
+          ),
+        );
       if ("const" in schema)
         lists.push(new Map([[canonical(schema.const), { schema: { const: schema.const }, at: `${at}/const` }]]));
       for (const list of lists) common = common ? new Map([...common].filter(([name]) => list.has(name))) : list;
@@ -369,7 +397,8 @@ export function valueOfSchema(root: unknown): Value {
         if (includes(content, value)) texts.push(value);
       } else if (typeof value === "number") {
         const integer = !types.has("number");
-        if ((types.has("integer") || types.has("number")) && inRange(value, rangeOf(branch, integer))) scalars.push(value);
+        if ((types.has("integer") || types.has("number")) && inRange(value, rangeOf(branch, integer)))
+          scalars.push(value);
       } else if (value === null || typeof value === "boolean") {
         if (types.has(value === null ? "null" : "boolean")) scalars.push(value);
       } else if (Array.isArray(value)) {
@@ -385,7 +414,7 @@ export function valueOfSchema(root: unknown): Value {
     if (texts.length > 0) {
       const form: ScalarForm = {
         kind: "scalar",
-        machine: stringMachine(words(texts)),
+        machine: stringMachine(words(texts), escapes),
         content: { type: "words", words: texts },
       };
       forms.push(form);
@@ -396,7 +425,9 @@ export function valueOfSchema(root: unknown): Value {
   /** Arrays and objects of an enum, member by member: so the other keywords of the branch hold for them too. */
   const constArray = (branch: readonly Plain[], list: readonly unknown[], at: string): Form[] => {
     if (list.length < most(branch, "minItems", 0) || list.length > least(branch, "maxItems", Infinity)) return [];
-    const prefix = list.map((value, i) => valueOf([...itemPlaces(branch, i), { schema: { const: value }, at: `${at}/${i}` }]));
+    const prefix = list.map((value, i) =>
+      valueAt([...itemPlaces(branch, i), { schema: { const: value }, at: `${at}/${i}` }]),
+    );
     return [{ kind: "array", prefix, rest: undefined, min: list.length, max: list.length, height: Infinity }];
   };
 
@@ -407,7 +438,7 @@ export function valueOfSchema(root: unknown): Value {
     if (branch.some(({ schema }) => schema.required?.some((name) => !Object.hasOwn(object, name)))) return [];
     const properties = names.map((name) => {
       const member: Place = { schema: { const: object[name] }, at: `${at}/${escapePointer(name)}` };
-      return { name, value: valueOf([...propertyPlaces(branch, name), member]), required: true };
+      return { name, value: valueAt([...propertyPlaces(branch, name), member]), required: true };
     });
     const form: ObjectForm = {
       ...{ kind: "object", properties, extras: undefined, forbidden: [], min: 0, max: Infinity, repeats: false },
@@ -424,14 +455,15 @@ export function valueOfSchema(root: unknown): Value {
     object: objects,
   };
 
-  const value = valueOf([{ schema: root as Schema, at: "" }]);
+  const value = valueAt([{ schema: root as Schema, at: "" }]);
   for (const { value, places } of queue) fill(value, places);
   settleHeights([...values.values()]);
   if (value.height === Infinity) {
     const why = conflicts.length > 0 ? conflicts[0] : "its shortest text nests without end";
     throw new RangeError(`JSON Schema: it cannot be satisfied: ${why}`);
   }
-  if (value.height > maxDepth) throw new RangeError(`JSON Schema: its shortest text nests more than ${maxDepth} brackets`);
+  if (value.height > maxDepth)
+    throw new RangeError(`JSON Schema: its shortest text nests more than ${maxDepth} brackets`);
   for (const check of checks) check();
   return value;
 }
@@ -456,8 +488,10 @@ function rangeOf(branch: readonly Plain[], integer: boolean): NumberRange {
   let range: { -readonly [K in keyof NumberRange]: NumberRange[K] } = { integer };
   for (const { schema, at } of branch) {
     const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = schema;
-    if (minimum !== undefined && !(minimum <= (range.min ?? -Infinity))) range = { ...range, min: minimum, minExclusive: false };
-    if (maximum !== undefined && !(maximum >= (range.max ?? Infinity))) range = { ...range, max: maximum, maxExclusive: false };
+    if (minimum !== undefined && !(minimum <= (range.min ?? -Infinity)))
+      range = { ...range, min: minimum, minExclusive: false };
+    if (maximum !== undefined && !(maximum >= (range.max ?? Infinity)))
+      range = { ...range, max: maximum, maxExclusive: false };
     if (exclusiveMinimum !== undefined && !(exclusiveMinimum < (range.min ?? -Infinity)))
       range = { ...range, min: exclusiveMinimum, minExclusive: true };
     if (exclusiveMaximum !== undefined && !(exclusiveMaximum > (range.max ?? Infinity)))
@@ -465,7 +499,10 @@ function rangeOf(branch: readonly Plain[], integer: boolean): NumberRange {
     if (multipleOf === undefined) continue;
     const common = Number.isInteger(multipleOf) ? leastCommonMultiple(range.multipleOf ?? 1, multipleOf) : Infinity;
     if (common > maxMultiple)
-      throw schemaError(`${at}/multipleOf`, `"multipleOf" ${multipleOf} is not supported: only whole numbers up to ${maxMultiple}`);
+      throw schemaError(
+        `${at}/multipleOf`,
+        `"multipleOf" ${multipleOf} is not supported: only whole numbers up to ${maxMultiple}`,
+      );
     range.multipleOf = common;
   }
   if (range.multipleOf !== undefined) range.integer = true;

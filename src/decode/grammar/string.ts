@@ -49,8 +49,24 @@ const digitOf = (byte: number) => {
   return Number.isNaN(digit) ? -1 : digit;
 };
 
-/** A JSON string whose content is in `language`. States are interned per machine. */
-export function stringMachine(language: Language): ByteMachine & { content(state: number): number } {
+/**
+ * Which escapes may be written: all of them, or only those of characters that cannot stand for themselves. The latter is for
+ * text with one right content (keys, enums, patterns): it leaves a single spelling, and so a forced one.
+ */
+export type Escapes = "all" | "needed";
+
+/** A JSON string whose content is in `language`; `content` tells the language's state. */
+export function stringMachine(
+  language: Language,
+  escapes: Escapes = "all",
+): ByteMachine & { content(state: number): number } {
+  const isNeeded = (codePoint: number) => codePoint < 0x20 || codePoint === quote || codePoint === backslash;
+  const mayEscape = (content: number) =>
+    escapes === "all"
+      ? language.some(content, 0, highest)
+      : language.some(content, 0, 0x1f) ||
+        language.some(content, quote, quote) ||
+        language.some(content, backslash, backslash);
   const text = (content: number): Spelling => ({ stage: "text", content, left: 0, value: 0, certain: nowhere });
   const complete = (content: number, codePoint: number): Spelling | undefined => {
     const after = language.next(content, codePoint);
@@ -78,6 +94,7 @@ export function stringMachine(language: Language): ByteMachine & { content(state
     const { content, left, value } = spelling;
     const from = value * 16 ** left;
     const to = (value + 1) * 16 ** left - 1;
+    if (escapes === "needed") return narrowed(spelling, from, Math.min(to, 0x1f), false);
     const [high, highEnd] = [Math.max(from, 0xd800), Math.min(to, 0xdbff)];
     const base = 0x10000 - 0xd800 * 1024;
     if (high <= highEnd && language.some(content, base + high * 1024, base + highEnd * 1024 + 1023)) return spelling;
@@ -106,7 +123,7 @@ export function stringMachine(language: Language): ByteMachine & { content(state
         return byte === quote ? text(content) : undefined;
       case "text":
         if (byte === quote) return language.accepts(content) ? { ...spelling, stage: "closed" } : undefined;
-        if (byte === backslash) return language.some(content, 0, highest) ? { ...spelling, stage: "escape" } : undefined;
+        if (byte === backslash) return mayEscape(content) ? { ...spelling, stage: "escape" } : undefined;
         if (byte < 0x20) return undefined;
         if (byte < 0x80) return complete(content, byte);
         if (byte < 0xc2 || byte > 0xf4) return undefined;
@@ -118,14 +135,16 @@ export function stringMachine(language: Language): ByteMachine & { content(state
         return utf8({ ...spelling, left: left - 1, value: value * 64 + (byte & 0x3f) }, leastOf[left]);
       }
       case "escape":
-        if (char === "u") return { ...spelling, stage: "hex", left: 4 };
-        return Object.hasOwn(shortEscapes, char) ? complete(content, shortEscapes[char]) : undefined;
+        if (char === "u") return escaped({ ...spelling, stage: "hex", left: 4 });
+        if (!Object.hasOwn(shortEscapes, char) || (escapes === "needed" && !isNeeded(shortEscapes[char])))
+          return undefined;
+        return complete(content, shortEscapes[char]);
       case "hex": {
         const digit = digitOf(byte);
         if (digit < 0) return undefined;
         if (certain !== nowhere) return left === 1 ? text(certain) : { ...spelling, left: left - 1 };
         const longer = { ...spelling, left: left - 1, value: value * 16 + digit };
-        if (left > 1) return escaped(longer);
+        if (left > 1 || !escaped(longer)) return escaped(longer);
         if (longer.value < 0xd800 || longer.value > 0xdfff) return complete(content, longer.value);
         const pair: Spelling = { ...longer, stage: "low\\", left: 4, value: longer.value - 0xd800 };
         return longer.value < 0xdc00 ? paired(pair) : undefined;

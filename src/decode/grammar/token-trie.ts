@@ -48,7 +48,9 @@ interface Entry {
 }
 
 function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
-  const controlIds = new Set(tokenizer.addedTokens.filter((token) => token.control || token.special).map(({ id }) => id));
+  const controlIds = new Set(
+    tokenizer.addedTokens.filter((token) => token.control || token.special).map(({ id }) => id),
+  );
   const entries: Entry[] = [];
   for (let id = 0; id < tokenizer.vocabSize; id++) {
     if (controlIds.has(id) || tokenizer.tokenOf(id) === undefined) continue;

@@ -4,6 +4,7 @@
 import { tabulate } from "./byte-machine.ts";
 import type { Script, Value } from "./forms.ts";
 import { valueOfSchema } from "./schema.ts";
+import type { Escapes } from "./string.ts";
 
 /** A fixed part of the text around a call: literal text, or a control token by its id. */
 export type FramePart = { readonly text: string } | { readonly token: number };
@@ -29,11 +30,16 @@ export interface ToolsSpec {
 }
 
 /** The script of a request with tools. Throws a RangeError that names the tool if its parameters cannot be honored. */
-export function toolScript({ tools, choice, parallel, frame }: ToolsSpec): Script {
+export function toolScript({ tools, choice, parallel, frame }: ToolsSpec, escapes: Escapes): Script {
   const offered = typeof choice === "object" ? tools.filter(({ name }) => name === choice.name) : tools;
   if (offered.length === 0)
-    throw new RangeError(typeof choice === "object" ? `no tool is named ${JSON.stringify(choice.name)}` : "there are no tools");
-  const options = offered.map(({ name, parameters = { type: "object" } }) => ({ name, value: parametersOf(name, parameters) }));
+    throw new RangeError(
+      typeof choice === "object" ? `no tool is named ${JSON.stringify(choice.name)}` : "there are no tools",
+    );
+  const options = offered.map(({ name, parameters = { type: "object" } }) => ({
+    name,
+    value: parametersOf(name, parameters, escapes),
+  }));
 
   const end = parts(frame.end, { kind: "end" });
   // A call leads to what follows it, which may be another call: the choice is made first and filled in after.
@@ -51,9 +57,9 @@ export function toolScript({ tools, choice, parallel, frame }: ToolsSpec): Scrip
   return choice === "auto" ? free(first) : first;
 }
 
-function parametersOf(name: string, parameters: unknown): Value {
+function parametersOf(name: string, parameters: unknown, escapes: Escapes): Value {
   try {
-    return valueOfSchema(parameters);
+    return valueOfSchema(parameters, escapes);
   } catch (error) {
     throw new RangeError(`tool ${JSON.stringify(name)}: ${(error as Error).message}`);
   }
