@@ -10,16 +10,14 @@ import { inRange, type NumberRange } from "./number.ts";
 
 /** Whether no text satisfies both forms, as far as that can be proven. */
 export function areExclusive(a: Form, b: Form): boolean {
-  const open = new Set<string>();
-  const numbers = new Map<Value, number>();
-  const numberOf = (value: Value) => numbers.get(value) ?? (numbers.set(value, numbers.size), numbers.size - 1);
+  const seen = new Map<Value, Set<Value>>();
   let comparisons = 0;
 
   const values = (a: Value, b: Value): boolean => {
     if (a === b) return false;
-    const name = `${numberOf(a)} ${numberOf(b)}`;
-    if (open.has(name) || ++comparisons > maxComparisons) return false; // no proof by going in a circle
-    open.add(name);
+    const partners = seen.get(a) ?? new Set<Value>();
+    if (partners.has(b) || ++comparisons > maxComparisons) return false; // no proof by going in a circle
+    seen.set(a, partners.add(b));
     return a.forms.every((left) => b.forms.every((right) => forms(left, right)));
   };
 

@@ -73,6 +73,8 @@ export interface Extras {
   readonly values: readonly Value[];
   /** Which keys; absent: any. */
   readonly keys?: Automaton;
+  /** The same without the keys whose value is not possible. */
+  within(isPossible: (value: Value) => boolean): Extras | undefined;
 }
 
 /** A whole text: fixed parts, values, choices. Every part leads on to the next; `end` is where a text may end. */
@@ -107,6 +109,24 @@ anyJson.forms = [
 
 /** An object of any keys, all of the same value. */
 export function anyObject(value: Value, repeats = false): ObjectForm {
-  const extras = { valueOf: () => value, values: [value] };
-  return { kind: "object", properties: [], extras, forbidden: [], min: 0, max: Infinity, repeats, height: 1 };
+  return {
+    kind: "object",
+    properties: [],
+    extras: anyKey(value),
+    forbidden: [],
+    min: 0,
+    max: Infinity,
+    repeats,
+    height: 1,
+  };
+}
+
+/** Any key, its value always the same. */
+export function anyKey(value: Value): Extras {
+  const extras: Extras = {
+    valueOf: () => value,
+    values: [value],
+    within: (isPossible) => (isPossible(value) ? extras : undefined),
+  };
+  return extras;
 }

@@ -64,7 +64,7 @@ function restricted(form: ArrayForm | ObjectForm, room: number): ArrayForm | Obj
     return { ...form, rest: undefined, max: Math.min(form.max, form.prefix.length) };
   }
   const fits = ({ value }: Property) => isPossible(value, room);
-  const extras = form.extras?.values.every((value) => isPossible(value, room)) ? form.extras : undefined;
+  const extras = form.extras?.within((value) => isPossible(value, room));
   const properties = form.properties.filter(fits);
   if (properties.length === form.properties.length && extras === form.extras) return form;
   const forbidden = [

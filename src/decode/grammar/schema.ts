@@ -8,6 +8,7 @@ import { literals } from "./byte-machine.ts";
 import { areExclusive } from "./exclusive.ts";
 import { formatAutomaton } from "./formats.ts";
 import {
+  anyKey,
   booleanForm,
   type Extras,
   type Form,
@@ -341,21 +342,30 @@ export function valueOfSchema(root: unknown, escapes: Escapes): Value {
           own.map(({ place }) => place),
         );
       });
-    const isAcceptable = (matching: readonly number[]) => placesOf(matching).every(({ schema }) => schema !== false);
-    if (all.length === 0) {
-      if (!isAcceptable([])) return undefined;
-      const value = valueAt(placesOf([]));
-      return { valueOf: () => value, values: [value] };
-    }
-    const classes = classify(
-      all.map(({ automaton }) => automaton as Automaton),
-      isAcceptable,
-    );
-    if (!classes) return undefined;
-    const { automaton, matching } = classes;
-    const byState = matching.map((list, state) => (automaton.accepting[state] ? valueAt(placesOf(list)) : undefined));
-    const values = [...new Set(byState)].filter((value) => value !== undefined);
-    return { valueOf: (state) => byState[state] as Value, values, keys: automaton };
+    const isAllowed = (matching: readonly number[]) => placesOf(matching).every(({ schema }) => schema !== false);
+    if (all.length === 0) return isAllowed([]) ? anyKey(valueAt(placesOf([]))) : undefined;
+    /** The keys whose set of matching patterns is acceptable. */
+    const make = (isAcceptable: (matching: readonly number[]) => boolean): Extras | undefined => {
+      const classes = classify(
+        all.map(({ automaton }) => automaton as Automaton),
+        isAcceptable,
+      );
+      if (!classes) return undefined;
+      const { automaton, matching } = classes;
+      const byState = matching.map((list, state) => (automaton.accepting[state] ? valueAt(placesOf(list)) : undefined));
+      const values = [...new Set(byState)].filter((value) => value !== undefined);
+      const extras: Extras = {
+        valueOf: (state) => byState[state] as Value,
+        values,
+        keys: automaton,
+        within(isPossible) {
+          if (values.every(isPossible)) return extras;
+          return make((matching) => isAcceptable(matching) && isPossible(valueAt(placesOf(matching))));
+        },
+      };
+      return extras;
+    };
+    return make(isAllowed);
   };
 
   // ---- enum and const
