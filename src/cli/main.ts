@@ -5,6 +5,7 @@
 import { Command, CommanderError } from "commander";
 import { addConvert } from "./convert.ts";
 import { addGenerate } from "./generate.ts";
+import { addGrammar } from "./grammar.ts";
 import { addInspect } from "./inspect.ts";
 import { addPull } from "./pull.ts";
 import { addScore } from "./score.ts";
@@ -16,7 +17,7 @@ const program = new Command("plainformer")
   .option("--verbose", "show where in the code an error came from")
   .showHelpAfterError("(add --help for what is possible)")
   .action(tour);
-for (const add of [addGenerate, addTokenize, addScore, addInspect, addConvert, addPull]) add(program);
+for (const add of [addGenerate, addTokenize, addScore, addInspect, addConvert, addPull, addGrammar]) add(program);
 for (const command of [program, ...program.commands]) command.exitOverride().allowExcessArguments(false);
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

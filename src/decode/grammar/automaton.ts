@@ -4,7 +4,7 @@
 
 import { anyCodePoint, type CodePoints } from "./code-points.ts";
 import { type Language, nowhere } from "./language.ts";
-import { maxAutomatonStates } from "./limits.ts";
+import { maxAutomatonStates, maxSubsetWork } from "./limits.ts";
 import type { Regex } from "./regex.ts";
 
 /** A deterministic automaton; from every state an accepting one can be reached. */
@@ -141,8 +141,8 @@ function determinize(draft: Draft, start: number, found: number): Raw {
     }
     raw.accepting.push(closure(set, i === 0, true).includes(found));
     const moves = set.flatMap((state) => draft.moves[state]);
-    work += moves.length;
-    if (work > 20 * maxAutomatonStates) throw tooLarge();
+    work += set.length;
+    if (work > maxSubsetWork) throw tooLarge();
     raw.edges.push(disjoint(moves, (targets) => numberOf(closure(targets, false, false))));
   }
   return raw;
@@ -221,7 +221,7 @@ function liveStates({ edges, accepting }: Raw): { automaton: Automaton; states: 
   return { automaton, states };
 }
 
-const tooLarge = () => new RangeError(`needs an automaton of more than ${maxAutomatonStates} states`);
+const tooLarge = () => new RangeError(`it needs too large an automaton (the limit is ${maxAutomatonStates} states)`);
 
 // ---- Automata together
 

@@ -19,6 +19,9 @@ export const maxComparisons = 200_000;
 /** States of the automaton of one pattern, and of patterns that must hold together. */
 export const maxAutomatonStates = 50_000;
 
+/** States of the nondeterministic automaton looked at, summed over the subset construction of one pattern. */
+export const maxSubsetWork = 300_000;
+
 /** Code points of one pattern. */
 export const maxPatternLength = 20_000;
 
@@ -26,7 +29,7 @@ export const maxPatternLength = 20_000;
 export const maxMultiple = 100_000;
 
 /** Digits before the point, and after it, of a number that nothing else bounds. */
-export const maxDigits = 100;
+export const maxDigits = 40;
 
 /** Ways to read the text so far that are kept side by side; what more there are is dropped (each one kept is valid). */
 export const maxStacks = 1_000;

@@ -62,10 +62,11 @@ export function parseRegex(source: string): Regex {
   };
 
   const repeated = (depth: number): Regex => {
+    const isAnchor = chars[at] === "^" || chars[at] === "$";
     const body = atom(depth);
     const range = quantifier();
     if (!range) return body;
-    if (body.kind === "start" || body.kind === "end") refuse("repeats an anchor");
+    if (isAnchor) refuse("repeats an anchor");
     take("?"); // lazy or greedy: the same texts match
     if (quantifier()) refuse("has a quantifier on a quantifier");
     return { kind: "repeat", body, min: range[0], max: range[1] };
