@@ -97,6 +97,7 @@ const honored: Readonly<Record<keyof Keywords, Check>> = {
 const annotations = new Set([
   ...["title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment", "$schema"],
   ...["contentMediaType", "contentEncoding", "contentSchema", "$defs", "definitions", "$anchor", "$id"],
+  "$def", // DeepSeek's spelling of $defs
 ]);
 
 /** An error about a schema: what is wrong, and where it stands as a JSON pointer. */

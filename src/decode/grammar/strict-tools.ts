@@ -26,14 +26,12 @@ const formats = ["email", "hostname", "ipv4", "ipv6", "uuid"];
  * format that DeepSeek does not offer, an object whose `required` leaves out a property or that allows others.
  */
 export function checkStrictParameters(schema: unknown, at = ""): void {
-  const { $def, ...known } = typeof schema === "object" && schema !== null ? (schema as { $def?: unknown }) : {};
-  const value: unknown = $def === undefined ? schema : known; // DeepSeek also writes $def for $defs
-  checkKeywords(value, at);
-  if (typeof value === "boolean") throw schemaError(at, "a strict tool needs a schema with a type, not a boolean");
-  for (const keyword of Object.keys(schema as Keywords))
+  checkKeywords(schema, at);
+  if (typeof schema === "boolean") throw schemaError(at, "a strict tool needs a schema with a type, not a boolean");
+  for (const keyword of Object.keys(schema))
     if (!(allowed as readonly string[]).includes(keyword) && !harmless.includes(keyword))
       throw schemaError(`${at}/${escapePointer(keyword)}`, `the keyword "${keyword}" is not offered in strict tools`);
-  const { type, format, properties, required = [], additionalProperties, items, anyOf } = value;
+  const { type, format, properties, required = [], additionalProperties, items, anyOf } = schema;
   if (format !== undefined && !formats.includes(format))
     throw schemaError(
       `${at}/format`,
@@ -61,7 +59,7 @@ export function checkStrictParameters(schema: unknown, at = ""): void {
   };
   named("properties", properties);
   for (const keyword of ["$defs", "$def", "definitions"] as const)
-    named(keyword, (schema as Record<string, unknown>)[keyword]);
+    named(keyword, (schema as Readonly<Record<string, unknown>>)[keyword]);
   if (items !== undefined) checkStrictParameters(items, `${at}/items`);
   for (const [i, member] of (anyOf ?? []).entries()) checkStrictParameters(member, `${at}/anyOf/${i}`);
 }
