@@ -4,8 +4,8 @@
 
 import { countTexts, languageOf } from "./automaton.ts";
 import type { ByteMachine } from "./byte-machine.ts";
-import type { ObjectForm, Value } from "./forms.ts";
-import { type Language, nowhere } from "./language.ts";
+import type { Extras, ObjectForm, Value } from "./forms.ts";
+import { type Language, lengths, nowhere } from "./language.ts";
 import { type Escapes, stringMachine } from "./string.ts";
 
 /** Keys used before that no property declares: a list that grows at its head. */
@@ -26,6 +26,8 @@ export interface KeyChoice {
 export interface KeyMachine extends ByteMachine {
   /** The property that a finished key is, or the value of a key that none declares. */
   outcome(state: number): { property: number } | { extra: Value };
+  /** Once a key can be no declared or used one any more: the machine of any other key, and its state. */
+  released(state: number): { machine: KeyMachine; state: number } | undefined;
 }
 
 interface NameNode {
@@ -130,6 +132,9 @@ export function nextKeys(
   return declared ? { from, to, extras } : { from: 0, to: -1, extras };
 }
 
+/** Key machines after keys that no property declares; a list of them belongs to one object. */
+const afterUsed = new WeakMap<UsedKeys, Map<string, KeyMachine>>();
+
 /** The machine of the next key, quotes included; shared by all places of the form with the same choice. */
 export function keyMachine(
   form: ObjectForm,
@@ -138,12 +143,17 @@ export function keyMachine(
   escapes: Escapes,
 ): KeyMachine {
   const table = tableOf(form);
-  if (choice.extras && used && !form.repeats) return makeKeyMachine(form, table, choice, namesOf(used), escapes);
+  const differs = choice.extras && used !== undefined && !form.repeats;
+  let machines = differs ? afterUsed.get(used) : table.machines;
+  if (!machines) {
+    machines = new Map();
+    afterUsed.set(used as UsedKeys, machines);
+  }
   const name = `${choice.from} ${choice.to} ${choice.extras} ${escapes}`;
-  let machine = table.machines.get(name);
+  let machine = machines.get(name);
   if (!machine) {
-    machine = makeKeyMachine(form, table, choice, [], escapes);
-    table.machines.set(name, machine);
+    machine = makeKeyMachine(form, table, choice, differs ? namesOf(used) : [], escapes);
+    machines.set(name, machine);
   }
   return machine;
 }
@@ -152,6 +162,19 @@ function namesOf(used: UsedKeys | undefined): string[] {
   const names: string[] = [];
   for (let key = used; key; key = key.before) names.push(key.name());
   return names;
+}
+
+const anyKeys = {
+  all: stringMachine(lengths(0, Infinity), "all"),
+  needed: stringMachine(lengths(0, Infinity), "needed"),
+};
+const quote = 0x22;
+
+/** Inside a key that no longer matters: one machine for all of them, so that its masks are shared. */
+function otherKey(value: Value, escapes: Escapes): { machine: KeyMachine; state: number } {
+  const strings = anyKeys[escapes];
+  const machine = { ...strings, outcome: () => ({ extra: value }), released: () => undefined };
+  return { machine, state: strings.next(strings.start, quote) };
 }
 
 /** Where a key is: among the declared names, among those used, in the automaton of the others (`nowhere`: in none). */
@@ -247,10 +270,15 @@ function makeKeyMachine(
   const machine = stringMachine(language, escapes);
   return {
     ...machine,
+    released(state) {
+      if (machine.plainRoom?.(state) === undefined) return undefined;
+      const { node, used, extra } = states[machine.content(state)];
+      return node || used.length > 0 ? undefined : otherKey((form.extras as Extras).valueOf(extra), escapes);
+    },
     outcome(state) {
       const { node, extra } = states[machine.content(state)];
       if (node?.own !== undefined) return { property: node.own };
-      return { extra: (form.extras as NonNullable<ObjectForm["extras"]>).valueOf(extra) };
+      return { extra: (form.extras as Extras).valueOf(extra) };
     },
   };
 }

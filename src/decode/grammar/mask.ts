@@ -7,7 +7,7 @@ import { type ByteMachine, dead, unknown } from "./byte-machine.ts";
 import type { UsedKeys } from "./keys.ts";
 import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
 import { type Bytes, contentOf, type Frame, type Recognizer } from "./recognizer.ts";
-import type { TokenTrie, Vocabulary } from "./token-trie.ts";
+import type { MachineWalk, TokenTrie, Vocabulary } from "./token-trie.ts";
 
 /** The tokens that may come: those listed, and all plain ones of up to so many code points (-1: none). */
 export interface TokenSet {
@@ -22,15 +22,6 @@ export interface Masks {
   nameOf(frame: Frame): number;
 }
 
-/** What a walk inside one machine found: the same for all stacks above it. */
-interface MachineWalk {
-  /** Tokens that stay inside, or end where it accepts. */
-  readonly ids: Int32Array;
-  /** Where longer tokens leave the machine: nodes, and the machine's state at each. */
-  readonly exitNodes: Int32Array;
-  readonly exitStates: Int32Array;
-}
-
 type MachineFrame = Extract<Frame, { kind: "scalar" | "key" | "free" }>;
 const machineOf = (frame: MachineFrame) => (frame.kind === "free" ? frame.script.machine : frame.machine);
 const inMachine = (frame: Frame): frame is MachineFrame =>
@@ -38,13 +29,14 @@ const inMachine = (frame: Frame): frame is MachineFrame =>
 
 /** The masks of one recognizer over one vocabulary. */
 export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Masks {
-  const { all, special, control } = vocabulary;
-  const states = new Int32Array(all.deepest + 1);
-  let walks = new Map<ByteMachine, Map<string | number, MachineWalk>>();
+  const { all, special, control, walks, scratch } = vocabulary;
   let masks = new Map<string, TokenSet>();
+  let beyond = new Map<number, Map<number, Int32Array>>();
   let cached = 0;
   let steps = 0;
   let found = new IdList(256);
+
+  const { nameOf, clear } = createNames(vocabulary);
 
   const addAt = (trie: TokenTrie, node: number) => {
     for (let i = trie.firstId[node]; i < trie.firstId[node + 1]; i++) found.push(trie.ids[i]);
@@ -58,13 +50,13 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   /** Walks the tokens below a node inside one machine. */
   const scan = (machine: ByteMachine, state: number, trie: TokenTrie, from: number): MachineWalk => {
     const { byte, depth, skip, firstId, ids } = trie;
+    const { states, ids: inside, exitNodes, exitStates } = scratch;
     const { table } = machine;
-    const inside = new IdList(64);
-    const exitNodes = new IdList(16);
-    const exitStates = new IdList(16);
     const end = skip[from];
     states[depth[from]] = state;
     let visited = 0;
+    let idCount = 0;
+    let exitCount = 0;
     for (let node = from + 1; node < end; visited++) {
       const before = states[depth[node] - 1];
       let after = table.next[before * 256 + byte[node]];
@@ -74,30 +66,33 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
         continue;
       }
       states[depth[node]] = after;
-      for (let i = firstId[node]; i < firstId[node + 1]; i++) inside.push(ids[i]);
+      for (let i = firstId[node]; i < firstId[node + 1]; i++) inside[idCount++] = ids[i];
       if (table.accepting[after] === 1 && skip[node] > node + 1) {
-        exitNodes.push(node);
-        exitStates.push(after);
+        exitNodes[exitCount] = node;
+        exitStates[exitCount++] = after;
       }
       node++;
     }
     spend(visited);
-    return { ids: inside.list(), exitNodes: exitNodes.list(), exitStates: exitStates.list() };
+    return {
+      ids: inside.slice(0, idCount),
+      exitNodes: exitNodes.slice(0, exitCount),
+      exitStates: exitStates.slice(0, exitCount),
+    };
   };
 
   /** The walk from a machine's state over a whole trie; from the cache if it was walked before. */
   const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie): MachineWalk => {
     const name = machine.likeness?.(state, trie.deepest) ?? state;
-    let ofMachine = walks.get(machine);
+    let ofMachine = walks.get(machine.table);
     if (!ofMachine) {
       ofMachine = new Map();
-      walks.set(machine, ofMachine);
+      walks.set(machine.table, ofMachine);
     }
     let walk = ofMachine.get(name);
     if (!walk) {
       walk = scan(machine, state, trie, 0);
       ofMachine.set(name, walk);
-      cached += walk.ids.length + 2 * walk.exitNodes.length;
     }
     return walk;
   };
@@ -116,22 +111,51 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       follow(frame, scan(machineOf(frame), frame.state, trie, from), trie, from);
       return;
     }
-    const { byte, skip } = trie;
-    const end = skip[from];
-    for (let node = from + 1; node < end; node = skip[node]) {
-      spend(1);
-      for (const after of recognizer.step(frame, byte[node])) {
-        addAt(trie, node);
-        if (skip[node] > node + 1) walk(after, trie, node);
-      }
+    const { byte, skip, first } = trie;
+    if (from === 0) {
+      for (const byte of recognizer.candidates(frame)) if (first[byte] > 0) enter(frame, trie, first[byte], byte);
+      return;
+    }
+    for (let node = from + 1; node < skip[from]; node = skip[node]) enter(frame, trie, node, byte[node]);
+  };
+
+  const enter = (frame: Frame, trie: TokenTrie, node: number, byte: number) => {
+    spend(1);
+    for (const after of recognizer.step(frame, byte)) {
+      addAt(trie, node);
+      if (trie.skip[node] > node + 1) walk(after, trie, node);
     }
   };
 
   /** Adds what a walk inside a machine found, and goes on above the machine where tokens leave it. */
   const follow = (frame: MachineFrame, { ids, exitNodes, exitStates }: MachineWalk, trie: TokenTrie, from: number) => {
     found.pushAll(ids);
-    for (let i = 0; i < exitNodes.length; i++)
-      walk(leave(frame, exitStates[i], trie, from, exitNodes[i]), trie, exitNodes[i]);
+    const beyond = frame.kind === "scalar" ? beyondOf(frame.parent, trie) : undefined;
+    for (let i = 0; i < exitNodes.length; i++) {
+      const node = exitNodes[i];
+      const known = beyond?.get(node);
+      if (known) {
+        found.pushAll(known);
+        continue;
+      }
+      const before = found.length;
+      walk(leave(frame, exitStates[i], trie, from, node), trie, node);
+      if (!beyond) continue;
+      const ids = found.list(before);
+      beyond.set(node, ids);
+      cached += ids.length + 4;
+    }
+  };
+
+  /** What tokens do after they leave a scalar at a node: the same at every place inside the scalar. */
+  const beyondOf = (parent: Frame, trie: TokenTrie): Map<number, Int32Array> => {
+    const name = nameOf(parent) * 2 + (trie === all ? 0 : 1);
+    let ofParent = beyond.get(name);
+    if (!ofParent) {
+      ofParent = new Map();
+      beyond.set(name, ofParent);
+    }
+    return ofParent;
   };
 
   /** Adds the tokens of one stack; gives the length up to which plain tokens may come as well. */
@@ -149,14 +173,12 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     return room ?? -1;
   };
 
-  const { nameOf, clear } = createNames(vocabulary.longest);
-
   return {
     nameOf,
     maskOf(frames) {
       if (cached > maxCachedTokens) {
-        walks = new Map();
         masks = new Map();
+        beyond = new Map();
         cached = 0;
         clear();
       }
@@ -177,7 +199,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
 
 /** A list of integers that grows. */
 class IdList {
-  private length = 0;
+  length = 0;
   private values: Int32Array;
   constructor(capacity: number) {
     this.values = new Int32Array(capacity);
@@ -191,8 +213,8 @@ class IdList {
     this.values.set(values, this.length);
     this.length += values.length;
   }
-  list(): Int32Array {
-    return this.values.slice(0, this.length);
+  list(from = 0): Int32Array {
+    return this.values.slice(from, this.length);
   }
   private grow(capacity: number): void {
     const values = new Int32Array(capacity);
@@ -229,7 +251,7 @@ export function applyMask({ ids, plain }: TokenSet, vocabulary: Vocabulary, logi
 }
 
 /** Names for stacks: counters are cut at the length of the longest token, which is as far as one mask looks. */
-function createNames(horizon: number): { nameOf(frame: Frame): number; clear(): void } {
+function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(frame: Frame): number; clear(): void } {
   let objects = new Map<object, number>();
   let names = new Map<string, number>();
   let ofFrame = new WeakMap<Frame, number>();
@@ -261,9 +283,9 @@ function createNames(horizon: number): { nameOf(frame: Frame): number; clear(): 
   const describe = (frame: Frame): string => {
     switch (frame.kind) {
       case "scalar":
-        return `s ${numberOf(frame.machine)} ${frame.machine.likeness?.(frame.state, horizon) ?? frame.state} ${nameOf(frame.parent)}`;
+        return `s ${numberOf(frame.machine.table)} ${frame.machine.likeness?.(frame.state, horizon) ?? frame.state} ${nameOf(frame.parent)}`;
       case "key":
-        return `k ${numberOf(frame.machine)} ${frame.state} ${nameOf(frame.parent)} ${textOf(frame.text)}`;
+        return `k ${numberOf(frame.machine.table)} ${frame.state} ${nameOf(frame.parent)} ${spansKeys ? textOf(frame.text) : ""}`;
       case "array": {
         const { form, phase, count, spaces, parent } = frame;
         const counters = `${Math.min(count, form.prefix.length)} ${cut(form.min - count)} ${cut(form.max - count)}`;

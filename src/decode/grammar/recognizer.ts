@@ -110,11 +110,32 @@ const openObject = 0x7b;
 const closeObject = 0x7d;
 const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
+const everyByte = Array.from({ length: 256 }, (_, byte) => byte);
+
+const firsts = new WeakMap<Value, readonly number[]>();
+
+/** The bytes with which a value can begin. */
+function firstBytes(value: Value): readonly number[] {
+  let bytes = firsts.get(value);
+  if (!bytes) {
+    const isFirst = (byte: number) =>
+      value.forms.some((form) => {
+        if (form.kind === "scalar") return form.machine.next(form.machine.start, byte) !== dead;
+        return byte === (form.kind === "array" ? openArray : openObject);
+      });
+    bytes = everyByte.filter(isFirst);
+    firsts.set(value, bytes);
+  }
+  return bytes;
+}
+
 export interface Recognizer {
   readonly start: readonly Frame[];
   /** The stacks that one more byte leads to; none: it may not come. */
   step(frame: Frame, byte: number): readonly Frame[];
-  /** The same for a control token. */
+  /** The bytes that may come, and perhaps some that may not: so that a mask need not try all 256. */
+  candidates(frame: Frame): readonly number[];
+  /** As `step`, for a control token. */
   stepToken(frame: Frame, id: number): readonly Frame[];
   /** What follows a scalar or key whose machine accepts; `text` is read if it has to be known which key it was. */
   leave(frame: ScalarFrame | KeyFrame | FreeFrame, state: number, text: () => string): Frame;
@@ -161,12 +182,13 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
 
   const stepArray = (frame: ArrayFrame, byte: number): readonly Frame[] => {
     const { form, phase, count, parent, depth } = frame;
+    if (phase === "after" && byte !== comma && byte !== closeArray && !isSpace(byte)) return none;
     const closes = phase !== "next" && count >= form.min;
     const more = takesItem(frame);
     if (isSpace(byte)) return spaced(frame, closes || phase !== "after", more);
     if (byte === closeArray) return closes && frame.spaces <= spaces.inside ? [parent] : none;
     if (phase === "after") {
-      if (byte !== comma || !more || frame.spaces > spaces.tight) return none;
+      if (!more || frame.spaces > spaces.tight) return none;
       return [{ ...frame, phase: "next", spaces: 0 }];
     }
     if (!more) return none;
@@ -176,24 +198,31 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
   /** White space inside brackets, as long as something may still come after it. */
   const spaced = (frame: ArrayFrame | ObjectFrame, wide: boolean, comma: boolean): readonly Frame[] => {
     const count = frame.spaces + 1;
-    const room = count <= (wide ? spaces.inside : comma ? spaces.tight : 0);
-    return room ? [{ ...frame, spaces: count }] : none;
+    return count <= (wide ? spaces.inside : comma ? spaces.tight : 0) ? afterSpace(frame) : none;
+  };
+  /** Remembered, because vocabularies have thousands of tokens of white space, and a mask meets each byte of them here. */
+  const oneMore = new WeakMap<Frame, readonly Frame[]>();
+  const afterSpace = (frame: ArrayFrame | ObjectFrame | ColonFrame): readonly Frame[] => {
+    let after = oneMore.get(frame);
+    if (!after) {
+      after = [{ ...frame, spaces: frame.spaces + 1 }];
+      oneMore.set(frame, after);
+    }
+    return after;
   };
 
   // ---- Objects
 
   const stepObject = (frame: ObjectFrame, byte: number): readonly Frame[] => {
     const { form, phase, cursor, count, used, parent } = frame;
+    const space = isSpace(byte);
+    if (byte !== (phase === "after" ? comma : quote) && byte !== closeObject && !space) return none;
     const closes = phase !== "next" && mayClose(form, cursor, count);
     if (byte === closeObject) return closes && frame.spaces <= spaces.inside ? [parent] : none;
-    if (byte !== quote && byte !== comma && !isSpace(byte)) return none;
     const keys = nextKeys(form, cursor, count, used);
-    if (isSpace(byte)) return spaced(frame, closes || (phase !== "after" && keys !== undefined), keys !== undefined);
+    if (space) return spaced(frame, closes || (phase !== "after" && keys !== undefined), keys !== undefined);
     if (!keys) return none;
-    if (phase === "after") {
-      return byte === comma && frame.spaces <= spaces.tight ? [{ ...frame, phase: "next", spaces: 0 }] : none;
-    }
-    if (byte !== quote) return none;
+    if (phase === "after") return frame.spaces <= spaces.tight ? [{ ...frame, phase: "next", spaces: 0 }] : none;
     const machine = keyMachine(form, keys, used, escapes);
     return [{ kind: "key", machine, state: machine.next(machine.start, quote), parent: frame, text: undefined }];
   };
@@ -221,13 +250,12 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
     const state = machine.next(frame.state, byte);
     if (state === dead) return none;
     if (machine.accepts(state)) return [afterKey(frame, state, () => contentOf(frame.text))];
-    return [{ ...frame, state, text: { byte, before: frame.text } }];
+    return [{ ...frame, state, ...machine.released(state), text: { byte, before: frame.text } }];
   };
 
   const stepColon = (frame: ColonFrame, byte: number): readonly Frame[] => {
     const { passed, value, parent } = frame;
-    if (isSpace(byte))
-      return frame.spaces < (passed ? spaces.inside : spaces.tight) ? [{ ...frame, spaces: frame.spaces + 1 }] : none;
+    if (isSpace(byte)) return frame.spaces < (passed ? spaces.inside : spaces.tight) ? afterSpace(frame) : none;
     if (passed) return begin(value, byte, parent, parent.depth);
     return byte === colon ? [{ ...frame, passed: true, spaces: 0 }] : none;
   };
@@ -281,6 +309,31 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
     }
   };
 
+  const spaceBytes = [0x20, 0x0a, 0x0d, 0x09];
+  const candidates = (frame: Frame): readonly number[] => {
+    switch (frame.kind) {
+      case "object":
+        return [quote, comma, closeObject, ...spaceBytes];
+      case "array": {
+        if (frame.phase === "after") return [comma, closeArray, ...spaceBytes];
+        const item = takesItem(frame) ? itemOf(frame.form, frame.count) : undefined;
+        return [closeArray, ...spaceBytes, ...(item ? firstBytes(item) : [])];
+      }
+      case "colon":
+        return frame.passed ? [...spaceBytes, ...firstBytes(frame.value)] : [colon, ...spaceBytes];
+      case "script": {
+        const { script, at } = frame;
+        if (script.kind === "text") return [script.text[at]];
+        if (script.kind === "value") return [...spaceBytes, ...firstBytes(script.value)];
+        if (script.kind === "choice")
+          return [...new Set(script.options.flatMap((option) => candidates(enter(option))))];
+        return script.kind === "end" ? spaceBytes : [];
+      }
+      default:
+        return everyByte;
+    }
+  };
+
   const stepToken = (frame: Frame, id: number): readonly Frame[] => {
     if (frame.kind === "free") {
       const { next } = frame.script;
@@ -299,6 +352,7 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
   return {
     start: [enter(script)],
     step,
+    candidates,
     stepToken,
     leave(frame, state, text) {
       if (frame.kind === "key") return afterKey(frame, state, text);

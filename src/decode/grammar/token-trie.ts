@@ -3,6 +3,7 @@
 // have no bytes, they are steps of a script. Source of the layout: guidance-ai/llguidance docs/toktrie.md.
 
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import type { TransitionTable } from "./byte-machine.ts";
 
 export interface TokenTrie {
   /** Per node: its last byte, the node after its subtree, and the range of `ids` whose bytes end here. Node 0 is the root. */
@@ -11,7 +12,18 @@ export interface TokenTrie {
   readonly depth: Uint16Array;
   readonly firstId: Int32Array;
   readonly ids: Int32Array;
+  /** The node of each first byte; 0: there is none. */
+  readonly first: Int32Array;
   readonly deepest: number;
+}
+
+/** What a walk over a trie inside one machine found: the same for all stacks above it. */
+export interface MachineWalk {
+  /** Tokens that stay inside, or end where it accepts. */
+  readonly ids: Int32Array;
+  /** Where longer tokens leave the machine: nodes, and the machine's state at each. */
+  readonly exitNodes: Int32Array;
+  readonly exitStates: Int32Array;
 }
 
 export interface Vocabulary {
@@ -28,6 +40,17 @@ export interface Vocabulary {
   readonly control: readonly number[];
   /** Bytes of the longest token. */
   readonly longest: number;
+  /** Whether some token can end one key of an object and hold the whole next one. */
+  readonly spansKeys: boolean;
+  /** Room for one walk: the machine's states by depth, and what is found, copied out at the end. */
+  readonly scratch: {
+    readonly states: Int32Array;
+    readonly ids: Int32Array;
+    readonly exitNodes: Int32Array;
+    readonly exitStates: Int32Array;
+  };
+  /** What was walked from the states of machines; machines that grammars share are walked once. */
+  readonly walks: WeakMap<TransitionTable, Map<string | number, MachineWalk>>;
 }
 
 const made = new WeakMap<Tokenizer, Vocabulary>();
@@ -80,6 +103,14 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
     notPlain: Int32Array.from([...isPlain.keys()].filter((id) => isPlain[id] === 0)),
     control: [...controlIds],
     longest: all.deepest,
+    spansKeys: special.some(({ bytes }) => spansKeys(bytes)),
+    scratch: {
+      states: new Int32Array(all.deepest + 1),
+      ids: new Int32Array(all.ids.length),
+      exitNodes: new Int32Array(all.byte.length),
+      exitStates: new Int32Array(all.byte.length),
+    },
+    walks: new WeakMap(),
   };
 }
 
@@ -93,6 +124,11 @@ function plainLength(bytes: Uint8Array): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** As `":1,"a"` does; rare enough that most vocabularies have no such token. */
+function spansKeys(bytes: Uint8Array): boolean {
+  return /"\s*:.*,\s*"[^"]*"/s.test(Buffer.from(bytes).toString("latin1"));
 }
 
 /** The trie of tokens sorted by their bytes. */
@@ -122,7 +158,10 @@ export function makeTrie(entries: readonly Entry[]): TokenTrie {
   close(0);
   skip[0] = byte.length;
   firstId.push(ids.length);
+  const first = new Int32Array(256);
+  for (let node = 1; node < byte.length; node = skip[node]) first[byte[node]] = node;
   return {
+    first,
     byte: Uint8Array.from(byte),
     skip: Int32Array.from(skip),
     depth: Uint16Array.from(depth),
