@@ -83,7 +83,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
 
   /** The walk from a machine's state over a whole trie; from the cache if it was walked before. */
   const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie): MachineWalk => {
-    const name = machine.likeness?.(state, trie.deepest) ?? state;
+    const name = machine.likeness?.(state, trie === special ? vocabulary.specialReach + 1 : trie.deepest) ?? state;
     let ofMachine = walks.get(machine.table);
     if (!ofMachine) {
       ofMachine = new Map();

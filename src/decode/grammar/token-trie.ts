@@ -3,7 +3,9 @@
 // have no bytes, they are steps of a script. Source of the layout: guidance-ai/llguidance docs/toktrie.md.
 
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { TransitionTable } from "./byte-machine.ts";
+import { dead, type TransitionTable } from "./byte-machine.ts";
+import { lengths } from "./language.ts";
+import { stringMachine } from "./string.ts";
 
 export interface TokenTrie {
   /** Per node: its last byte, the node after its subtree, and the range of `ids` whose bytes end here. Node 0 is the root. */
@@ -32,6 +34,8 @@ export interface Vocabulary {
   readonly all: TokenTrie;
   /** Only the tokens that are not plain text: with a quote, backslash, control character, or a cut UTF-8 sequence. */
   readonly special: TokenTrie;
+  /** The most code points of a string that a special token can be a part of, with one that it may leave unfinished. */
+  readonly specialReach: number;
   /** The plain tokens, by their length in code points. */
   readonly plain: readonly Int32Array[];
   /** All other ids: special, control, unused. */
@@ -99,6 +103,7 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
     size: tokenizer.vocabSize,
     all,
     special: makeTrie(special),
+    specialReach: special.reduce((most, { bytes }) => Math.max(most, reachOf(bytes)), 0),
     plain: Array.from(byLength, (ids) => Int32Array.from(ids ?? [])),
     notPlain: Int32Array.from([...isPlain.keys()].filter((id) => isPlain[id] === 0)),
     control: [...controlIds],
@@ -124,6 +129,19 @@ function plainLength(bytes: Uint8Array): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+const anyString = stringMachine(lengths(0, Number.MAX_SAFE_INTEGER)); // its state counts code points
+
+/** Code points that a token adds to a string that it continues; 0 if no string goes on like it. */
+function reachOf(bytes: Uint8Array): number {
+  let state = anyString.next(anyString.start, 0x22);
+  for (const byte of bytes) {
+    const after = anyString.next(state, byte);
+    if (after === dead) return anyString.accepts(state) ? anyString.content(state) : 0;
+    state = after;
+  }
+  return anyString.content(state) + 1;
 }
 
 /** As `":1,"a"` does; rare enough that most vocabularies have no such token. */

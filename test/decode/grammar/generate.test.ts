@@ -1,5 +1,5 @@
 // What comes out, judged by others: random weights at temperature 1.5 write under each of a hundred schemas, and JSON.parse
-// and ajv judge. With PLAINFORMER_GENERATIONS=20, twenty texts for each schema (2,000 in all) instead of two.
+// and ajv judge. With PLAINFORMER_LONG=1, twenty texts for each schema (2,000 in all) instead of two.
 
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
@@ -11,7 +11,7 @@ import { loadTokenizer } from "../../../src/tokenizer/tokenizer.ts";
 import { generate, noiseSource } from "./generate.ts";
 import { schemas } from "./schemas.ts";
 
-const rounds = Number(process.env.PLAINFORMER_GENERATIONS ?? 2);
+const rounds = process.env.PLAINFORMER_LONG ? 20 : 2;
 const addFormats = ajvFormats as unknown as (ajv: Ajv2020) => void;
 
 let vocabulary: Vocabulary;

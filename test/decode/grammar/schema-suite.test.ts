@@ -8,6 +8,7 @@ import { describe, expect, test } from "vitest";
 import { checked, compileGrammar, type Grammar } from "../../../src/decode/grammar/grammar.ts";
 import { jsonSchemaTestSuite } from "../../outside-data.ts";
 import { check } from "./check.ts";
+import { inOrder, namesIn } from "./key-order.ts";
 
 interface Group {
   description: string;
@@ -64,23 +65,3 @@ describe.skipIf(missing)(`JSON Schema Test Suite${missing ? ` (${missing})` : ""
     else expect(verdicts, "set PLAINFORMER_UPDATE_SUPPORTED=1 to write the list anew").toEqual(before);
   });
 });
-
-/** Property names in the order in which a schema mentions them. */
-function namesIn(schema: unknown, names: string[] = []): string[] {
-  if (typeof schema !== "object" || schema === null) return names;
-  const { properties, required } = schema as { properties?: object; required?: unknown };
-  for (const name of Object.keys(typeof properties === "object" && properties ? properties : {}))
-    if (!names.includes(name)) names.push(name);
-  for (const part of Object.values(schema)) namesIn(part, names);
-  for (const name of Array.isArray(required) ? required : []) if (!names.includes(name)) names.push(name);
-  return names;
-}
-
-/** A value with its keys in that order, unknown ones last. */
-function inOrder(value: unknown, order: readonly string[]): unknown {
-  if (Array.isArray(value)) return value.map((item) => inOrder(item, order));
-  if (typeof value !== "object" || value === null) return value;
-  const rank = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
-  const entries = Object.entries(value).sort(([a], [b]) => rank(a) - rank(b));
-  return Object.fromEntries(entries.map(([name, item]) => [name, inOrder(item, order)]));
-}
