@@ -7,9 +7,13 @@ export type { Tensor } from "../kernels/tensor.ts";
 export { pull } from "../weights/hub.ts";
 export { type Checkpoint, openSafetensors, type TensorEntry, writeSafetensors } from "../weights/safetensors.ts";
 export { SafetensorsError } from "../weights/safetensors-header.ts";
+export type { Constraint } from "./decode/constraint.ts";
 export type { DecodedToken, FinishReason } from "./decode/decoder.ts";
 export type { LogProb } from "./decode/log-probs.ts";
 export type { DecodeParameters } from "./decode/parameters.ts";
+export { EngineBusyError, EngineClosedError } from "./engine/errors.ts";
+export type { GenerateEnd, GenerateEvent, GenerateOptions, PromptLogProb, Usage } from "./engine/generate.ts";
+export type { Score, ScoreOptions } from "./engine/score.ts";
 export { type Batch, type BatchPart, createBatch } from "./model/batch.ts";
 export type { ModelConfig, RopeConfig, RopeScaling } from "./model/config.ts";
 export { forward } from "./model/forward.ts";
@@ -19,15 +23,12 @@ export { type Model, tensorsOf } from "./model/model.ts";
 export type { Probe } from "./model/probe.ts";
 export {
   defaultModel,
-  type GenerateEnd,
-  type GenerateEvent,
-  type GenerateOptions,
+  type EngineLoad,
   type LoadOptions,
   load,
+  loadInWorker,
   type Plainformer,
-  type Score,
-  type ScoreOptions,
-  type Usage,
+  type ServedModel,
 } from "./plainformer.ts";
 export type { Input, Segment } from "./prompt/segments.ts";
 export { createTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";

@@ -4,18 +4,22 @@ import { fileURLToPath } from "node:url";
 import { createOps, type Ops } from "../kernels/ops.ts";
 import { selectKernels } from "../kernels/select.ts";
 import { pull } from "../weights/hub.ts";
-import { createDecoder, type DecodedToken, type FinishReason } from "./decode/decoder.ts";
-import { logProbOf } from "./decode/log-probs.ts";
-import { type DecodeParameters, decodingOf } from "./decode/parameters.ts";
-import { createEngine } from "./engine/engine.ts";
-import { eventQueue } from "./engine/event-queue.ts";
+import { createEngine, type EngineCounters } from "./engine/engine.ts";
+import { EngineClosedError } from "./engine/errors.ts";
+import { type GenerateEvent, type GenerateOptions, generate } from "./engine/generate.ts";
+import { type Score, type ScoreOptions, score } from "./engine/score.ts";
+import { startWorker } from "./engine/worker/client.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { type LoadedModel, loadModel, type WeightDType } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
 import type { Probe } from "./model/probe.ts";
-import { checkIds, type Input, idsOf, promptOf } from "./prompt/segments.ts";
+import { readChatTemplate } from "./prompt/read-chat-template.ts";
+import { checkIds } from "./prompt/segments.ts";
 import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+
+export type { GenerateEnd, GenerateEvent, GenerateOptions, PromptLogProb, Usage } from "./engine/generate.ts";
+export type { Score, ScoreOptions } from "./engine/score.ts";
 
 export interface LoadOptions {
   /** Kernel set: "auto" (default) takes the best that works; a name takes that one or fails. */
@@ -26,63 +30,31 @@ export interface LoadOptions {
   dtype?: WeightDType;
   /** Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192. */
   cacheTokens?: number;
+  /** Most requests that are computed in turns; the others wait. Default 32 */
+  maxRunning?: number;
+  /** Most requests that wait; further ones are refused with an EngineBusyError. Default: no limit */
+  maxWaiting?: number;
   /** Most rows that one step of the engine computes. Default 512 */
   stepRows?: number;
+  /** Most prompt rows of a step in which texts are being continued, which all wait for them. Default 64 */
+  promptRowsBesideText?: number;
+  /** Keep the keys and values of what was computed, for requests that begin with the same 64 tokens or more. Default: true, but not under a probe. */
+  prefixCache?: boolean;
   /** Sees every intermediate of every step. */
   probe?: Probe;
   /** Bytes read so far and in all; `file` while something is downloaded. */
   onProgress?: (progress: { loaded: number; total: number; file?: string }) => void;
 }
 
-export interface GenerateOptions extends DecodeParameters {
-  input: Input;
-  signal?: AbortSignal;
+/** The engine's counters, and the tokens generated so far. */
+export interface EngineLoad extends EngineCounters {
+  generatedTokens: number;
 }
 
-/** What `generate` yields: a token each, then one end. */
-export type GenerateEvent = ({ type: "token" } & DecodedToken) | GenerateEnd;
-
-export interface GenerateEnd {
-  type: "end";
-  /** The whole continuation. */
-  text: string;
-  /** Its token ids, an end-of-text token included. */
-  ids: number[];
-  finishReason: FinishReason;
-  usage: Usage;
-  /** Milliseconds from the call to the first token, and from the first token to the last. */
-  timings: { firstTokenMs: number; decodeMs: number };
-}
-
-export interface Usage {
-  /** Rows of the prompt, embeddings included: a virtual token counts as a token. */
-  promptTokens: number;
-  /** Of these, rows that came as embeddings. */
-  embedTokens: number;
-  completionTokens: number;
-  totalTokens: number;
-}
-
-export interface ScoreOptions {
-  input: Input;
-  /** Continuations to judge, each as text or token ids. */
-  targets: readonly (string | readonly number[])[];
-  signal?: AbortSignal;
-}
-
-/** Natural log-probabilities of one target's tokens, each after the input and the target's earlier tokens. */
-export interface Score {
-  ids: number[];
-  logprobs: number[];
-  /** Σ logprobs: log p(target | input) */
-  sum: number;
-}
-
-export interface Plainformer {
+/** A model that answers requests, wherever it is computed: in this thread, or in a worker of its own. */
+export interface ServedModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  /** The weights, for those who look inside. */
-  readonly model: Model;
   /** Which kernel set runs, and why. */
   readonly kernels: { name: string; about: string; why: string };
   /** Token ids that end a text. */
@@ -90,17 +62,30 @@ export interface Plainformer {
   readonly cacheTokens: number;
   readonly directory: string;
   readonly files: readonly string[];
+  /** Tells this checkpoint from any other: SHA-256 over dimensions, tensors and a sample of their bytes, hexadecimal. */
+  readonly fingerprint: string;
+  /** The checkpoint's chat template (Jinja), null where it has none. */
+  readonly chatTemplate: string | null;
   /** Rows of the embedding table: [ids.length, dModel]. @throws if an id is outside the vocabulary. */
   embed(ids: readonly number[]): Promise<Float32Array>;
   /**
    * Continues the input, token by token. Leaving the loop early, or aborting `signal`, ends the work within one step.
-   * @throws one sentence that names the field, before anything is computed; the signal's reason when aborted.
+   * @throws one sentence that names the field, before anything is computed; the signal's reason when aborted; an
+   * EngineBusyError when all places are taken, an EngineClosedError when the model is closed.
    */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
-  /** Log-probabilities of given continuations. @throws one sentence that names the field. */
+  /** Log-probabilities of given continuations. @throws as `generate`. */
   score(options: ScoreOptions): Promise<Score[]>;
-  /** Frees the weights and ends what runs. */
-  close(): void;
+  /** The engine's counters. */
+  load(): Promise<EngineLoad>;
+  /** Takes no more requests, lets those inside go on for `drainMs` (default 0), ends the rest, and frees the weights. */
+  close(options?: { drainMs?: number }): Promise<void>;
+}
+
+/** A model in this thread. */
+export interface Plainformer extends ServedModel {
+  /** The weights, for those who look inside. */
+  readonly model: Model;
 }
 
 /** The model that ships with the package. */
@@ -126,121 +111,40 @@ export async function load(source: string = defaultModel, options: LoadOptions =
       onProgress: (loaded, total) => onProgress?.({ loaded, total }),
     });
     const tokenizer = loaded.metadata ? ggufTokenizer(directory, loaded.metadata) : await loadTokenizer(directory);
-    return assemble(ops, why, directory, loaded, tokenizer, options);
+    const chatTemplate = await readChatTemplate(directory, loaded.metadata);
+    return assemble(ops, loaded, { tokenizer, chatTemplate, directory, why }, options);
   } catch (error) {
     kernels.close();
     throw error;
   }
 }
 
+/**
+ * Loads a model as `load` does, in a worker thread that also computes: this thread stays free. An idle model does not keep
+ * the process alive.
+ * @throws as `load`; a TypeError for a probe. If the thread fails later, everything that waits for it is rejected.
+ */
+export function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
+  return startWorker(source, options);
+}
+
 function assemble(
   ops: Ops,
-  why: string,
-  directory: string,
-  { model, endIds, files }: LoadedModel,
-  tokenizer: Tokenizer,
+  { model, endIds, files, fingerprint }: LoadedModel,
+  {
+    tokenizer,
+    chatTemplate,
+    directory,
+    why,
+  }: { why: string } & Pick<Plainformer, "tokenizer" | "chatTemplate" | "directory">,
   options: LoadOptions,
 ): Plainformer {
   const { kernels } = ops;
   const { config } = model;
   const cacheTokens = cacheTokensOf(options.cacheTokens, config);
-  const engine = createEngine(ops, model, { cacheTokens, stepRows: options.stepRows, probe: options.probe });
-
-  /** Tokens that fit after a prompt of so many rows. */
-  function roomAfter(rows: number): number {
-    const room = config.maxSeqLen - rows;
-    if (room < 1)
-      throw new RangeError(
-        `input: ${rows} tokens leave no room, expected at most ${config.maxSeqLen - 1} (the model's context is ${config.maxSeqLen})`,
-      );
-    return room;
-  }
-
-  async function* generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined> {
-    const began = performance.now();
-    const prompt = promptOf(options.input, tokenizer, config);
-    const decoding = decodingOf(
-      options,
-      config.vocabSize,
-      Math.min(roomAfter(prompt.rows), cacheTokens - prompt.rows + 1),
-    );
-    const decode = createDecoder(decoding, tokenizer, endIds, idsOf(prompt));
-    const tokens = eventQueue<DecodedToken>();
-    const left = new AbortController(); // the consumer left the loop
-    const work = engine.run({
-      runs: prompt.runs,
-      maxRows: prompt.rows + decoding.maxTokens - 1, // the last token is not fed back
-      firstOutput: prompt.rows - 1,
-      accept(logits) {
-        const token = decode(logits);
-        tokens.push(token);
-        return token.finishReason ? undefined : token.id;
-      },
-      signal: options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal,
-    });
-    work.then(tokens.end, tokens.fail);
-
-    let text = "";
-    const ids: number[] = [];
-    let finishReason: FinishReason = "stop";
-    let first = began;
-    try {
-      for await (const token of tokens) {
-        if (ids.length === 0) first = performance.now();
-        text += token.text;
-        ids.push(token.id);
-        finishReason = token.finishReason ?? finishReason;
-        yield { type: "token", ...token };
-      }
-    } finally {
-      left.abort();
-    }
-    yield {
-      type: "end",
-      text,
-      ids,
-      finishReason,
-      usage: usageOf(prompt.rows, prompt.embedRows, ids.length),
-      timings: { firstTokenMs: first - began, decodeMs: performance.now() - first },
-    };
-  }
-
-  async function score({ input, targets, signal }: ScoreOptions): Promise<Score[]> {
-    if (!Array.isArray(targets) || targets.length === 0)
-      throw new TypeError("targets: expected a list of at least one text or list of token ids");
-    const prompt = promptOf(input, tokenizer, config);
-    const lists = targets.map((target, i) => targetIds(target, i));
-    return Promise.all(
-      lists.map(async (ids) => {
-        const logprobs: number[] = [];
-        await engine.run({
-          runs: [...prompt.runs, { ids: ids.slice(0, -1) }],
-          maxRows: prompt.rows + ids.length - 1,
-          firstOutput: prompt.rows - 1,
-          accept(logits) {
-            logprobs.push(logProbOf(logits, ids[logprobs.length]));
-            return undefined;
-          },
-          signal,
-        });
-        return { ids, logprobs, sum: logprobs.reduce((sum, logprob) => sum + logprob, 0) };
-      }),
-    );
-
-    function targetIds(target: string | readonly number[], i: number): number[] {
-      const ids =
-        typeof target === "string"
-          ? tokenizer.encode(target, { addSpecialTokens: false })
-          : [...checkIds(target, config.vocabSize, `targets[${i}]`)];
-      if (ids.length === 0) throw new RangeError(`targets[${i}]: it is empty, expected at least one token`);
-      if (ids.length > roomAfter(prompt.rows))
-        throw new RangeError(
-          `targets[${i}]: ${ids.length} tokens do not fit, expected at most ${roomAfter(prompt.rows)} after this input`,
-        );
-      return ids;
-    }
-  }
-
+  const engine = createEngine(ops, model, { ...options, cacheTokens });
+  const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
+  let closed = false;
   return {
     config,
     tokenizer,
@@ -250,23 +154,24 @@ function assemble(
     cacheTokens,
     directory,
     files,
+    fingerprint,
+    chatTemplate,
     async embed(ids) {
       checkIds(ids, config.vocabSize, "ids");
+      if (closed) throw new EngineClosedError("the model is closed");
       const rows = ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids))));
       ops.endStep(); // what `read` promised was taken when it was called
       return rows;
     },
-    generate,
-    score,
-    close() {
-      engine.close();
-      kernels.close();
+    generate: (options) => generate(served, options),
+    score: (options) => score(served, options),
+    load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
+    async close(options) {
+      await engine.close(options);
+      if (!closed) kernels.close();
+      closed = true;
     },
   };
-}
-
-function usageOf(promptTokens: number, embedTokens: number, completionTokens: number): Usage {
-  return { promptTokens, embedTokens, completionTokens, totalTokens: promptTokens + completionTokens };
 }
 
 function cacheTokensOf(asked: number | undefined, config: ModelConfig): number {

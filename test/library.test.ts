@@ -1,8 +1,18 @@
 // What an importer gets from load(): generation, scores and embeddings, on the model that ships and on goldens.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type GenerateEnd, type GenerateOptions, type Input, load, type Plainformer } from "../src/index.ts";
+import {
+  EngineBusyError,
+  EngineClosedError,
+  type GenerateEnd,
+  type GenerateEvent,
+  type GenerateOptions,
+  type Input,
+  load,
+  type Plainformer,
+} from "../src/index.ts";
 import { expectClose, tolerance } from "./expect-close.ts";
 import { readGolden } from "./golden/golden.ts";
 
@@ -12,11 +22,13 @@ const greedy = { temperature: 0, maxTokens: 40 };
 async function run(options: GenerateOptions, on: Plainformer = model) {
   const tokens: { id: number; text: string; logprob?: number; topLogprobs?: { id: number; logprob: number }[] }[] = [];
   let end: GenerateEnd | undefined;
+  let prompt: Extract<GenerateEvent, { type: "prompt" }> | undefined;
   for await (const event of on.generate(options))
     if (event.type === "token") tokens.push(event);
-    else end = event;
-  if (!end) throw new Error("generate ended without an end event");
-  return { tokens, end };
+    else if (event.type === "end") end = event;
+    else prompt = event;
+  if (!prompt || !end) throw new Error("generate ended without its prompt or end event");
+  return { prompt, tokens, end };
 }
 
 test("the pieces, joined, are the text; usage counts rows and tokens", async () => {
@@ -24,7 +36,13 @@ test("the pieces, joined, are the text; usage counts rows and tokens", async () 
   expect(tokens.map((token) => token.text).join("")).toBe(end.text);
   expect(end.ids).toEqual(tokens.map((token) => token.id));
   expect(end.finishReason).toBe("length");
-  expect(end.usage).toEqual({ promptTokens: 5, embedTokens: 0, completionTokens: 40, totalTokens: 45 });
+  expect(end.usage).toEqual({
+    promptTokens: 5,
+    embedTokens: 0,
+    cachedTokens: 0,
+    completionTokens: 40,
+    totalTokens: 45,
+  });
   const prompt = model.tokenizer.encode("Once upon a time");
   expect(model.tokenizer.decode([...prompt, ...end.ids], { skipSpecialTokens: true })).toBe(
     `Once upon a time${end.text}`,
@@ -109,6 +127,126 @@ test("score = log softmax of PyTorch's logits", async () => {
     expect(Math.abs(score.logprobs[i] - logprob)).toBeLessThan(tolerance.logprob);
 });
 
+test("log-probabilities of a prompt = log softmax of PyTorch's logits, with the text that follows or without", async () => {
+  const golden = await readGolden("llama-gqa");
+  if (!golden.score) throw new Error("the golden has no score");
+  const { ids, targets, logprobs } = golden.score;
+  const tiny = await loadTiny(golden.directory);
+  const input = [{ ids: [...ids, ...targets] }];
+  const { prompt, tokens, end } = await run({ input, maxTokens: 0, promptLogprobs: 3 }, tiny);
+  expect(tokens).toEqual([]);
+  expect(end).toMatchObject({ text: "", ids: [], finishReason: "length", usage: { completionTokens: 0 } });
+  expect(prompt.logprobs?.map(({ id }) => id)).toEqual([...ids, ...targets]);
+  expect(prompt.logprobs?.[0]).toEqual({ id: ids[0] }); // nothing comes before it
+  for (const [i, expected] of logprobs.entries())
+    expect(Math.abs((prompt.logprobs?.[ids.length + i].logprob ?? 0) - expected)).toBeLessThan(tolerance.logprob);
+  for (const { topLogprobs } of prompt.logprobs?.slice(1) ?? []) expect(topLogprobs).toHaveLength(3);
+
+  const alone = await run({ input, maxTokens: 5, temperature: 0 }, tiny);
+  const both = await run({ input, maxTokens: 5, temperature: 0, promptLogprobs: 0 }, tiny);
+  expect(both.end.ids).toEqual(alone.end.ids);
+  expect(both.prompt.logprobs).toEqual(prompt.logprobs?.map(({ topLogprobs, ...rest }) => rest));
+});
+
+test("log-probabilities of a prompt with embeddings: of its tokens, after everything before them", async () => {
+  const ids = model.tokenizer.encode("Once upon a time, there was a");
+  const { dModel } = model.config;
+  const embeds = await model.embed(ids.slice(2, 5));
+  const mixed = [{ ids: ids.slice(0, 2) }, { embeds, shape: [3, dModel] as const }, { ids: ids.slice(5) }];
+  const whole = await run({ input: [{ ids }], maxTokens: 0, promptLogprobs: 0 });
+  const some = await run({ input: mixed, maxTokens: 0, promptLogprobs: 0 });
+  expect(some.prompt.logprobs).toEqual(whole.prompt.logprobs?.toSpliced(2, 3));
+  const first = await run({ input: [{ embeds, shape: [3, dModel] }, { ids: [5] }], maxTokens: 0, promptLogprobs: 0 });
+  expect(first.prompt.logprobs).toEqual([{ id: 5, logprob: expect.any(Number) }]);
+});
+
+test("a context that is full to the last token can still be scored", async () => {
+  const golden = await readGolden("llama-gqa");
+  const tiny = await loadTiny(golden.directory);
+  const input = [{ ids: Array.from({ length: tiny.config.maxSeqLen }, (_, i) => i % 90) }];
+  const { prompt } = await run({ input, maxTokens: 0, promptLogprobs: 0 }, tiny);
+  expect(prompt.logprobs).toHaveLength(tiny.config.maxSeqLen);
+  await expect(run({ input, promptLogprobs: 0 }, tiny)).rejects.toThrow("leave no room, expected at most 127");
+});
+
+test("a second request that begins with 1,000 rows of the first computes only the rest, and says so", async () => {
+  const fresh = await load();
+  const ids = Array.from({ length: 1000 }, (_, i) => 3 + ((i * 7919) % 2500));
+  const first = await run({ input: [{ ids: [...ids, 7] }], ...greedy, maxTokens: 3 }, fresh);
+  const before = await fresh.load();
+  const second = await run({ input: [{ ids: [...ids, 8, 9] }], ...greedy, maxTokens: 3 }, fresh);
+  const after = await fresh.load();
+  expect([first.prompt.cachedTokens, second.prompt.cachedTokens]).toEqual([0, 960]);
+  expect(second.end.usage).toMatchObject({ promptTokens: 1002, cachedTokens: 960 });
+  expect(after.promptRowsComputed - before.promptRowsComputed).toBe(42);
+  const stranger = await run({ input: [{ ids: [...ids, 8, 9] }], ...greedy, maxTokens: 3, tenant: "other" }, fresh);
+  expect(stranger.prompt.cachedTokens).toBe(0);
+  expect(stranger.end.ids).toEqual(second.end.ids);
+  await fresh.close();
+});
+
+test("targets of one score share their input: its pages are computed once", async () => {
+  const fresh = await load();
+  const input = [{ ids: Array.from({ length: 300 }, (_, i) => 3 + ((i * 7919) % 2500)) }];
+  const targets = Array.from({ length: 10 }, (_, i) => [i + 5, 6, 7]);
+  const together = await fresh.score({ input, targets });
+  expect((await fresh.load()).promptRowsComputed).toBe(302 + 9 * (302 - 256));
+  for (const [i, target] of targets.entries())
+    expect(await model.score({ input, targets: [target] })).toEqual([together[i]]);
+  await fresh.close();
+});
+
+test("places and queue are bounded where asked for; closing refuses what comes", async () => {
+  const small = await load(undefined, { maxRunning: 2, maxWaiting: 1 });
+  const outcomes = await Promise.allSettled([1, 2, 3, 4].map(() => run({ input: "Once", maxTokens: 5 }, small)));
+  expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected"]);
+  expect((outcomes[3] as PromiseRejectedResult).reason).toBeInstanceOf(EngineBusyError);
+  const narrow = await load(undefined, { cacheTokens: 100 });
+  await expect(run({ input: [{ ids: new Array(101).fill(5) }], maxTokens: 9 }, narrow)).rejects.toThrow(
+    "input: 101 tokens do not fit, expected at most 100 (option cacheTokens)",
+  );
+  expect((await run({ input: [{ ids: new Array(100).fill(5) }] }, narrow)).end.ids).toHaveLength(1);
+  await small.close({ drainMs: 1000 });
+  await expect(run({ input: "Once" }, small)).rejects.toBeInstanceOf(EngineClosedError);
+  await expect(small.embed([1])).rejects.toBeInstanceOf(EngineClosedError);
+  await small.close();
+});
+
+test("the fingerprint is of the files: the same for a copy, another for other weights", async () => {
+  const golden = await readGolden("llama-gqa");
+  const [one, copy] = [await loadTiny(golden.directory), await loadTiny(golden.directory)];
+  expect(one.fingerprint).toMatch(/^[0-9a-f]{64}$/);
+  expect(copy.directory).not.toBe(one.directory);
+  expect(copy.fingerprint).toBe(one.fingerprint);
+  const file = join(copy.directory, "model.safetensors");
+  const bytes = readFileSync(file);
+  for (let at = bytes.length - 4096; at < bytes.length; at += 2) bytes[at] ^= 1;
+  writeFileSync(file, bytes);
+  expect((await load(copy.directory)).fingerprint).not.toBe(one.fingerprint);
+  expect((await load(one.directory, { dtype: "bf16" })).fingerprint).toBe(one.fingerprint);
+});
+
+test("the chat template: of tokenizer_config.json as text or by name, or of its own file, or none", async () => {
+  const tiny = await loadTiny((await readGolden("llama-gqa")).directory);
+  const config = join(tiny.directory, "tokenizer_config.json");
+  const json = JSON.parse(readFileSync(config, "utf8"));
+  const templateWith = async (template: unknown) => {
+    writeFileSync(config, JSON.stringify({ ...json, chat_template: template }));
+    return (await load(tiny.directory)).chatTemplate;
+  };
+  expect(tiny.chatTemplate).toBe(json.chat_template);
+  expect(await templateWith(undefined)).toBeNull();
+  const named = [
+    { name: "tool_use", template: "tools" },
+    { name: "default", template: "plain" },
+  ];
+  expect(await templateWith(named)).toBe("plain");
+  await expect(templateWith([named[0]])).rejects.toThrow("tokenizer_config.json: chat_template is neither a text nor");
+  await expect(templateWith(5)).rejects.toThrow("tokenizer_config.json: chat_template is neither a text nor");
+  writeFileSync(join(tiny.directory, "chat_template.jinja"), "own file");
+  expect(await templateWith("plain")).toBe("own file");
+});
+
 test("leaving the loop early frees the sequence's pages", async () => {
   const small = await load(undefined, { cacheTokens: 128 });
   for (let i = 0; i < 3; i++)
@@ -185,7 +323,6 @@ test.each<[string, () => Promise<unknown>, string]>([
 async function loadTiny(directory: string): Promise<Plainformer> {
   const { cp, mkdtemp } = await import("node:fs/promises");
   const { tmpdir } = await import("node:os");
-  const { join } = await import("node:path");
   const copy = await mkdtemp(join(tmpdir(), "plainformer-"));
   await cp(directory, copy, { recursive: true });
   for (const file of ["tokenizer.json", "tokenizer_config.json"])

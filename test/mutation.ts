@@ -17,6 +17,9 @@ interface Fault {
   tests: string[];
 }
 
+/** Those of the loop: without the worker's, which start threads. */
+const engineTests = ["engine", "prefix", "interleaving"].map((name) => `test/engine/${name}.test.ts`);
+
 const allFaults: Fault[] = [
   {
     name: "rope turns neighboring pairs instead of halves",
@@ -75,11 +78,116 @@ const allFaults: Fault[] = [
     tests: ["test/decode"],
   },
   {
-    name: "a chunk of a prompt begins one position late",
-    file: "src/engine/engine.ts",
+    name: "engine: a chunk of a prompt begins one position late",
+    file: "src/engine/plan-step.ts",
     from: "const start = sequence.computed;",
     to: "const start = sequence.computed + (sequence.computed > 0 ? 1 : 0);",
-    tests: ["test/model", "test/engine"],
+    tests: ["test/model/invariance.test.ts", ...engineTests],
+  },
+  {
+    name: "engine: a page's name forgets the pages before it",
+    file: "src/engine/prefix-key.ts",
+    from: "encode(before), kinds]",
+    to: 'encode(""), kinds]',
+    tests: engineTests,
+  },
+  {
+    name: "engine: a page's name takes embeddings for ids",
+    file: "src/engine/prefix-key.ts",
+    from: "kinds.fill(1, row, next)",
+    to: "kinds.fill(0, row, next)",
+    tests: engineTests,
+  },
+  {
+    name: "engine: tenants share pages",
+    file: "src/engine/prefix-key.ts",
+    from: 'tenant === undefined ? "shared"',
+    to: 'tenant !== null ? "shared"',
+    tests: engineTests,
+  },
+  {
+    name: "engine: a preempted sequence goes on where it was",
+    file: "src/engine/engine.ts",
+    from: "    sequence.computed = 0;\n",
+    to: "",
+    tests: engineTests,
+  },
+  {
+    name: "engine: a shared page is free when the first holder leaves",
+    file: "src/engine/page-pool.ts",
+    from: "if (--holders[page] > 0) continue;",
+    to: "holders[page]--;",
+    tests: engineTests,
+  },
+  {
+    name: "engine: an evicted page keeps its name",
+    file: "src/engine/page-pool.ts",
+    from: "    pageOf.delete(keys[page] as string);\n",
+    to: "",
+    tests: engineTests,
+  },
+  {
+    name: "engine: what was aborted still gets the rest of its step",
+    file: "src/engine/engine.ts",
+    from: "for (const row of own) if (!signal?.aborted) accept(sequence, row);",
+    to: "for (const row of own) accept(sequence, row);",
+    tests: engineTests,
+  },
+  {
+    name: "engine: one request too many is let in",
+    file: "src/engine/engine.ts",
+    from: ">= maxRunning + maxWaiting",
+    to: "> maxRunning + maxWaiting",
+    tests: engineTests,
+  },
+  {
+    name: "engine: logits are asked for of every forced token",
+    file: "src/engine/engine.ts",
+    from: "sequence.nextOutput = sequence.rows - 1;",
+    to: "sequence.nextOutput = sequence.rows - ids.length;",
+    tests: engineTests,
+  },
+  {
+    name: "engine: sequences are let in without pages for them",
+    file: "src/engine/engine.ts",
+    from: "missing(sequence) + promised > free + kept",
+    to: "promised < 0 && free + kept < 0",
+    tests: engineTests,
+  },
+  {
+    name: "engine: the second of two equal prompts does not wait for the first",
+    file: "src/engine/plan-step.ts",
+    from: "!sharing || !isBeingComputed(",
+    to: "!sharing || true || isBeingComputed(",
+    tests: engineTests,
+  },
+  {
+    name: "engine: the oldest prompt gets whatever it wants",
+    file: "src/engine/plan-step.ts",
+    from: "Math.max(Math.ceil(rowsLeft / 2), rowsLeft - forOthers)",
+    to: "forOthers + rowsLeft",
+    tests: engineTests,
+  },
+  {
+    name: "constraint: end-of-text tokens pass everywhere",
+    file: "src/decode/decoder.ts",
+    from: "mayEnd ? ends[i] : -Infinity",
+    to: "ends[i]",
+    tests: ["test/decode"],
+  },
+  {
+    name: "constraint: log-probabilities of what is masked too",
+    file: "src/decode/decoder.ts",
+    from: "if (logits[id] === -Infinity) raw[id] = -Infinity;",
+    to: ";",
+    tests: ["test/decode"],
+  },
+  {
+    name: "constraint: forced tokens pass the limit",
+    file: "src/decode/decoder.ts",
+    from: "if (!ended()) tokens.push(follow(certain(id)));",
+    to: "tokens.push(follow(certain(id)));",
+    tests: ["test/decode"],
   },
   {
     name: "safetensors: bytes after the last tensor pass",

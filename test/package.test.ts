@@ -36,6 +36,19 @@ test("import, load, generate", async () => {
   expect(JSON.parse(stdout)).toHaveLength(8);
 });
 
+test("a model in a worker thread", async () => {
+  await writeFile(
+    join(folder, "worker.js"),
+    `import { loadInWorker } from "plainformer";
+     const model = await loadInWorker();
+     for await (const event of model.generate({ input: "Once upon a time", maxTokens: 8, temperature: 0 }))
+       if (event.type === "end") console.log(JSON.stringify(event.ids));
+     await model.close();`,
+  );
+  const { stdout } = await exec(process.execPath, ["worker.js"], { cwd: folder });
+  expect(JSON.parse(stdout)).toHaveLength(8);
+});
+
 test("the types are exported", async () => {
   await writeFile(
     join(folder, "try.ts"),

@@ -39,8 +39,8 @@ async function generate(
     if (event.type === "token") {
       if (!json) process.stdout.write(event.text);
       tokens.push({ id: event.id, logprob: event.logprob, top_logprobs: event.topLogprobs });
-    } else if (!json) process.stdout.write("\n");
-    else
+    } else if (event.type === "end" && !json) process.stdout.write("\n");
+    else if (event.type === "end")
       console.log(
         JSON.stringify({
           text: event.text,
@@ -56,5 +56,5 @@ async function generate(
         }),
       );
   }
-  loaded.close();
+  await loaded.close();
 }

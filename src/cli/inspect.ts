@@ -19,7 +19,7 @@ async function inspect(options: ModelOptions & { json?: true }): Promise<void> {
   const model = await loadFrom(options);
   const facts = factsOf(model);
   console.log(options.json ? JSON.stringify(facts) : describe(facts));
-  model.close();
+  await model.close();
 }
 
 /** Everything that `inspect` says, as data. */

@@ -23,5 +23,5 @@ async function score(input: string, targets: string[], options: ModelOptions & {
   else
     for (const [i, { sum, ids }] of scores.entries())
       console.log(`${sum.toFixed(4).padStart(12)}  ${JSON.stringify(targets[i])} (${ids.length} tokens)`);
-  model.close();
+  await model.close();
 }

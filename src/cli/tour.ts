@@ -32,7 +32,7 @@ loaded in ${((performance.now() - began) / 1000).toFixed(2)} s:\n`);
       ? "\n   The same text to the letter: before layer 0 a token is a row of numbers, and nothing else."
       : "\n   The texts differ, which should not be possible: please report it.",
   );
-  model.close();
+  await model.close();
 
   console.log(`
 What to type next:
@@ -50,7 +50,7 @@ async function print(events: ReturnType<Awaited<ReturnType<typeof load>>["genera
   let text = "";
   for await (const event of events) {
     if (event.type === "end") text = event.text;
-    else process.stdout.write(event.text.replaceAll("\n", "\n   "));
+    else if (event.type === "token") process.stdout.write(event.text.replaceAll("\n", "\n   "));
   }
   process.stdout.write("\n");
   return text;

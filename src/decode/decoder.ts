@@ -1,14 +1,16 @@
-// One sequence's state machine: a row of logits in, a token out, with the text that it completes. It knows nothing of the
-// model or of other sequences.
+// One sequence's state machine: a row of logits in, tokens out, with the text that they complete. One token, as a rule; where
+// a constraint leaves no choice, all those that must follow come with it. It knows nothing of the model or of other
+// sequences.
 
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Constraint } from "./constraint.ts";
 import { type LogProb, logProbOf, topLogProbs } from "./log-probs.ts";
 import type { Decoding } from "./parameters.ts";
 import { randomSource } from "./random.ts";
 import { choose, distribution, penalize } from "./sampler.ts";
 import { stopMatcher } from "./stop-strings.ts";
 
-/** Why a text ended: an end-of-text token or stop string, or the most tokens that were asked for. */
+/** Why a text ended: an end-of-text token, a stop string or a finished constraint; or the most tokens that were asked for. */
 export type FinishReason = "stop" | "length";
 
 /** One step of a sequence. */
@@ -16,7 +18,7 @@ export interface DecodedToken {
   id: number;
   /** The text that is complete with this token; "" while a character or a possible stop string is unfinished. */
   text: string;
-  /** log p of the token under the model; present when log-probabilities were asked for. */
+  /** log p of the token under the model, among those that a constraint allows; present when log-probabilities were asked for. */
   logprob?: number;
   /** The most likely tokens at this step, when asked for. */
   topLogprobs?: LogProb[];
@@ -24,20 +26,24 @@ export interface DecodedToken {
   finishReason?: FinishReason;
 }
 
-/** Takes logits [vocabSize] of the sequence's last position; changes them. */
-export type Decoder = (logits: Float32Array) => DecodedToken;
+/** Takes logits [vocabSize] of the sequence's last position; changes them. Gives at least one token. */
+export type Decoder = (logits: Float32Array) => DecodedToken[];
 
-/** A decoder for one sequence. `promptIds` are the prompt's tokens: seen by the repetition penalty, and what the text continues. */
+/**
+ * A decoder for one sequence. `promptIds` are the prompt's tokens: seen by the repetition penalty, and what the text continues.
+ * A constraint masks the logits between penalties and temperature; end-of-text tokens pass where it is complete.
+ */
 export function createDecoder(
   decoding: Decoding,
   tokenizer: Tokenizer,
   endIds: readonly number[],
   promptIds: readonly number[],
+  constraint?: Constraint,
 ): Decoder {
   const random = randomSource(decoding.seed);
   const seen = new Set(promptIds);
   const generated = new Map<number, number>();
-  const characters = tokenizer.stream({ skipSpecialTokens: true });
+  const characters = tokenizer.stream({ skipSpecialTokens: !decoding.specialTokens });
   // Tables are often padded beyond the vocabulary; those rows have no text.
   const textOf = (id: number) => (tokenizer.tokenOf(id) === undefined ? "" : characters.push(id));
   for (const id of promptIds) textOf(id); // some tokenizers drop the space that begins a text: this text has begun
@@ -45,29 +51,71 @@ export function createDecoder(
   let count = 0;
 
   return (logits) => {
+    const tokens: DecodedToken[] = [];
+    const ended = () => tokens.at(-1)?.finishReason !== undefined;
+    if (!constraint?.forced().length) tokens.push(chosen(logits));
+    while (!ended()) {
+      const forced = constraint?.forced() ?? [];
+      if (forced.length === 0) break;
+      for (const id of forced) if (!ended()) tokens.push(follow(certain(id)));
+    }
+    return tokens;
+  };
+
+  /** Draws a token from the logits. */
+  function chosen(logits: Float32Array): DecodedToken {
     if (!allFinite(logits))
       throw new Error("the model's logits are not finite numbers: its weights or input are broken");
     const raw = decoding.logprobs === undefined ? undefined : logits.slice();
     penalize(logits, decoding, { seen, generated });
+    if (constraint) mask(logits, constraint, raw);
     const id = choose(distribution(logits, decoding), decoding.temperature === 0 ? 0 : random());
+    const token: DecodedToken = { id, text: "" };
+    if (raw) token.logprob = logProbOf(raw, id);
+    if (raw && decoding.logprobs) token.topLogprobs = topLogProbs(raw, decoding.logprobs);
+    return follow(token);
+  }
+
+  /** A token that had to come: of what is allowed it has probability 1. */
+  function certain(id: number): DecodedToken {
+    const token: DecodedToken = { id, text: "" };
+    if (decoding.logprobs !== undefined) token.logprob = 0;
+    if (decoding.logprobs) token.topLogprobs = [{ id, logprob: 0 }];
+    return token;
+  }
+
+  /** Leaves the tokens that the constraint allows, in `raw` too, whose log-probabilities are reported. */
+  function mask(logits: Float32Array, constraint: Constraint, raw: Float32Array | undefined): void {
+    const ends = endIds.map((id) => logits[id]);
+    constraint.mask(logits);
+    const mayEnd = constraint.complete && !decoding.ignoreEnd;
+    for (const [i, id] of endIds.entries()) logits[id] = mayEnd ? ends[i] : -Infinity;
+    if (!logits.some((logit) => logit > -Infinity))
+      throw new Error("the constraint on the output allows no token here");
+    if (raw) for (let id = 0; id < raw.length; id++) if (logits[id] === -Infinity) raw[id] = -Infinity;
+  }
+
+  /** Takes a token into the sequence: its text, and whether the sequence ends with it. */
+  function follow(token: DecodedToken): DecodedToken {
+    const { id } = token;
     seen.add(id);
     generated.set(id, (generated.get(id) ?? 0) + 1);
     count++;
 
-    const token: DecodedToken = { id, text: "" };
-    if (raw) token.logprob = logProbOf(raw, id);
-    if (raw && decoding.logprobs) token.topLogprobs = topLogProbs(raw, decoding.logprobs);
-
     if (endIds.includes(id) && !decoding.ignoreEnd) token.finishReason = "stop";
     const piece = token.finishReason ? "" : textOf(id);
-    if (!token.finishReason && count === decoding.maxTokens) token.finishReason = "length";
+    if (!token.finishReason) {
+      constraint?.accept(id);
+      if (constraint?.finished) token.finishReason = "stop";
+      else if (count === decoding.maxTokens) token.finishReason = "length";
+    }
 
     const { text, stopped } = stops.push(token.finishReason ? piece + characters.end() : piece);
     token.text = text;
     if (stopped) token.finishReason = "stop";
     else if (token.finishReason) token.text += stops.end();
     return token;
-  };
+  }
 }
 
 function allFinite(values: Float32Array): boolean {

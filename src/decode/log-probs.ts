@@ -1,4 +1,5 @@
-// Log-probabilities as the model gives them: log softmax of the raw logits, before penalties and temperature.
+// Log-probabilities as the model gives them: log softmax of the raw logits, before penalties and temperature; under a
+// constraint, of the tokens that it allows.
 
 import { largest } from "./sampler.ts";
 
@@ -22,8 +23,9 @@ export function logProbOf(logits: Float32Array, id: number): number {
   return logits[id] - logSumExp(logits);
 }
 
-/** The n most likely tokens, most likely first. logits [vocabSize] */
+/** The n most likely tokens, most likely first, impossible ones left out. logits [vocabSize] */
 export function topLogProbs(logits: Float32Array, n: number): LogProb[] {
   const total = logSumExp(logits);
-  return largest(logits, n).map((id) => ({ id, logprob: logits[id] - total }));
+  const possible = largest(logits, n).filter((id) => logits[id] > -Infinity);
+  return possible.map((id) => ({ id, logprob: logits[id] - total }));
 }

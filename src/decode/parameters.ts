@@ -2,7 +2,7 @@
 
 /** Everything that shapes the choice of tokens. Unset fields take the default that is named. */
 export interface DecodeParameters {
-  /** Most tokens to generate. Default: 4096, or what the context leaves if that is less. */
+  /** Most tokens to generate; 0 only with promptLogprobs. Default: 4096, or what the context leaves if that is less. */
   maxTokens?: number;
   /** Divides logits before softmax; 0 takes the most likely token (of equal ones the first). Default 1 */
   temperature?: number;
@@ -26,6 +26,10 @@ export interface DecodeParameters {
   stop?: string | readonly string[];
   /** Report this many most likely tokens with their log-probabilities at each step, beside the chosen one; 0 reports the chosen one alone. */
   logprobs?: number;
+  /** Report log-probabilities of the prompt's own tokens too, each with this many most likely ones beside it; 0 reports the tokens alone. */
+  promptLogprobs?: number;
+  /** Keep the text of control tokens in the output. Default false: they leave no text. An end-of-text token that ends the text never does. */
+  specialTokens?: boolean;
   /** Go on after an end-of-text token. Default false */
   ignoreEnd?: boolean;
 }
@@ -44,6 +48,8 @@ export interface Decoding {
   seed: number;
   stop: readonly string[];
   logprobs: number | undefined;
+  promptLogprobs: number | undefined;
+  specialTokens: boolean;
   ignoreEnd: boolean;
 }
 
@@ -52,14 +58,16 @@ export interface Decoding {
  * @throws one sentence that names the field, what came and what was expected.
  */
 export function decodingOf(parameters: DecodeParameters, vocabSize: number, room: number): Decoding {
-  const maxTokens = integer("maxTokens", parameters.maxTokens, Math.min(4096, room), 1, Number.MAX_SAFE_INTEGER);
+  const least = parameters.promptLogprobs === undefined ? 1 : 0;
+  const maxTokens = integer("maxTokens", parameters.maxTokens, Math.min(4096, room), least, Number.MAX_SAFE_INTEGER);
   if (maxTokens > room)
     throw new RangeError(`maxTokens: ${maxTokens} tokens do not fit, expected at most ${room} after this prompt`);
   const stop = typeof parameters.stop === "string" ? [parameters.stop] : (parameters.stop ?? []);
   for (const text of stop)
     if (typeof text !== "string" || text === "")
       throw new TypeError(`stop: got ${JSON.stringify(text)}, expected a string that is not empty, or a list of them`);
-  const { logprobs } = parameters;
+  const count = (name: "logprobs" | "promptLogprobs") =>
+    parameters[name] === undefined ? undefined : integer(name, parameters[name], 0, 0, vocabSize);
   return {
     maxTokens,
     temperature: number("temperature", parameters.temperature, 1, 0, Number.MAX_VALUE),
@@ -72,7 +80,9 @@ export function decodingOf(parameters: DecodeParameters, vocabSize: number, room
     logitBias: logitBiasOf(parameters.logitBias ?? {}, vocabSize),
     seed: integer("seed", parameters.seed, Math.floor(Math.random() * 2 ** 32), 0, Number.MAX_SAFE_INTEGER),
     stop,
-    logprobs: logprobs === undefined ? undefined : integer("logprobs", logprobs, 0, 0, vocabSize),
+    logprobs: count("logprobs"),
+    promptLogprobs: count("promptLogprobs"),
+    specialTokens: parameters.specialTokens ?? false,
     ignoreEnd: parameters.ignoreEnd ?? false,
   };
 }

@@ -1,5 +1,6 @@
 // From logits to a choice: penalties → temperature → top-k → top-p → min-p → one token. The order and each step are those
-// of transformers (generation/logits_process.py), so that the same settings give the same distribution.
+// of transformers (generation/logits_process.py), so that the same settings give the same distribution. A constraint's
+// mask (-Infinity) comes between penalties and temperature: masked tokens have probability 0 in all that follows.
 
 import type { Decoding } from "./parameters.ts";
 
@@ -63,7 +64,7 @@ export function choose({ ids, probs }: Distribution, random: number): number {
     cumulative += probs[i];
     if (random < cumulative) return ids[i];
   }
-  return ids[ids.length - 1]; // rounding left the sum just below 1
+  return ids[probs.findLastIndex((prob) => prob > 0)]; // rounding left the sum just below 1
 }
 
 /** Index of the largest logit, the first of equal ones. */

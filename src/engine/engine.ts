@@ -1,38 +1,39 @@
-// THE generation loop. One step runs the model over rows of any number of sequences: a position each of those that are
-// being continued, and as many prompt rows of the others as fit. One request is this loop with one sequence.
+// THE generation loop. One step runs the model over rows of any number of sequences: the next token of each text, and
+// pieces of the prompts (plan-step.ts). One request is this loop with one sequence. Pages are taken as rows are computed;
+// when there are none, the youngest sequence gives its own back and is computed again later: to the same bits, because an
+// element's order of summation does not depend on what else is in its step.
 
+import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
-import { createKvCache, pagesFor, releasePages, takePages } from "../model/kv-cache.ts";
+import { createKvCache, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import type { Probe } from "../model/probe.ts";
-import { type Run, rowsOf } from "../prompt/segments.ts";
-
-/** What one sequence wants from the model. */
-export interface Task {
-  /** The rows that are known from the start. */
-  readonly runs: readonly Run[];
-  /** Most rows that the sequence can come to have, appended ones included: pages are reserved for all of them. */
-  readonly maxRows: number;
-  /** The first row whose logits are wanted; those of all later rows are wanted too. */
-  readonly firstOutput: number;
-  /**
-   * Gets the logits [vocabSize] of each wanted row, in order; may change them. Returns the id of a token to append, or
-   * undefined. The sequence ends when all its rows are computed and nothing was appended.
-   */
-  accept(logits: Float32Array): number | undefined;
-  readonly signal?: AbortSignal;
-}
+import { EngineBusyError, EngineClosedError } from "./errors.ts";
+import { createPagePool } from "./page-pool.ts";
+import { type Part, planStep } from "./plan-step.ts";
+import { createSequence, keyOf, mayShare, type Sequence, slice, type Task } from "./sequence.ts";
 
 export interface EngineOptions {
   /** Positions that the cache holds, of all sequences together. */
   cacheTokens: number;
-  /** Most rows of one step: the longest that a running sequence waits for another's prompt. Default 512 */
+  /** Most sequences that are computed in turns; the others wait. Default 32 */
+  maxRunning?: number;
+  /** Most sequences that wait; further ones are refused. Default: no limit */
+  maxWaiting?: number;
+  /** Most rows of one step. Default 512 */
   stepRows?: number;
+  /**
+   * Most prompt rows of a step in which texts are being continued, which all wait for them. Default 64: a long prompt is as
+   * soon done as with 512, and the longest wait of a text is a sixth (bench/serving.ts).
+   */
+  promptRowsBesideText?: number;
   /** Most rows of one step that get logits: bounds memory, vocabSize · 4 bytes each. Default 128 */
   stepOutputs?: number;
+  /** Keep full pages, and take them for sequences that begin with the same rows. Default: true, but not under a probe. */
+  prefixCache?: boolean;
   /** Sees every step; its row order is that of the step. */
   probe?: Probe;
 }
@@ -40,74 +41,125 @@ export interface EngineOptions {
 export interface Engine {
   readonly cacheTokens: number;
   /**
-   * Runs a task to its end; tasks that do not fit beside the running ones wait, first come, first served.
-   * @throws if it can never fit, if `accept` throws, or with the signal's reason when it is aborted.
+   * Runs a task to its end; what finds no place waits, first come, first served.
+   * @throws if it can never fit, if `accept` throws, with the signal's reason when it is aborted, an EngineBusyError when
+   * too many wait, an EngineClosedError when the engine is closed.
    */
   run(task: Task): Promise<void>;
-  /** Pages that no sequence holds, and sequences running and waiting. */
-  load(): { freePages: number; pages: number; running: number; waiting: number };
-  /** Ends every task with an error and takes no more. */
-  close(): void;
+  load(): EngineCounters;
+  /** Takes no more tasks, lets those inside go on for `drainMs` (default 0) and ends the rest with an EngineClosedError. */
+  close(options?: { drainMs?: number }): Promise<void>;
 }
 
-interface Sequence {
-  readonly task: Task;
-  /** Generated tokens, the last run of `runs`. */
-  readonly appended: number[];
-  readonly runs: readonly Run[];
-  /** Rows known so far, and rows already computed, whose keys and values are in the cache. */
-  rows: number;
-  computed: number;
-  pages: number[];
-  resolve(): void;
-  reject(reason: unknown): void;
+/** What the engine holds now, and what it has done so far. */
+export interface EngineCounters {
+  /** Pages of the cache; of these, pages that no sequence holds; of these, pages that keep a prefix for later. */
+  pages: number;
+  freePages: number;
+  cachedPages: number;
+  /** Sequences computed in turns; and those that wait for a place or for pages. */
+  running: number;
+  waiting: number;
+  steps: number;
+  /** Prompt rows that were computed, rows computed again included; and rows that were found in the prefix cache. */
+  promptRowsComputed: number;
+  promptRowsCached: number;
+  /** Times that a sequence had to give its pages back. */
+  preemptions: number;
 }
 
-/** A stretch of one sequence within a step. */
-interface Part {
-  sequence: Sequence;
-  start: number;
-  rows: number;
-  outputs: number[];
-}
-
-/** An engine with a cache of its own over one model. */
+/** An engine with a cache of its own over one model. @throws a RangeError for an option that is out of range. */
 export function createEngine(ops: Ops, model: Model, options: EngineOptions): Engine {
-  const { stepRows = 512, stepOutputs = 128, probe } = options;
-  const cache = createKvCache(ops, model.config, options.cacheTokens);
+  const { probe, cacheTokens, prefixCache = !probe } = options;
+  const maxRunning = atLeast(1, "maxRunning", options.maxRunning, 32);
+  const maxWaiting = atLeast(0, "maxWaiting", options.maxWaiting, Number.POSITIVE_INFINITY);
+  const limits = {
+    stepRows: atLeast(1, "stepRows", options.stepRows, 512),
+    promptRowsBesideText: atLeast(1, "promptRowsBesideText", options.promptRowsBesideText, 64),
+    stepOutputs: atLeast(1, "stepOutputs", options.stepOutputs, 128),
+  };
+  const cache = createKvCache(ops, model.config, atLeast(1, "cacheTokens", cacheTokens, cacheTokens));
+  const pool = createPagePool(cache);
   const waiting: Sequence[] = [];
-  const running: Sequence[] = [];
-  let looping = false;
+  const running: Sequence[] = []; // in order of arrival
+  const counts = { steps: 0, promptRowsComputed: 0, promptRowsCached: 0, preemptions: 0 };
+  let arrived = 0;
   let closed = false;
+  let loop: Promise<void> | undefined;
 
-  async function loop(): Promise<void> {
-    if (looping) return;
-    looping = true;
+  async function untilIdle(): Promise<void> {
+    await turnOfOthers(); // those that arrive together are planned together
     while (waiting.length + running.length > 0) {
-      admit();
-      const parts = planStep(running, stepRows, stepOutputs);
+      let parts: Part[] = [];
       try {
-        await step(parts);
+        endAborted();
+        admit();
+        if (prefixCache) for (const sequence of running) if (!sequence.continuing) takeSharedPages(sequence);
+        parts = withPages(planStep(running, limits, prefixCache));
+        if (parts.length > 0) await step(parts);
       } catch (error) {
-        for (const { sequence } of parts) finish(sequence, () => sequence.reject(error));
+        const struck = parts.length > 0 ? parts.map((part) => part.sequence) : [...running, ...waiting];
+        for (const sequence of struck) finish(sequence, () => sequence.reject(error));
       }
       await turnOfOthers(); // aborts and new tasks are seen between steps
-      for (const sequence of [...waiting, ...running]) {
-        const { signal } = sequence.task;
-        if (signal?.aborted) finish(sequence, () => sequence.reject(signal.reason));
-      }
     }
-    looping = false;
+    loop = undefined;
   }
 
+  /** Lets waiting sequences in, while there are places, pages for all their rows, and one page in hand for each text to grow. */
   function admit(): void {
-    while (waiting.length > 0) {
-      const pages = takePages(cache, pagesFor(waiting[0].task.maxRows));
-      if (!pages) return;
-      const sequence = waiting.shift() as Sequence;
-      sequence.pages = pages;
+    while (waiting.length > 0 && running.length < maxRunning) {
+      const [sequence] = waiting;
+      if (prefixCache) takeSharedPages(sequence);
+      const missing = (s: Sequence) => pagesFor(s.rows) - s.pages.length;
+      const promised = running.reduce((sum, other) => sum + missing(other) + 1, 0);
+      const { free, kept } = pool.counts();
+      if (running.length > 0 && missing(sequence) + promised > free + kept) {
+        giveBackPages(sequence);
+        return;
+      }
       running.push(sequence);
+      waiting.shift();
     }
+  }
+
+  /** Takes computed pages from the pool for as many of the sequence's next rows as it has. */
+  function takeSharedPages(sequence: Sequence): void {
+    for (;;) {
+      const next = sequence.computed / pageSize;
+      if (!Number.isInteger(next) || !mayShare(sequence, next)) return;
+      const page = pool.share(keyOf(sequence, next));
+      if (page === undefined) return;
+      sequence.pages.push(page);
+      sequence.computed += pageSize;
+    }
+  }
+
+  /** Gives every part the pages that its rows need, those of older sequences first; parts that got none are left out. */
+  function withPages(parts: readonly Part[]): Part[] {
+    for (const { sequence, start, rows } of parts.toSorted((a, b) => a.sequence.age - b.sequence.age)) {
+      while (running.includes(sequence) && sequence.pages.length < pagesFor(start + rows)) {
+        const page = pool.take();
+        if (page !== undefined) sequence.pages.push(page);
+        else preempt(running[running.length - 1]);
+      }
+    }
+    return parts.filter(({ sequence }) => running.includes(sequence));
+  }
+
+  /** Sends the youngest sequence back to wait. What it generated stays; its rows are computed again when there are pages. */
+  function preempt(sequence: Sequence): void {
+    running.pop();
+    giveBackPages(sequence);
+    waiting.unshift(sequence);
+    counts.preemptions++;
+  }
+
+  function giveBackPages(sequence: Sequence): void {
+    pool.release(sequence.pages);
+    sequence.pages = [];
+    sequence.computed = 0;
+    sequence.continuing = false;
   }
 
   async function step(parts: readonly Part[]): Promise<void> {
@@ -126,88 +178,98 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
       ops.endStep();
     }
     const logits = await pending;
+    counts.steps++;
 
     let output = 0;
-    for (const { sequence, rows, outputs } of parts) {
+    for (const { sequence, start, rows, outputs } of parts) {
+      const own = outputs.map(() => logits.subarray(output * vocabSize, ++output * vocabSize));
+      const { signal } = sequence.task;
+      if (signal?.aborted || !running.includes(sequence)) continue; // ended while it was computed, or is about to
+      count(sequence, start, rows);
       sequence.computed += rows;
-      if (!running.includes(sequence)) continue; // closed while it was computed
+      if (prefixCache) publishPages(sequence, start);
       try {
-        for (const _ of outputs) {
-          const id = sequence.task.accept(logits.subarray(output * vocabSize, ++output * vocabSize));
-          if (id !== undefined) append(sequence, id);
-        }
-        if (sequence.computed === sequence.rows) finish(sequence, sequence.resolve);
+        for (const row of own) if (!signal?.aborted) accept(sequence, row);
+        if (sequence.computed === sequence.rows && !signal?.aborted) finish(sequence, sequence.resolve);
       } catch (error) {
         finish(sequence, () => sequence.reject(error));
       }
     }
   }
 
-  function append(sequence: Sequence, id: number): void {
-    if (sequence.rows === sequence.task.maxRows)
-      throw new Error(`a sequence grew beyond its ${sequence.rows} reserved rows`);
-    sequence.appended.push(id);
-    sequence.rows++;
+  /** Counts this step's rows as computed, and whole pages before them that never were, for this sequence, as cached. */
+  function count(sequence: Sequence, start: number, rows: number): void {
+    const cached = Math.max(0, start - pagesFor(sequence.reached) * pageSize);
+    sequence.cachedRows += cached;
+    sequence.reached = Math.max(sequence.reached, start + rows);
+    counts.promptRowsCached += cached;
+    if (!sequence.continuing) counts.promptRowsComputed += rows;
+    sequence.continuing = start + rows === sequence.rows;
+  }
+
+  function publishPages(sequence: Sequence, from: number): void {
+    const full = Math.floor(sequence.computed / pageSize);
+    for (let n = Math.floor(from / pageSize); n < full; n++) pool.publish(sequence.pages[n], keyOf(sequence, n));
+  }
+
+  /** Shows a row's logits to the task, and appends what it answers. */
+  function accept(sequence: Sequence, logits: Float32Array): void {
+    const ids = sequence.task.accept(logits, sequence.cachedRows);
+    sequence.nextOutput++;
+    if (ids.length === 0) return;
+    if (sequence.nextOutput !== sequence.rows) throw new Error("tokens were appended before the last known row");
+    if (sequence.rows + ids.length > sequence.task.maxRows)
+      throw new Error(`a sequence grew beyond its ${sequence.task.maxRows} rows`);
+    sequence.appended.push(...ids);
+    sequence.rows += ids.length;
+    sequence.nextOutput = sequence.rows - 1;
+  }
+
+  function endAborted(): void {
+    for (const sequence of [...waiting, ...running]) {
+      const { signal } = sequence.task;
+      if (signal?.aborted) finish(sequence, () => sequence.reject(signal.reason));
+    }
   }
 
   /** Takes a sequence out of the engine and settles its promise. */
   function finish(sequence: Sequence, settle: () => void): void {
     for (const list of [running, waiting]) if (list.includes(sequence)) list.splice(list.indexOf(sequence), 1);
-    releasePages(cache, sequence.pages);
-    sequence.pages = [];
+    giveBackPages(sequence);
     settle();
   }
 
   return {
-    cacheTokens: options.cacheTokens,
+    cacheTokens,
     async run(task) {
       task.signal?.throwIfAborted();
-      if (closed) throw new Error("the model is closed");
-      if (pagesFor(task.maxRows) > cache.nPages)
+      if (closed) throw new EngineClosedError("the model is closed");
+      if (pagesFor(task.maxRows) > pool.nPages)
         throw new RangeError(
-          `input: prompt and continuation take ${task.maxRows} positions, the cache holds ${options.cacheTokens} (option cacheTokens)`,
+          `input: prompt and continuation take ${task.maxRows} positions, the cache holds ${cacheTokens} (option cacheTokens)`,
+        );
+      if (running.length + waiting.length >= maxRunning + maxWaiting)
+        throw new EngineBusyError(
+          `${running.length + waiting.length} requests run or wait already, expected fewer at a time (options maxRunning, maxWaiting)`,
         );
       return new Promise<void>((resolve, reject) => {
-        const rows = task.runs.reduce((sum, run) => sum + rowsOf(run), 0);
-        const appended: number[] = [];
-        const runs = [...task.runs, { ids: appended }];
-        waiting.push({ task, appended, runs, rows, computed: 0, pages: [], resolve, reject });
-        void loop();
+        waiting.push(createSequence(task, arrived++, { resolve, reject }));
+        loop ??= untilIdle();
       });
     },
-    load: () => ({
-      freePages: cache.free.length,
-      pages: cache.nPages,
-      running: running.length,
-      waiting: waiting.length,
-    }),
-    close() {
+    load() {
+      const { free, kept } = pool.counts();
+      const inside = { running: running.length, waiting: waiting.length };
+      return { pages: pool.nPages, freePages: free + kept, cachedPages: kept, ...inside, ...counts };
+    },
+    async close({ drainMs = 0 } = {}) {
       closed = true;
+      if (drainMs > 0 && loop) await atMost(drainMs, loop);
       for (const sequence of [...waiting, ...running])
-        finish(sequence, () => sequence.reject(new Error("the model was closed")));
+        finish(sequence, () => sequence.reject(new EngineClosedError("the model was closed")));
+      await loop;
     },
   };
-}
-
-/** Which rows the next step computes: first those that continue a text, then prompts in order of arrival. */
-export function planStep(running: readonly Sequence[], stepRows: number, stepOutputs: number): Part[] {
-  const left = (sequence: Sequence) => sequence.rows - sequence.computed;
-  const order = [...running.filter((s) => left(s) === 1), ...running.filter((s) => left(s) > 1)];
-  const parts: Part[] = [];
-  let rowsLeft = stepRows;
-  let outputsLeft = stepOutputs;
-  for (const sequence of order) {
-    const start = sequence.computed;
-    let rows = Math.min(left(sequence), rowsLeft);
-    const silent = Math.max(0, sequence.task.firstOutput - start); // rows before the first wanted logits
-    rows = Math.min(rows, silent + outputsLeft);
-    if (rows === 0) continue;
-    const outputs = Array.from({ length: Math.max(0, rows - silent) }, (_, i) => silent + i);
-    parts.push({ sequence, start, rows, outputs });
-    rowsLeft -= rows;
-    outputsLeft -= outputs.length;
-  }
-  return parts;
 }
 
 /** The embeddings of a step's rows: [rows, dModel] */
@@ -232,21 +294,21 @@ function embedRows(ops: Ops, model: Model, parts: readonly Part[]): Tensor {
   return tensors.length === 1 ? tensors[0] : ops.concat(tensors); // [rows, dModel]
 }
 
-/** The rows begin … end of a list of runs, as runs. */
-function* slice(runs: readonly Run[], begin: number, end: number): Generator<Run> {
-  let at = 0;
-  for (const run of runs) {
-    const from = Math.max(begin - at, 0);
-    const to = Math.min(end - at, rowsOf(run));
-    if (from < to) {
-      if ("ids" in run) yield { ids: run.ids.slice(from, to) };
-      else {
-        const dModel = run.embeds.length / run.rows;
-        yield { embeds: run.embeds.subarray(from * dModel, to * dModel), rows: to - from };
-      }
-    }
-    at += rowsOf(run);
-  }
+function atLeast(least: number, name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (!(Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY) || value < least)
+    throw new RangeError(`${name}: got ${value}, expected a whole number ≥ ${least}`);
+  return value;
+}
+
+/** Waits for a promise, but not longer than so many milliseconds. */
+async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
 }
 
 /** Lets timers, input and output of the host run before the next step. */

@@ -9,7 +9,7 @@ import type { ModelConfig } from "./config.ts";
 export interface KvCache {
   readonly layers: readonly CachePages[]; // per layer: k and v [nPages, pageSize, nKvHeads, headDim]
   readonly nPages: number;
-  /** Pages that no sequence holds. */
+  /** Pages that nobody has taken. */
   readonly free: number[];
 }
 

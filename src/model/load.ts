@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Ops } from "../../kernels/ops.ts";
 import { decodeF32 } from "../../weights/dtype.ts";
+import { fingerprintOf } from "../../weights/fingerprint.ts";
 import type { GgufMetadata } from "../../weights/gguf-header.ts";
 import { assertComplete } from "../../weights/hub.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
@@ -37,6 +38,8 @@ export interface LoadedModel {
   /** Ids that end a text: `eos_token_id` of generation_config.json, else of config.json. */
   readonly endIds: readonly number[];
   readonly files: readonly string[];
+  /** Tells the checkpoint from any other. */
+  readonly fingerprint: string;
   /** Of a GGUF file, which holds its tokenizer too. */
   readonly metadata: GgufMetadata | undefined;
 }
@@ -63,7 +66,8 @@ export async function loadModel(ops: Ops, path: string, options: LoadOptions = {
     const extra = [...source.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name));
     if (extra.length > 0)
       throw new Error(`${path}: ${extra.length} tensors have no place in a ${config.modelType} model: ${some(extra)}`);
-    return { model, endIds, files: source.files, metadata };
+    const fingerprint = await fingerprintOf(config, source.tensors);
+    return { model, endIds, files: source.files, fingerprint, metadata };
   } finally {
     await source.close();
   }

@@ -61,7 +61,7 @@ describe.each(cases)("%s: %s", (kernels, name) => {
         firstOutput: ids.length - 1,
         accept(logits) {
           chosen.push(argmax(logits));
-          return chosen.length < greedy.length ? chosen[chosen.length - 1] : undefined;
+          return chosen.length < greedy.length ? chosen.slice(-1) : [];
         },
       });
       expect(chosen).toEqual(greedy);

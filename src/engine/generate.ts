@@ -1,0 +1,178 @@
+// One request on the engine: its input becomes rows, the rows' logits become tokens, the tokens become events. What the
+// engine does with many of them at once is not seen here.
+
+import type { Constraint } from "../decode/constraint.ts";
+import { createDecoder, type DecodedToken, type FinishReason } from "../decode/decoder.ts";
+import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
+import { type DecodeParameters, decodingOf } from "../decode/parameters.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { type Input, idsOf, type Prompt, promptOf } from "../prompt/segments.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Engine } from "./engine.ts";
+import { eventQueue } from "./event-queue.ts";
+
+export interface GenerateOptions extends DecodeParameters {
+  input: Input;
+  signal?: AbortSignal;
+  /** Whose request it is: computed prefixes are only ever shared within one tenant. */
+  tenant?: string;
+}
+
+/** What `generate` yields: the prompt once it is computed, then each token, then one end. */
+export type GenerateEvent = GeneratePrompt | ({ type: "token" } & DecodedToken) | GenerateEnd;
+
+export interface GeneratePrompt {
+  type: "prompt";
+  promptTokens: number;
+  embedTokens: number;
+  cachedTokens: number;
+  /** Of the prompt's tokens in order, embeddings left out; with promptLogprobs. */
+  logprobs?: PromptLogProb[];
+}
+
+/** A token of the prompt and its natural log-probability after everything before it. */
+export interface PromptLogProb {
+  id: number;
+  /** Absent for the first row of a prompt, which nothing comes before. */
+  logprob?: number;
+  topLogprobs?: LogProb[];
+}
+
+export interface GenerateEnd {
+  type: "end";
+  /** The whole continuation. */
+  text: string;
+  /** Its token ids, an end-of-text token included. */
+  ids: number[];
+  finishReason: FinishReason;
+  usage: Usage;
+  /** Milliseconds from the call to the first token, and from the first token to the last. */
+  timings: { firstTokenMs: number; decodeMs: number };
+}
+
+export interface Usage {
+  /** Rows of the prompt, embeddings included: a virtual token counts as a token. */
+  promptTokens: number;
+  /** Of these, rows that came as embeddings. */
+  embedTokens: number;
+  /** Of promptTokens, rows whose keys and values were in the prefix cache: a multiple of 64. */
+  cachedTokens: number;
+  completionTokens: number;
+  totalTokens: number;
+}
+
+/** What requests run on. */
+export interface Served {
+  readonly engine: Engine;
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  readonly endIds: readonly number[];
+  /** Counts the tokens that were generated. */
+  generatedTokens: number;
+}
+
+/** Continues an input. @throws as `ServedModel.generate`. */
+export async function* generate(
+  served: Served,
+  options: GenerateOptions,
+  constraint?: Constraint,
+): AsyncGenerator<GenerateEvent, void, undefined> {
+  const began = performance.now();
+  const { engine, config, tokenizer, endIds } = served;
+  const prompt = promptOf(options.input, tokenizer, config);
+  const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
+  const room = roomAfter(prompt.rows, config, least);
+  if (prompt.rows > engine.cacheTokens)
+    throw new RangeError(
+      `input: ${prompt.rows} tokens do not fit, expected at most ${engine.cacheTokens} (option cacheTokens)`,
+    );
+  const cacheRoom = engine.cacheTokens - prompt.rows + 1; // the last token is not fed back
+  const decoding = decodingOf(options, config.vocabSize, Math.min(room, cacheRoom));
+  const decode = createDecoder(decoding, tokenizer, endIds, idsOf(prompt), constraint);
+  const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
+
+  const events = eventQueue<GeneratePrompt | ({ type: "token" } & DecodedToken)>();
+  const counted = { promptTokens: prompt.rows, embedTokens: prompt.embedRows, cachedTokens: 0 };
+  const left = new AbortController(); // the consumer left the loop
+  let row = judge ? judge.firstRow : prompt.rows - 1; // the row whose logits come next
+  const work = engine.run({
+    runs: prompt.runs,
+    maxRows: prompt.rows + Math.max(0, decoding.maxTokens - 1),
+    firstOutput: row,
+    tenant: options.tenant,
+    accept(logits, cachedRows) {
+      if (row < prompt.rows - 1) {
+        judge?.see(row++, logits);
+        return [];
+      }
+      if (row++ === prompt.rows - 1) {
+        counted.cachedTokens = cachedRows;
+        events.push({ type: "prompt", ...counted, ...(judge ? { logprobs: judge.logprobs } : {}) });
+      }
+      if (decoding.maxTokens === 0) return [];
+      const tokens = decode(logits);
+      served.generatedTokens += tokens.length;
+      for (const token of tokens) events.push({ type: "token", ...token });
+      return tokens.at(-1)?.finishReason ? [] : tokens.map((token) => token.id);
+    },
+    signal: options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal,
+  });
+  work.then(events.end, events.fail);
+
+  let text = "";
+  const ids: number[] = [];
+  let finishReason: FinishReason = decoding.maxTokens === 0 ? "length" : "stop";
+  let first = began;
+  try {
+    for await (const event of events) {
+      if (event.type === "token") {
+        if (ids.length === 0) first = performance.now();
+        text += event.text;
+        ids.push(event.id);
+        finishReason = event.finishReason ?? finishReason;
+      }
+      yield event;
+    }
+  } finally {
+    left.abort();
+  }
+  yield {
+    type: "end",
+    text,
+    ids,
+    finishReason,
+    usage: { ...counted, completionTokens: ids.length, totalTokens: prompt.rows + ids.length },
+    timings: { firstTokenMs: first - began, decodeMs: performance.now() - first },
+  };
+}
+
+/** Tokens that the context leaves after a prompt of so many rows. @throws if that is less than `least`. */
+export function roomAfter(rows: number, { maxSeqLen }: ModelConfig, least = 1): number {
+  if (maxSeqLen - rows < least)
+    throw new RangeError(
+      `input: ${rows} tokens leave no room, expected at most ${maxSeqLen - least} (the model's context is ${maxSeqLen})`,
+    );
+  return maxSeqLen - rows;
+}
+
+/** Log-probabilities of a prompt's own tokens, from the logits of the row before each. */
+function promptJudge(prompt: Prompt, alternatives: number) {
+  /** The token of each row; undefined for rows that came as embeddings. */
+  const idOfRow = prompt.runs.flatMap<number | undefined>((run) =>
+    "ids" in run ? run.ids : new Array<undefined>(run.rows).fill(undefined),
+  );
+  const logprobs: PromptLogProb[] = idOfRow[0] === undefined ? [] : [{ id: idOfRow[0] }];
+  const next = idOfRow.findIndex((id, row) => row > 0 && id !== undefined);
+  return {
+    logprobs,
+    /** The first row whose logits are wanted: the one before the first token that has anything before it. */
+    firstRow: next < 0 ? prompt.rows - 1 : next - 1,
+    see(row: number, logits: Float32Array): void {
+      const id = idOfRow[row + 1];
+      if (id === undefined) return;
+      const found: PromptLogProb = { id, logprob: logProbOf(logits, id) };
+      if (alternatives > 0) found.topLogprobs = topLogProbs(logits, alternatives);
+      logprobs.push(found);
+    },
+  };
+}

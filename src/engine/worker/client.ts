@@ -1,0 +1,132 @@
+// A model in a worker thread, as the program that started it sees it: the same methods, each a message there and a message
+// back, so that the program's own thread never computes. The thread's side is thread.ts.
+
+import { Worker } from "node:worker_threads";
+import type { LoadOptions, ServedModel } from "../../plainformer.ts";
+import { loadGgufTokenizer } from "../../tokenizer/from-gguf.ts";
+import { loadTokenizer } from "../../tokenizer/tokenizer.ts";
+import { EngineClosedError } from "../errors.ts";
+import { eventQueue } from "../event-queue.ts";
+import type { GenerateEvent, GenerateOptions } from "../generate.ts";
+import { type Call, type Calls, type Facts, type Reply, type Request, receivedError, type Start } from "./messages.ts";
+
+/** A call that has not been answered. */
+interface Pending {
+  resolve(answer: unknown): void;
+  reject(reason: unknown): void;
+  onEvent?(event: GenerateEvent): void;
+}
+
+/** Starts a thread that loads a model. @throws as `loadInWorker`. */
+export async function startWorker(source: string | undefined, options: LoadOptions): Promise<ServedModel> {
+  const { onProgress, probe, ...rest } = options;
+  if (probe) throw new TypeError("probe: a model in a worker cannot be looked into, load it in this thread");
+  const worker = createWorker({ source, options: rest, wantsProgress: onProgress !== undefined });
+  const pending = new Map<number, Pending>();
+  let calls = 0;
+  let closing = false;
+  let ended: Error | undefined; // why no call can be answered any more
+
+  const exited = new Promise<void>((resolve) => {
+    worker.once("exit", (code) => {
+      end(closing ? new EngineClosedError("the model was closed") : new Error(`the model's worker ended (${code})`));
+      resolve();
+    });
+  });
+  const facts = await new Promise<Facts>((resolve, reject) => {
+    worker.on("error", (error) => end(new Error(`the model's worker failed: ${error.message}`, { cause: error })));
+    worker.on("message", (replies: Reply[]) => {
+      for (const reply of replies) {
+        if (reply.type === "progress") onProgress?.(reply.progress);
+        else if (reply.type === "ready") resolve(reply.facts);
+        else if (reply.type === "closed") void worker.terminate();
+        else if (reply.type === "event") pending.get(reply.id)?.onEvent?.(reply.event);
+        else if (reply.type === "answer") settle(reply.id)?.resolve(reply.answer);
+        else if (reply.id !== undefined) settle(reply.id)?.reject(receivedError(reply.error));
+        else reject(receivedError(reply.error));
+      }
+    });
+    exited.then(() => reject(ended));
+  }).catch(async (error) => {
+    await worker.terminate();
+    throw error;
+  });
+
+  /** Rejects everything that waits for an answer, and all that will be asked. */
+  function end(reason: Error): void {
+    ended ??= reason;
+    for (const id of [...pending.keys()]) settle(id)?.reject(ended);
+  }
+
+  function settle(id: number): Pending | undefined {
+    const call = pending.get(id);
+    pending.delete(id);
+    if (pending.size === 0 && !closing) worker.unref(); // an idle model does not keep the process alive
+    return call;
+  }
+
+  const post = (request: Request) => worker.postMessage(request);
+
+  /** Calls a method in the thread; an abort reaches it between two steps, and the caller at once. */
+  async function call<M extends keyof Calls>(
+    { method, argument }: Extract<Call, { method: M }>,
+    signal?: AbortSignal,
+    onEvent?: (event: GenerateEvent) => void,
+  ): Promise<Calls[M]["answer"]> {
+    signal?.throwIfAborted();
+    if (ended) throw ended;
+    const id = calls++;
+    const abort = () => {
+      settle(id)?.reject(signal?.reason);
+      post({ type: "abort", id });
+    };
+    try {
+      return await new Promise<Calls[M]["answer"]>((resolve, reject) => {
+        post({ type: "call", id, method, argument } as Request);
+        pending.set(id, { resolve: resolve as (answer: unknown) => void, reject, onEvent });
+        worker.ref();
+        signal?.addEventListener("abort", abort);
+      });
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  async function* generate({ signal, ...argument }: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined> {
+    const left = new AbortController(); // the consumer left the loop
+    const events = eventQueue<GenerateEvent>();
+    const either = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
+    call<"generate">({ method: "generate", argument }, either, events.push).then(events.end, events.fail);
+    try {
+      for await (const event of events) yield event;
+    } finally {
+      left.abort();
+    }
+  }
+
+  const { directory } = facts;
+  const tokenizer = await (directory.endsWith(".gguf") ? loadGgufTokenizer(directory) : loadTokenizer(directory));
+  worker.unref();
+  return {
+    ...facts,
+    tokenizer,
+    generate,
+    score: ({ signal, ...argument }) => call<"score">({ method: "score", argument }, signal),
+    embed: (argument) => call<"embed">({ method: "embed", argument }),
+    load: () => call<"load">({ method: "load", argument: undefined }),
+    async close({ drainMs = 0 } = {}) {
+      closing = true;
+      worker.ref();
+      if (!ended) post({ type: "close", drainMs });
+      await exited;
+    },
+  };
+}
+
+/** The thread: the built program; in a checkout its source, which tsx (there for development) lets Node read. */
+function createWorker(workerData: Start): Worker {
+  if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("thread.js", import.meta.url), { workerData });
+  const [tsx, thread] = ["tsx/esm/api", "./thread.ts"].map((name) => JSON.stringify(import.meta.resolve(name)));
+  const program = `import(${tsx}).then(({ register }) => { register(); return import(${thread}); });`;
+  return new Worker(program, { eval: true, execArgv: [], workerData });
+}

@@ -1,0 +1,71 @@
+// What crosses between a program and the worker thread that holds its model: plain data only. A signal becomes an "abort"
+// message, and an error its name and sentence, from which the other side makes one of the same class.
+
+import type { EngineLoad, LoadOptions, Plainformer } from "../../plainformer.ts";
+import { EngineBusyError, EngineClosedError } from "../errors.ts";
+import type { GenerateEvent, GenerateOptions } from "../generate.ts";
+import type { Score, ScoreOptions } from "../score.ts";
+
+/** What the thread is started with: `load`'s arguments, functions left out. */
+export interface Start {
+  source: string | undefined;
+  options: Omit<LoadOptions, "onProgress" | "probe">;
+  wantsProgress: boolean;
+}
+
+/** The methods that are called through, each with its argument and what it answers at the end. */
+export interface Calls {
+  generate: { argument: Omit<GenerateOptions, "signal">; answer: undefined };
+  score: { argument: Omit<ScoreOptions, "signal">; answer: Score[] };
+  embed: { argument: readonly number[]; answer: Float32Array };
+  load: { argument: undefined; answer: EngineLoad };
+}
+
+export type Call = { [M in keyof Calls]: { method: M; argument: Calls[M]["argument"] } }[keyof Calls];
+
+/** From the program to the thread. `id` tells calls apart. */
+export type Request =
+  | ({ type: "call"; id: number } & Call)
+  | { type: "abort"; id: number }
+  | { type: "close"; drainMs: number };
+
+/** What the program needs to know of a loaded model; it reads the tokenizer itself. */
+export type Facts = Pick<
+  Plainformer,
+  "config" | "kernels" | "endIds" | "cacheTokens" | "directory" | "files" | "fingerprint" | "chatTemplate"
+>;
+
+/** From the thread to the program, in lists: everything of one turn together. */
+export type Reply =
+  | { type: "progress"; progress: Parameters<NonNullable<LoadOptions["onProgress"]>>[0] }
+  | { type: "ready"; facts: Facts }
+  | { type: "event"; id: number; event: GenerateEvent }
+  | { type: "answer"; id: number; answer: unknown }
+  | { type: "error"; id: number | undefined; error: SentError }
+  | { type: "closed" };
+
+export interface SentError {
+  name: string;
+  message: string;
+  stack?: string;
+}
+
+const classes: Record<string, new (message: string) => Error> = {
+  RangeError,
+  TypeError,
+  EngineBusyError,
+  EngineClosedError,
+};
+
+/** An error as data. */
+export function sentError(error: unknown): SentError {
+  if (!(error instanceof Error)) return { name: "Error", message: String(error) };
+  const { name, message, stack } = error;
+  return { name, message, stack };
+}
+
+/** The error again: of its class, where callers tell that class from others. */
+export function receivedError({ name, message, stack }: SentError): Error {
+  const error = new (classes[name] ?? Error)(message);
+  return Object.assign(error, { stack }, name in classes ? {} : { name });
+}

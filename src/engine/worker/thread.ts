@@ -1,0 +1,74 @@
+// The worker thread's program: loads a model and answers the calls of the program that started it (client.ts).
+
+import { parentPort, workerData } from "node:worker_threads";
+import { load, type Plainformer } from "../../plainformer.ts";
+import { type Reply, type Request, type Start, sentError } from "./messages.ts";
+
+if (!parentPort) throw new Error("this program runs in a worker thread only");
+const port = parentPort;
+const { source, options, wantsProgress } = workerData as Start;
+const calls = new Map<number, AbortController>();
+
+// The tokens of a step cross together: a "next tick" comes when all that follows from the step has run, before the next
+// one. (An immediate would come after it, because the engine's own stands before it.)
+let outbox: Reply[] = [];
+function reply(message: Reply): void {
+  if (outbox.length === 0)
+    process.nextTick(() => {
+      const messages = outbox;
+      outbox = [];
+      port.postMessage(messages);
+    });
+  outbox.push(message);
+}
+
+try {
+  const onProgress: Parameters<typeof load>[1] = wantsProgress
+    ? { onProgress: (progress) => reply({ type: "progress", progress }) }
+    : {};
+  const model = await load(source, { ...options, ...onProgress });
+  port.on("message", (request: Request) => receive(model, request));
+  const { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate } = model;
+  const facts = { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate };
+  reply({ type: "ready", facts });
+} catch (error) {
+  reply({ type: "error", id: undefined, error: sentError(error) });
+}
+
+async function receive(model: Plainformer, request: Request): Promise<void> {
+  if (request.type === "abort") calls.get(request.id)?.abort();
+  else if (request.type === "close") {
+    await model.close({ drainMs: request.drainMs });
+    reply({ type: "closed" });
+  } else {
+    const { id } = request;
+    const abort = new AbortController();
+    calls.set(id, abort);
+    try {
+      reply({ type: "answer", id, answer: await answer(model, request, abort.signal) });
+    } catch (error) {
+      reply({ type: "error", id, error: sentError(error) });
+    } finally {
+      calls.delete(id);
+    }
+  }
+}
+
+async function answer(
+  model: Plainformer,
+  call: Extract<Request, { type: "call" }>,
+  signal: AbortSignal,
+): Promise<unknown> {
+  switch (call.method) {
+    case "generate":
+      for await (const event of model.generate({ ...call.argument, signal }))
+        reply({ type: "event", id: call.id, event });
+      return undefined;
+    case "score":
+      return model.score({ ...call.argument, signal });
+    case "embed":
+      return model.embed(call.argument);
+    case "load":
+      return model.load();
+  }
+}
