@@ -13,6 +13,7 @@
 // Everything counts bytes and states, never seconds (limits.ts).
 
 import { anyJson, type Script, type Value } from "./forms.ts";
+import { maxKeptGrammars } from "./limits.ts";
 import { createMasks, type Masks } from "./mask.ts";
 import { createRecognizer, type Recognizer, type Style } from "./recognizer.ts";
 import { valueOfSchema } from "./schema.ts";
@@ -59,6 +60,21 @@ export function compileGrammar(spec: GrammarSpec, style: Style = written): Gramm
       return masks;
     },
   };
+}
+
+const recent = new Map<string, Grammar>();
+
+/** The grammar for text that a model writes; the last few that were asked for are kept. Throws as `compileGrammar`. */
+export function grammarOf(spec: GrammarSpec): Grammar {
+  const name = JSON.stringify(spec);
+  const grammar = recent.get(name) ?? compileGrammar(spec);
+  recent.delete(name);
+  recent.set(name, grammar);
+  for (const [oldest] of recent) {
+    if (recent.size <= maxKeptGrammars) break;
+    recent.delete(oldest);
+  }
+  return grammar;
 }
 
 function scriptOf(spec: GrammarSpec, { escapes }: Style): Script {
