@@ -8,6 +8,7 @@ import { addChat } from "./chat.ts";
 import { addConvert } from "./convert.ts";
 import { addFim } from "./fim.ts";
 import { addGenerate } from "./generate.ts";
+import { addGrammar } from "./grammar.ts";
 import { addInspect } from "./inspect.ts";
 import { addPull } from "./pull.ts";
 import { addScore } from "./score.ts";
@@ -24,6 +25,7 @@ const commands = [
   addGenerate,
   addChat,
   addFim,
+  addGrammar,
   addTokenize,
   addServe,
   addScore,

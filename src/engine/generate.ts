@@ -3,6 +3,9 @@
 
 import type { Constraint } from "../decode/constraint.ts";
 import { createDecoder, type DecodedToken, type FinishReason } from "../decode/decoder.ts";
+import { type GrammarSpec, grammarOf } from "../decode/grammar/grammar.ts";
+import { createConstraint } from "../decode/grammar/matcher.ts";
+import { vocabularyOf } from "../decode/grammar/token-trie.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
 import { type DecodeParameters, decodingOf } from "../decode/parameters.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -18,6 +21,8 @@ export interface GenerateOptions extends DecodeParameters {
   tenant?: string;
   /** Token ids that end the text beside the model's own. */
   endIds?: readonly number[];
+  /** What the output must be; `prefix` is text at the end of the input that already belongs to it. */
+  grammar?: GrammarSpec & { readonly prefix?: string };
 }
 
 /** What `generate` yields: the prompt once it is computed, then each token, then one end. */
@@ -73,11 +78,11 @@ export interface Served {
   generatedTokens: number;
 }
 
-/** Continues an input. @throws as `ServedModel.generate`. */
+/** Continues an input; `constraint` is that of `options.grammar` unless another is given. @throws as `ServedModel.generate`. */
 export async function* generate(
   served: Served,
   options: GenerateOptions,
-  constraint?: Constraint,
+  constraint: Constraint | undefined = constraintOf(options, served.tokenizer),
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const began = performance.now();
   const { engine, config, tokenizer, endIds } = served;
@@ -178,4 +183,8 @@ function promptJudge(prompt: Prompt, alternatives: number) {
       logprobs.push(found);
     },
   };
+}
+
+function constraintOf({ grammar }: GenerateOptions, tokenizer: Tokenizer): Constraint | undefined {
+  return grammar && createConstraint(grammarOf(grammar), vocabularyOf(tokenizer), grammar.prefix);
 }
