@@ -19,7 +19,7 @@
 import { f32Code } from "./codes";
 import { chunksOf, Job } from "./jobs";
 import { arg, floatArg, ownNumber, ownScratch, parallel, setArg, setFloatArg } from "./threads";
-import { exp, madd, maxLanes, sumLanes } from "./vector";
+import { exp, madd, maxLanes, sumLanes, sumsOfLanes } from "./vector";
 import { bytesOf, narrowRow, widenRow } from "./widen";
 
 const pageSize: i32 = 64;
@@ -321,14 +321,7 @@ function fourDots(q: usize, key: usize, width: usize, kDim: i32): v128 {
   b = f32x4.add(b, b2);
   c = f32x4.add(c, c2);
   d = f32x4.add(d, d2);
-  // Turned about: lane l of the four sums becomes a vector.
-  const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-  const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
-  const ab23 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-  const cd23 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
-  let sum = f32x4.add(v128.shuffle<f32>(ab01, cd01, 0, 1, 4, 5), v128.shuffle<f32>(ab01, cd01, 2, 3, 6, 7));
-  sum = f32x4.add(sum, v128.shuffle<f32>(ab23, cd23, 0, 1, 4, 5));
-  sum = f32x4.add(sum, v128.shuffle<f32>(ab23, cd23, 2, 3, 6, 7));
+  let sum = sumsOfLanes(a, b, c, d);
   for (; q < last; q += 4, k0 += 4, k1 += 4, k2 += 4, k3 += 4) {
     const four = f32x4(load<f32>(k0), load<f32>(k1), load<f32>(k2), load<f32>(k3));
     sum = f32x4.add(sum, f32x4.mul(four, v128.load_splat<f32>(q)));
