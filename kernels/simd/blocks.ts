@@ -1,6 +1,6 @@
 // Block-quantized weights (layouts: weights/blocks.ts), unpacked into one common form: a unit is 32 elements
 //   x = scale · q + minimum
-// with q integers of 16 bits in their order. Only q4_1 and q4_K have a minimum. q6_K has a scale d · s, s of 8 bits, for
+// in 80 bytes: q as 32 × i16, scale and minimum as f32, and 8 that keep units aligned. Only q4_1 and q4_K have a minimum. q6_K has a scale d · s, s of 8 bits, for
 // each 16 elements: there q takes s in, and the scale is d. Every number is exact: q has at most 13 bits, d · s at most 17.
 
 import { q4_0Code, q4_1Code, q4_KCode, q6_KCode, q8_0Code } from "./codes";
@@ -23,21 +23,28 @@ export function halfAt(at: usize): f32 {
   return reinterpret<f32>((bits << 13) & 0x8fffe000) * twoTo112 * twoTo112 * twoToMinus112;
 }
 
-/** Unit b (elements 32b … 32b + 31) of the row at w: its q to `out`, its scale to `scale` and its minimum 16 bytes after. */
-export function unpackUnit(out: usize, scale: usize, w: usize, b: i32, dtype: i32): void {
-  if (dtype === q8_0Code) unpackQ8_0(out, scale, w + <usize>b * 34);
-  else if (dtype === q4_0Code) unpackQ4_0(out, scale, w + <usize>b * 18);
-  else if (dtype === q4_1Code) unpackQ4_1(out, scale, w + <usize>b * 20);
-  else if (dtype === q4_KCode) unpackQ4_K(out, scale, w + <usize>(b >> 3) * 144, b & 7);
-  else if (dtype === q6_KCode) unpackQ6_K(out, scale, w + <usize>(b >> 3) * 210, b & 7);
+/** Bytes of an unpacked unit of 32 elements. */
+export const unitBytes: i32 = 80;
+
+/** Units 0 to `units` of the row at w. */
+export function unpackRow(out: usize, w: usize, dtype: i32, units: i32): void {
+  for (let b = 0; b < units; b++, out += unitBytes) unpackUnit(out, w, b, dtype);
 }
 
-/** n elements of the row at w as f32, by way of `unit`, 96 bytes of scratch. */
+function unpackUnit(out: usize, w: usize, b: i32, dtype: i32): void {
+  if (dtype === q8_0Code) unpackQ8_0(out, w + <usize>b * 34);
+  else if (dtype === q4_0Code) unpackQ4_0(out, w + <usize>b * 18);
+  else if (dtype === q4_1Code) unpackQ4_1(out, w + <usize>b * 20);
+  else if (dtype === q4_KCode) unpackQ4_K(out, w + <usize>(b >> 3) * 144, b & 7);
+  else if (dtype === q6_KCode) unpackQ6_K(out, w + <usize>(b >> 3) * 210, b & 7);
+}
+
+/** n elements of the row at w as f32, by way of `unit`, unitBytes of scratch. */
 export function widenUnits(out: usize, w: usize, dtype: i32, n: i32, unit: usize): void {
   for (let b = 0; b < n >> 5; b++, out += 128) {
-    unpackUnit(unit, unit + 64, w, b, dtype);
+    unpackUnit(unit, w, b, dtype);
     const scale = v128.load_splat<f32>(unit, 64);
-    const minimum = v128.load_splat<f32>(unit, 80);
+    const minimum = v128.load_splat<f32>(unit, 68);
     for (let i: usize = 0; i < 8; i++) {
       const q = f32x4.convert_i32x4_s(v128.load_ext<i16>(unit + (i << 3)));
       v128.store(out + (i << 4), f32x4.add(f32x4.mul(scale, q), minimum));
@@ -45,29 +52,29 @@ export function widenUnits(out: usize, w: usize, dtype: i32, n: i32, unit: usize
   }
 }
 
-function unpackQ8_0(out: usize, scale: usize, block: usize): void {
+function unpackQ8_0(out: usize, block: usize): void {
   storeBytes(out, v128.load(block, 2));
   storeBytes(out + 32, v128.load(block, 18));
-  storeScale(scale, halfAt(block), 0);
+  storeScale(out, halfAt(block), 0);
 }
 
-function unpackQ4_0(out: usize, scale: usize, block: usize): void {
+function unpackQ4_0(out: usize, block: usize): void {
   const pairs = v128.load(block + 2);
   const eight = i8x16.splat(8);
   storeBytes(out, i8x16.sub(lowNibbles(pairs), eight));
   storeBytes(out + 32, i8x16.sub(highNibbles(pairs), eight));
-  storeScale(scale, halfAt(block), 0);
+  storeScale(out, halfAt(block), 0);
 }
 
-function unpackQ4_1(out: usize, scale: usize, block: usize): void {
+function unpackQ4_1(out: usize, block: usize): void {
   const pairs = v128.load(block + 4);
   storeBytes(out, lowNibbles(pairs));
   storeBytes(out + 32, highNibbles(pairs));
-  storeScale(scale, halfAt(block), halfAt(block + 2));
+  storeScale(out, halfAt(block), halfAt(block + 2));
 }
 
 /** Group g of 8: two groups share 32 bytes, the low nibbles are the first. */
-function unpackQ4_K(out: usize, to: usize, block: usize, g: i32): void {
+function unpackQ4_K(out: usize, block: usize, g: i32): void {
   const pairs = block + 16 + ((<usize>(g >> 1)) << 5);
   const first = v128.load(pairs);
   const last = v128.load(pairs, 16);
@@ -81,11 +88,11 @@ function unpackQ4_K(out: usize, to: usize, block: usize, g: i32): void {
   const c = <i32>load<u8>(at, 8);
   const scale = g < 4 ? a & 63 : (c & 15) | ((a >> 2) & 48);
   const minimum = g < 4 ? b & 63 : (c >> 4) | ((b >> 2) & 48);
-  storeScale(to, halfAt(block) * <f32>scale, -(halfAt(block + 2) * <f32>minimum));
+  storeScale(out, halfAt(block) * <f32>scale, -(halfAt(block + 2) * <f32>minimum));
 }
 
 /** Group g of 8: each half of 128 elements has four runs of 32, nibbles and two upper bits apart. */
-function unpackQ6_K(out: usize, to: usize, block: usize, g: i32): void {
+function unpackQ6_K(out: usize, block: usize, g: i32): void {
   const half = <usize>(g >> 2);
   const run = g & 3;
   const low = block + (half << 6) + ((<usize>(run & 1)) << 5);
@@ -93,7 +100,7 @@ function unpackQ6_K(out: usize, to: usize, block: usize, g: i32): void {
   const scales = block + 192 + ((<usize>g) << 1);
   storeProducts(out, sixBits(v128.load(low), v128.load(high), run), load<i8>(scales));
   storeProducts(out + 32, sixBits(v128.load(low, 16), v128.load(high, 16), run), load<i8>(scales, 1));
-  storeScale(to, halfAt(block + 208), 0);
+  storeScale(out, halfAt(block + 208), 0);
 }
 
 function sixBits(low: v128, high: v128, run: i32): v128 {
@@ -122,7 +129,7 @@ function storeProducts(out: usize, bytes: v128, scale: i16): void {
   v128.store(out, i16x8.mul(i16x8.extend_high_i8x16_s(bytes), i16x8.splat(scale)), 16);
 }
 
-function storeScale(to: usize, scale: f32, minimum: f32): void {
-  store<f32>(to, scale);
-  store<f32>(to, minimum, 16);
+function storeScale(out: usize, scale: f32, minimum: f32): void {
+  store<f32>(out, scale, 64);
+  store<f32>(out, minimum, 68);
 }

@@ -11,40 +11,43 @@
 // of each unit of 32 is added, unit after unit, and then, where there are minima, the second term of each. All kernels below
 // keep to it: they compute four outputs at once, turn their lanes about and go on with one output in each lane.
 //
-// One row of the most usual formats goes straight along the stored weights of four outputs that lie far apart (why:
-// linear-floats.ts). Otherwise four rows of weights are unpacked, and tiles of three rows of x go along them.
+// Few rows go one by one along four outputs that lie far apart (why: linear-floats.ts), the most usual formats as they are
+// stored, the others unpacked first. Many rows go in tiles of eight, a row in each lane, along four outputs, unpacked.
 //
 // 16-bit products of values widened from 8 bits, because they are exact on every engine and cost no more than the 8-bit
 // product of relaxed SIMD, whose left operand alone may have a sign: moving signs to one side takes what it would save.
-// Tried, and no faster: pairs of x broadcast against four outputs in the lanes; four rows against rotations of four outputs.
+// Tried for tiles: lanes along the elements, turned about at the end (15 % slower); a loop of more than one pair of elements
+// (20 % slower: the compiler loads everything first and runs out of registers).
 
-import { blockBytesOf, highNibbles, lowNibbles, unpackUnit } from "./blocks";
+import { blockBytesOf, highNibbles, lowNibbles, unitBytes, unpackRow } from "./blocks";
 import { q4_0Code, q4_1Code, q4_KCode, q8_0Code } from "./codes";
-import { dtypeArg, finishFour, finishNext, inDimArg, packedArg, tiledArg, tiledRows, wArg, xArg } from "./linear";
-import { arg } from "./threads";
+import { dtypeArg, finishFour, finishNext, inDimArg, packedArg, tiledArg, wArg, xArg } from "./linear";
+import { arg, ownScratch } from "./threads";
 import { madd, maxLanes } from "./vector";
 import { fromF16 } from "./widen";
 
-/** Bytes of 32 quantized elements of x: 32 × i16, dx, Σ xq as i32, and 8 that make every load an aligned one. */
-const xUnitBytes: i32 = 80;
+/** From so many rows on they go in tiles. */
+const leastTiled: i32 = 5;
+/** Rows of a tile. */
+const tileRows: i32 = 8;
 /** Outputs that are computed together. */
 const panelOuts: i32 = 4;
-/** Bytes of an unpacked unit of four outputs: [output] 32 × i16, [output] scales, [output] minima. */
-const unitBytes: i32 = panelOuts * 64 + 32;
+/** Bytes of 32 quantized elements of a tile's rows: [pair of elements][row] 2 × i16, then dx and Σ xq (i32) of each row. */
+const tileUnitBytes: i32 = tileRows * 72;
 
-/** Whether rows go in tiles. */
-export function blocksTiled(rows: i32, dtype: i32): bool {
-  return rows >= tiledRows || (dtype !== q8_0Code && dtype !== q4_0Code);
+export function blocksTiled(rows: i32): bool {
+  return rows >= leastTiled;
 }
 
-/** Bytes of a packed row of x. */
-export function blocksRowBytes(inDim: i32): usize {
-  return <usize>(inDim >> 5) * xUnitBytes;
+/** Bytes of packed rows of x; one alone lies as an unpacked row of weights does, with dx and Σ xq (i32) for scale and minimum. */
+export function blocksPackedBytes(rows: i32, inDim: i32): usize {
+  if (rows < leastTiled) return <usize>(rows * (inDim >> 5)) * unitBytes;
+  return <usize>(((rows + tileRows - 1) / tileRows) * (inDim >> 5)) * tileUnitBytes;
 }
 
 /** Bytes of the unpacked weights of four outputs. */
 export function blocksPanelBytes(inDim: i32): usize {
-  return <usize>(inDim >> 5) * unitBytes;
+  return <usize>(inDim >> 5) * (panelOuts * unitBytes);
 }
 
 // ---- x
@@ -52,31 +55,50 @@ export function blocksPanelBytes(inDim: i32): usize {
 /** Quantizes rows of x. */
 export function packBlocks(begin: i32, end: i32): void {
   const inDim = <i32>arg(inDimArg);
-  for (let r = begin; r < end; r++) quantizeRow(packedRow(r), arg(xArg) + ((<usize>r * <usize>inDim) << 2), inDim);
-}
-
-function packedRow(r: i32): usize {
-  return arg(packedArg) + <usize>r * blocksRowBytes(<i32>arg(inDimArg));
-}
-
-function quantizeRow(out: usize, x: usize, inDim: i32): void {
-  const end = x + ((<usize>inDim) << 2);
-  for (; x < end; x += 128, out += xUnitBytes) {
-    let largest = f32x4.abs(v128.load(x));
-    for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
-    const most = maxLanes(largest);
-    const inverse = f32x4.splat(most > 0 ? 127 / most : 0);
-    let sums = i32x4.splat(0);
-    for (let i: usize = 0; i < 4; i++) {
-      const low = rounded(v128.load(x + (i << 5)), inverse);
-      const high = rounded(v128.load(x + (i << 5), 16), inverse);
-      v128.store(out + (i << 4), i16x8.narrow_i32x4_s(low, high));
-      sums = i32x4.add(sums, i32x4.add(low, high));
+  const units = inDim >> 5;
+  const unit = ownScratch();
+  for (let r = begin; r < end; r++) {
+    let x = arg(xArg) + ((<usize>r * <usize>inDim) << 2);
+    if (!arg(tiledArg)) {
+      const out = packedRow(r);
+      for (let b = 0; b < units; b++, x += 128) quantize(out + <usize>(b * unitBytes), x);
+    } else {
+      const row = r % tileRows;
+      const out = packedTile(r) + ((<usize>row) << 2);
+      for (let b = 0; b < units; b++, x += 128) {
+        quantize(unit, x);
+        const to = out + <usize>(b * tileUnitBytes);
+        for (let i = 0; i < 72; i += 4) store<i32>(to + <usize>(i * tileRows), load<i32>(unit + i));
+      }
     }
-    store<f32>(out, most / 127, 64);
-    const halves = i32x4.add(sums, v128.shuffle<i32>(sums, sums, 2, 3, 0, 1));
-    store<i32>(out, i32x4.extract_lane(halves, 0) + i32x4.extract_lane(halves, 1), 68);
   }
+}
+
+/** Where row r lies, when rows go one by one. */
+function packedRow(r: i32): usize {
+  return arg(packedArg) + <usize>(r * (<i32>arg(inDimArg) >> 5)) * unitBytes;
+}
+
+/** Where the tile of row r begins. */
+function packedTile(r: i32): usize {
+  return arg(packedArg) + <usize>((r / tileRows) * (<i32>arg(inDimArg) >> 5)) * tileUnitBytes;
+}
+
+/** 32 values of x: xq as i16, dx, Σ xq. */
+function quantize(out: usize, x: usize): void {
+  let largest = f32x4.abs(v128.load(x));
+  for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
+  const most = maxLanes(largest);
+  const inverse = f32x4.splat(most > 0 ? 127 / most : 0);
+  let sums = i32x4.splat(0);
+  for (let i: usize = 0; i < 4; i++) {
+    const low = rounded(v128.load(x + (i << 5)), inverse);
+    const high = rounded(v128.load(x + (i << 5), 16), inverse);
+    v128.store(out + (i << 4), i16x8.narrow_i32x4_s(low, high));
+    sums = i32x4.add(sums, i32x4.add(low, high));
+  }
+  store<f32>(out, most / 127, 64);
+  store<i32>(out, i32x4.extract_lane(sumsOf4(sums, sums, sums, sums), 0), 68);
 }
 
 function rounded(x: v128, inverse: v128): v128 {
@@ -85,17 +107,35 @@ function rounded(x: v128, inverse: v128): v128 {
 
 // ---- products
 
-export function multiplyBlocks(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
+export function multiplyBlocks(begin: i32, end: i32, from: i32, to: i32, panel: usize): void {
   if (arg(tiledArg)) {
-    tiles(begin, end, from, to, room);
+    tiles(begin, end, from, to, panel);
     return;
   }
+  const dtype = <i32>arg(dtypeArg);
   // Outputs are `step` apart, four times; where there are none left, the last one is computed again and not stored.
   const step = (end - begin + 3) >> 2;
-  const q8_0 = <i32>arg(dtypeArg) === q8_0Code;
-  for (let o = begin; o < begin + step; o++)
-    for (let r = from; r < to; r++)
-      finishFour(r, o, step, end, q8_0 ? fourQ8_0(r, o, step, end) : fourQ4_0(r, o, step, end));
+  for (let o = begin; o < begin + step; o++) {
+    if (dtype !== q8_0Code && dtype !== q4_0Code) unpackFour(panel, o, step, end);
+    for (let r = from; r < to; r++) {
+      if (dtype === q8_0Code) finishFour(r, o, step, end, fourQ8_0(r, o, step, end));
+      else if (dtype === q4_0Code) finishFour(r, o, step, end, fourQ4_0(r, o, step, end));
+      else finishFour(r, o, step, end, fourUnits(r, panel));
+    }
+  }
+}
+
+/** Unpacks the weights of outputs o, o + step … */
+function unpackFour(panel: usize, o: i32, step: i32, end: i32): void {
+  const dtype = <i32>arg(dtypeArg);
+  const units = <i32>arg(inDimArg) >> 5;
+  for (let i = 0; i < panelOuts; i++)
+    unpackRow(panel + <usize>(i * units * unitBytes), rowOf(o + i * step, end), dtype, units);
+}
+
+/** Whether weights of the dtype have minima. */
+function withMinima(): bool {
+  return <i32>arg(dtypeArg) === q4_1Code || <i32>arg(dtypeArg) === q4_KCode;
 }
 
 /** Where the weights of output o begin, or those of the last one before `end`. */
@@ -111,8 +151,8 @@ function fourQ8_0(r: i32, o: i32, step: i32, end: i32): v128 {
   let c = rowOf(o + 2 * step, end);
   let d = rowOf(o + 3 * step, end);
   let sum = f32x4.splat(0);
-  const last = x + blocksRowBytes(<i32>arg(inDimArg));
-  for (; x < last; x += xUnitBytes) {
+  const last = packedRow(r + 1);
+  for (; x < last; x += unitBytes) {
     const all = sumsOf4(productOfBytes(x, a), productOfBytes(x, b), productOfBytes(x, c), productOfBytes(x, d));
     sum = addScaled(sum, all, x, fourHalves(a, b, c, d));
     a += 34;
@@ -131,8 +171,8 @@ function fourQ4_0(r: i32, o: i32, step: i32, end: i32): v128 {
   let c = rowOf(o + 2 * step, end);
   let d = rowOf(o + 3 * step, end);
   let sum = f32x4.splat(0);
-  const last = x + blocksRowBytes(<i32>arg(inDimArg));
-  for (; x < last; x += xUnitBytes) {
+  const last = packedRow(r + 1);
+  for (; x < last; x += unitBytes) {
     const all = sumsOf4(productOfNibbles(x, a), productOfNibbles(x, b), productOfNibbles(x, c), productOfNibbles(x, d));
     const eights = i32x4.splat(load<i32>(x, 68) << 3);
     sum = addScaled(sum, i32x4.sub(all, eights), x, fourHalves(a, b, c, d));
@@ -142,6 +182,37 @@ function fourQ4_0(r: i32, o: i32, step: i32, end: i32): v128 {
     d += 18;
   }
   return sum;
+}
+
+/** Row r times four outputs, unpacked one after the other. */
+function fourUnits(r: i32, panel: usize): v128 {
+  let x = packedRow(r);
+  const rowBytes = packedRow(r + 1) - x;
+  let a = panel;
+  let b = a + rowBytes;
+  let c = b + rowBytes;
+  let d = c + rowBytes;
+  let sum = f32x4.splat(0);
+  for (; a < panel + rowBytes; x += unitBytes) {
+    const all = sumsOf4(productOfUnit(x, a), productOfUnit(x, b), productOfUnit(x, c), productOfUnit(x, d));
+    sum = addScaled(sum, all, x, four(a, b, c, d, 64));
+    a += unitBytes;
+    b += unitBytes;
+    c += unitBytes;
+    d += unitBytes;
+  }
+  if (!withMinima()) return sum;
+  x = packedRow(r);
+  for (let w = panel; w < panel + rowBytes; w += unitBytes, x += unitBytes) {
+    const minima = four(w, w + rowBytes, w + 2 * rowBytes, w + 3 * rowBytes, 68);
+    sum = madd(f32x4.splat(load<f32>(x, 64) * <f32>load<i32>(x, 68)), minima, sum);
+  }
+  return sum;
+}
+
+/** The f32 at four places and an offset. */
+function four(a: usize, b: usize, c: usize, d: usize, offset: usize): v128 {
+  return f32x4(load<f32>(a + offset), load<f32>(b + offset), load<f32>(c + offset), load<f32>(d + offset));
 }
 
 /** The f16 at four places as f32. */
@@ -177,6 +248,11 @@ function productOfNibbles(x: usize, block: usize): v128 {
   );
 }
 
+/** q·xq of 32 elements in four lanes, from an unpacked unit. */
+function productOfUnit(x: usize, unit: usize): v128 {
+  return product(x, v128.load(unit), v128.load(unit, 16), v128.load(unit, 32), v128.load(unit, 48));
+}
+
 /** q·xq of 32 elements in four lanes. */
 function product(x: usize, q0: v128, q1: v128, q2: v128, q3: v128): v128 {
   const first = i32x4.add(i32x4.dot_i16x8_s(v128.load(x), q0), i32x4.dot_i16x8_s(v128.load(x, 16), q1));
@@ -198,80 +274,114 @@ function addScaled(sum: v128, integers: v128, x: usize, scale: v128): v128 {
 
 // ---- tiles
 
-/** Rows `from` to `to` times outputs begin to end. */
+/** Rows `from`, a multiple of 8, to `to` times outputs begin to end. */
 function tiles(begin: i32, end: i32, from: i32, to: i32, panel: usize): void {
-  const dtype = <i32>arg(dtypeArg);
-  const units = <i32>arg(inDimArg) >> 5;
-  const withMinimum = dtype === q4_1Code || dtype === q4_KCode;
+  const minima = withMinima();
+  const sums = ownScratch();
   for (let o = begin; o < end; o += panelOuts) {
-    for (let i = 0; i < panelOuts; i++) {
-      const w = rowOf(o + i, end);
-      let unit = panel;
-      for (let b = 0; b < units; b++, unit += unitBytes)
-        unpackUnit(unit + ((<usize>i) << 6), unit + 256 + ((<usize>i) << 2), w, b, dtype);
+    unpackFour(panel, o, 1, end);
+    for (let r = from; r < to; r += tileRows) {
+      tile(packedTile(r), panel, sums);
+      if (minima) addMinima(packedTile(r), panel, sums);
+      finishTile(r, min(to, r + tileRows), o, end, sums);
     }
-    for (let r = from; r < to; r += 3) tile(r, to, o, end, panel, units, withMinimum);
   }
 }
 
-/** Rows r, r + 1, r + 2 times four outputs. Of rows that are not there the last is taken, and not stored. */
-function tile(r: i32, to: i32, o: i32, end: i32, panel: usize, units: i32, withMinimum: bool): void {
-  let x = packedRow(r);
-  let y = packedRow(min(r + 1, to - 1));
-  let z = packedRow(min(r + 2, to - 1));
+/** Eight rows at x times four outputs: [output][row]. */
+function tile(x: usize, panel: usize, sums: usize): void {
+  const rowBytes = <usize>(<i32>arg(inDimArg) >> 5) * unitBytes;
+  let w0 = panel;
+  let w1 = w0 + rowBytes;
+  let w2 = w1 + rowBytes;
+  let w3 = w2 + rowBytes;
   let a = f32x4.splat(0);
   let b = a;
   let c = a;
-  let w = panel;
-  const last = panel + <usize>units * unitBytes;
-  for (; w < last; w += unitBytes) {
-    const q0 = v128.load(w);
-    const q1 = v128.load(w, 16);
-    const q2 = v128.load(w, 32);
-    const q3 = v128.load(w, 48);
-    const a0 = product(x, q0, q1, q2, q3);
-    const b0 = product(y, q0, q1, q2, q3);
-    const c0 = product(z, q0, q1, q2, q3);
-    const q4 = v128.load(w, 64);
-    const q5 = v128.load(w, 80);
-    const q6 = v128.load(w, 96);
-    const q7 = v128.load(w, 112);
-    const a1 = product(x, q4, q5, q6, q7);
-    const b1 = product(y, q4, q5, q6, q7);
-    const c1 = product(z, q4, q5, q6, q7);
-    const q8 = v128.load(w, 128);
-    const q9 = v128.load(w, 144);
-    const q10 = v128.load(w, 160);
-    const q11 = v128.load(w, 176);
-    const a2 = product(x, q8, q9, q10, q11);
-    const b2 = product(y, q8, q9, q10, q11);
-    const c2 = product(z, q8, q9, q10, q11);
-    const q12 = v128.load(w, 192);
-    const q13 = v128.load(w, 208);
-    const q14 = v128.load(w, 224);
-    const q15 = v128.load(w, 240);
-    const scale = v128.load(w, 256);
-    a = addScaled(a, sumsOf4(a0, a1, a2, product(x, q12, q13, q14, q15)), x, scale);
-    b = addScaled(b, sumsOf4(b0, b1, b2, product(y, q12, q13, q14, q15)), y, scale);
-    c = addScaled(c, sumsOf4(c0, c1, c2, product(z, q12, q13, q14, q15)), z, scale);
-    x += xUnitBytes;
-    y += xUnitBytes;
-    z += xUnitBytes;
+  let d = a;
+  let e = a;
+  let f = a;
+  let g = a;
+  let h = a;
+  const last = w1;
+  while (w0 < last) {
+    let ia = i32x4.splat(0);
+    let ib = ia;
+    let ic = ia;
+    let id = ia;
+    let ie = ia;
+    let jf = ia;
+    let ig = ia;
+    let ih = ia;
+    for (const end = x + 16 * tileRows * 4; x < end; x += tileRows * 4) {
+      const low = v128.load(x);
+      const high = v128.load(x, 16);
+      const pair0 = v128.load32_splat(w0);
+      ia = i32x4.add(ia, i32x4.dot_i16x8_s(low, pair0));
+      ib = i32x4.add(ib, i32x4.dot_i16x8_s(high, pair0));
+      const pair1 = v128.load32_splat(w1);
+      ic = i32x4.add(ic, i32x4.dot_i16x8_s(low, pair1));
+      id = i32x4.add(id, i32x4.dot_i16x8_s(high, pair1));
+      const pair2 = v128.load32_splat(w2);
+      ie = i32x4.add(ie, i32x4.dot_i16x8_s(low, pair2));
+      jf = i32x4.add(jf, i32x4.dot_i16x8_s(high, pair2));
+      const pair3 = v128.load32_splat(w3);
+      ig = i32x4.add(ig, i32x4.dot_i16x8_s(low, pair3));
+      ih = i32x4.add(ih, i32x4.dot_i16x8_s(high, pair3));
+      w0 += 4;
+      w1 += 4;
+      w2 += 4;
+      w3 += 4;
+    }
+    const low = v128.load(x);
+    const high = v128.load(x, 16);
+    const scale0 = v128.load32_splat(w0);
+    a = madd(f32x4.convert_i32x4_s(ia), f32x4.mul(low, scale0), a);
+    b = madd(f32x4.convert_i32x4_s(ib), f32x4.mul(high, scale0), b);
+    const scale1 = v128.load32_splat(w1);
+    c = madd(f32x4.convert_i32x4_s(ic), f32x4.mul(low, scale1), c);
+    d = madd(f32x4.convert_i32x4_s(id), f32x4.mul(high, scale1), d);
+    const scale2 = v128.load32_splat(w2);
+    e = madd(f32x4.convert_i32x4_s(ie), f32x4.mul(low, scale2), e);
+    f = madd(f32x4.convert_i32x4_s(jf), f32x4.mul(high, scale2), f);
+    const scale3 = v128.load32_splat(w3);
+    g = madd(f32x4.convert_i32x4_s(ig), f32x4.mul(low, scale3), g);
+    h = madd(f32x4.convert_i32x4_s(ih), f32x4.mul(high, scale3), h);
+    x += tileRows * 8; // over dx and Σ xq
+    w0 += 16;
+    w1 += 16;
+    w2 += 16;
+    w3 += 16;
   }
-  if (withMinimum) {
-    const bytes = <usize>units * xUnitBytes;
-    a = addMinima(a, x - bytes, panel, last);
-    b = addMinima(b, y - bytes, panel, last);
-    c = addMinima(c, z - bytes, panel, last);
-  }
-  finishNext(r, o, end, a);
-  if (r + 1 < to) finishNext(r + 1, o, end, b);
-  if (r + 2 < to) finishNext(r + 2, o, end, c);
+  v128.store(sums, a);
+  v128.store(sums, b, 16);
+  v128.store(sums, c, 32);
+  v128.store(sums, d, 48);
+  v128.store(sums, e, 64);
+  v128.store(sums, f, 80);
+  v128.store(sums, g, 96);
+  v128.store(sums, h, 112);
 }
 
-/** sum + dx · minimum · Σ xq, unit after unit. */
-function addMinima(sum: v128, x: usize, w: usize, last: usize): v128 {
-  for (; w < last; w += unitBytes, x += xUnitBytes)
-    sum = madd(f32x4.splat(load<f32>(x, 64) * <f32>load<i32>(x, 68)), v128.load(w, 272), sum);
-  return sum;
+/** sums + dx · minimum · Σ xq, unit after unit. */
+function addMinima(tile: usize, panel: usize, sums: usize): void {
+  const units = <i32>arg(inDimArg) >> 5;
+  for (let i = 0; i < panelOuts; i++, sums += 32) {
+    let x = tile + 16 * tileRows * 4;
+    let low = v128.load(sums);
+    let high = v128.load(sums, 16);
+    for (let b = 0; b < units; b++, panel += unitBytes, x += tileUnitBytes) {
+      const minimum = v128.load_splat<f32>(panel, 68);
+      low = madd(f32x4.mul(v128.load(x), f32x4.convert_i32x4_s(v128.load(x, 32))), minimum, low);
+      high = madd(f32x4.mul(v128.load(x, 16), f32x4.convert_i32x4_s(v128.load(x, 48))), minimum, high);
+    }
+    v128.store(sums, low);
+    v128.store(sums, high, 16);
+  }
+}
+
+/** Stores rows r to `to` of a tile. */
+function finishTile(r: i32, to: i32, o: i32, end: i32, sums: usize): void {
+  for (; r < to; r++, sums += 4)
+    finishNext(r, o, end, f32x4(load<f32>(sums), load<f32>(sums, 32), load<f32>(sums, 64), load<f32>(sums, 96)));
 }

@@ -25,7 +25,6 @@ import {
   rowsArg,
   tiledArg,
   tiledOuts,
-  tiledRows,
   wArg,
   xArg,
 } from "./linear";
@@ -33,6 +32,8 @@ import { arg, ownScratch } from "./threads";
 import { madd, sumsOfLanes } from "./vector";
 import { bytesOf, firstFour, lastFour } from "./widen";
 
+/** From so many rows on they go in tiles. */
+const leastTiled: i32 = 4;
 /** Elements of a slice. */
 const depth: i32 = 512;
 /** Outputs whose weights are unpacked at a time. */
@@ -45,7 +46,7 @@ function paddedOf(inDim: i32): i32 {
 
 /** Whether rows go in tiles; those that have to be filled up always do. */
 export function floatsTiled(rows: i32, inDim: i32): bool {
-  return rows >= tiledRows || (inDim & 7) !== 0;
+  return rows >= leastTiled || (inDim & 7) !== 0;
 }
 
 /** Bytes of a packed row of x. */

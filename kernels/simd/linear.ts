@@ -7,7 +7,7 @@
 
 import { q8_0Code } from "./codes";
 import { chunksOf, Job } from "./jobs";
-import { blocksPanelBytes, blocksRowBytes, blocksTiled, multiplyBlocks, packBlocks } from "./linear-blocks";
+import { blocksPackedBytes, blocksPanelBytes, blocksTiled, multiplyBlocks, packBlocks } from "./linear-blocks";
 import {
   floatsPanelBytes,
   floatsRowBytes,
@@ -20,8 +20,6 @@ import {
 import { arg, ownNumber, parallel, setArg } from "./threads";
 import { bytesOf } from "./widen";
 
-/** From so many rows on they go in tiles. */
-export const tiledRows: i32 = 3;
 /** Rows of x that a chunk packs. */
 export const packRows: i32 = 32;
 /** Outputs of a chunk of tiles: a multiple of 8. */
@@ -54,7 +52,7 @@ export function linearScratch(dtype: i32, rows: i32, inDim: i32, threads: i32): 
 }
 
 function packedBytes(dtype: i32, rows: i32, inDim: i32): usize {
-  return <usize>rows * (dtype < q8_0Code ? floatsRowBytes(inDim) : blocksRowBytes(inDim));
+  return dtype < q8_0Code ? <usize>rows * floatsRowBytes(inDim) : blocksPackedBytes(rows, inDim);
 }
 
 /** Bytes that each thread needs for its chunks. */
@@ -63,10 +61,10 @@ function threadBytes(dtype: i32, rows: i32, inDim: i32): usize {
   return floatsPanelBytes() + floatsSumsBytes(rowsPerChunkOf(dtype, rows, inDim));
 }
 
-/** Rows of a chunk of tiles: as many as stay in the second-level cache, in equal shares. */
+/** Rows of a chunk of tiles: as many as stay in the second-level cache, in shares as equal as whole tiles allow. */
 function rowsPerChunkOf(dtype: i32, rows: i32, inDim: i32): i32 {
-  const most = residentBytes / <i32>(dtype < q8_0Code ? floatsSliceBytes : blocksRowBytes(inDim));
-  return chunksOf(rows, chunksOf(rows, most));
+  const most = residentBytes / (dtype < q8_0Code ? <i32>floatsSliceBytes : <i32>(blocksPackedBytes(8, inDim) >> 3));
+  return (chunksOf(rows, chunksOf(rows, most)) + 7) & ~7;
 }
 
 /** x [rows, inDim], w [outDim, inDim] in `dtype`, bias [outDim] or 0 → out [rows, outDim]; `scratch` as linearScratch says */
@@ -82,7 +80,7 @@ export function linear(
   scratch: usize,
 ): void {
   const floats = dtype < q8_0Code;
-  const tiled = floats ? floatsTiled(rows, inDim) : blocksTiled(rows, dtype);
+  const tiled = floats ? floatsTiled(rows, inDim) : blocksTiled(rows);
   const outsPerChunk = tiled ? tiledOuts : max(8, (chunkBytes / <i32>bytesOf(dtype, inDim)) & ~7);
   const rowsPerChunk = tiled ? rowsPerChunkOf(dtype, rows, inDim) : rows;
   setArg(outArg, out);
