@@ -16,6 +16,7 @@
 // Tried without gain: 3 × 3 tiles (5 % slower), two steps to a loop (registers run out), 2 × 6 tiles (likewise).
 
 import { bf16Code, f32Code } from "./codes";
+import { chunksOf } from "./jobs";
 import {
   dtypeArg,
   finishFour,
@@ -34,14 +35,19 @@ import { bytesOf, firstFour, lastFour } from "./widen";
 
 /** From so many rows on they go in tiles. */
 const leastTiled: i32 = 4;
-/** Elements of a slice. */
-const depth: i32 = 512;
+/** Most elements of a slice. */
+const mostDepth: i32 = 1024;
 /** Outputs whose weights are unpacked at a time. */
-const panelOuts: i32 = 8;
+const panelOuts: i32 = 4;
 
 /** Elements of a row filled up. */
 function paddedOf(inDim: i32): i32 {
   return (inDim + 7) & ~7;
+}
+
+/** Elements of a slice: all alike, but that the last may be shorter. */
+function depthOf(inDim: i32): i32 {
+  return paddedOf(chunksOf(inDim, chunksOf(inDim, mostDepth)));
 }
 
 /** Whether rows go in tiles; those that have to be filled up always do. */
@@ -54,12 +60,12 @@ export function floatsRowBytes(inDim: i32): usize {
   return (<usize>paddedOf(inDim)) << 2;
 }
 
-/** Bytes of a slice of a packed row. */
-export const floatsSliceBytes: usize = depth * 4;
+/** Most bytes of a slice of a packed row. */
+export const floatsSliceBytes: usize = mostDepth * 4;
 
 /** Bytes of a panel of weights. */
 export function floatsPanelBytes(): usize {
-  return panelOuts * depth * 4;
+  return panelOuts * mostDepth * 4;
 }
 
 /** Bytes of the sums of a chunk of tiles: [row][output][lane], with rows to spare for the last tile. */
@@ -142,6 +148,7 @@ function rowOf(o: i32, end: i32, rowBytes: usize): usize {
 export function packFloats(begin: i32, end: i32): void {
   const inDim = <i32>arg(inDimArg);
   const padded = paddedOf(inDim);
+  const depth = depthOf(inDim);
   const rows = <i32>arg(rowsArg);
   for (let r = begin; r < end; r++)
     for (let i = 0; i < padded; i += depth) {
@@ -156,6 +163,7 @@ export function packFloats(begin: i32, end: i32): void {
 
 function tiles(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
   const padded = paddedOf(<i32>arg(inDimArg));
+  const depth = depthOf(<i32>arg(inDimArg));
   const rows = <usize>arg(rowsArg);
   const panel = room;
   const sums = room + floatsPanelBytes();
