@@ -26,6 +26,20 @@ export function lastFour<T>(from: usize): v128 {
   return isSigned<T>() ? fromF16(i32x4.shr_s(upper, 3)) : upper;
 }
 
+/** The four elements at `from`. */
+export function nextFour<T>(from: usize): v128 {
+  if (isFloat<T>()) return v128.load(from);
+  const upper = v128.shuffle<u16>(i32x4.splat(0), v128.load64_zero(from), 0, 8, 1, 9, 2, 10, 3, 11);
+  return isSigned<T>() ? fromF16(i32x4.shr_s(upper, 3)) : upper;
+}
+
+/** The element at `from`. */
+export function one<T>(from: usize): f32 {
+  if (isFloat<T>()) return load<f32>(from);
+  const upper = i32x4.splat((<i32>load<u16>(from)) << 16);
+  return f32x4.extract_lane(isSigned<T>() ? fromF16(i32x4.shr_s(upper, 3)) : upper, 0);
+}
+
 /**
  * f16 to f32, shifted such that sign, exponent and fraction are where an f32 has them (and some copies of the sign beside
  * it). The exponent is 112 too small then, and a multiplication by 2^112 sets it right, of subnormals too. An f16 infinity
