@@ -5,8 +5,8 @@
 // FlashAttention, Dao et al. 2022, arXiv 2205.14135). With m the largest score so far, l = Σ e^(score − m) and
 // acc = Σ e^(score − m) · v, the result is acc / l.
 //
-// A chunk of the first job is a few rows, one cache head with all its query heads, and one segment of four pages: so the threads share the work of a single row too (split keys:
-// Dao et al. 2023, "Flash-Decoding"). Its m, l and acc go to scratch memory; the second job joins the segments of each row
+// A chunk of the first job is one segment of four pages and the query heads of one cache head of a few rows, or of a few cache
+// heads of one row: so the threads share the work of a single row too (split keys: Dao et al. 2023, "Flash-Decoding"). Its m, l and acc go to scratch memory; the second job joins the segments of each row
 // in their order. Where segments begin depends on the row's own positions alone, so its sum has the same order whatever
 // else the step holds; and memory grows with the number of positions, not with its square.
 //
@@ -26,6 +26,12 @@ import { bytesOf, narrowRow, nextFour, one, widenRow } from "./widen";
 
 const pageSize: i32 = 64;
 const segmentSize: i32 = 4 * pageSize;
+/** Bytes of the scores of a page. */
+const scoresBytes: i32 = 4 * pageSize;
+/** Most cache heads of a chunk of one row. */
+const mostHeads: i32 = 4;
+/** Fewer, if there are not so many chunks then. */
+const leastChunks: i32 = 8;
 /** So many query heads of a chunk that share a page of another dtype, and it pays to widen it once for all. */
 const leastWidened: i32 = 6;
 
@@ -48,7 +54,9 @@ const partsArg: i32 = 15;
 const rowsArg: i32 = 16;
 const rowsPerChunkArg: i32 = 17;
 const dtypeArg: i32 = 18;
-const widenedArg: i32 = 19;
+const roomArg: i32 = 19;
+const roomBytesArg: i32 = 20;
+const headsPerChunkArg: i32 = 21;
 
 /** Most segments of a row of the step. */
 function segmentsOf(positions: usize, rows: i32): i32 {
@@ -67,7 +75,12 @@ function widenedBytes(dtype: i32, kDim: i32, vDim: i32): usize {
   return dtype === f32Code ? 0 : (<usize>(pageSize * (kDim + vDim))) << 2;
 }
 
-/** Bytes of scratch memory that a call needs: what is known of each head and segment, and a widened page for each thread. */
+/** Bytes that each thread needs: a widened page, or the scores of a page for each head. */
+function threadBytes(dtype: i32, nHeads: i32, kDim: i32, vDim: i32): usize {
+  return max(widenedBytes(dtype, kDim, vDim), <usize>(nHeads * scoresBytes));
+}
+
+/** Bytes of scratch memory that a call needs: room for each thread, and what is known of each head and segment. */
 export function attentionScratch(
   dtype: i32,
   positions: usize,
@@ -78,7 +91,7 @@ export function attentionScratch(
   threads: i32,
 ): usize {
   const parts = <usize>rows * nHeads * segmentsOf(positions, rows) * partBytes(vDim);
-  return <usize>threads * widenedBytes(dtype, kDim, vDim) + parts;
+  return <usize>threads * threadBytes(dtype, nHeads, kDim, vDim) + parts;
 }
 
 /** q [rows, nHeads, kDim], k [rows, nCacheHeads, kDim], v [rows, nCacheHeads, vDim] or 0 → out [rows, nHeads, vDim] */
@@ -105,7 +118,8 @@ export function attention(
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
   setArg(dtypeArg, dtype);
-  setArg(widenedArg, scratch);
+  setArg(roomArg, scratch);
+  setArg(roomBytesArg, threadBytes(dtype, nHeads, kDim, vDim));
   // Without values of their own, the first vDim of each key are the values.
   setArg(valuesArg, values ? values : keys);
   setArg(valueStrideArg, values ? vDim : kDim);
@@ -119,10 +133,13 @@ export function attention(
   const segments = segmentsOf(positions, rows);
   setArg(segmentsArg, segments);
   setArg(rowsArg, rows);
-  setArg(partsArg, scratch + <usize>threads * widenedBytes(dtype, kDim, vDim));
+  setArg(partsArg, scratch + <usize>threads * threadBytes(dtype, nHeads, kDim, vDim));
   const rowsPerChunk = min(16, max(1, rows >> 3));
   setArg(rowsPerChunkArg, rowsPerChunk);
-  parallel(Job.Attention, chunksOf(rows, rowsPerChunk) * segments * nCacheHeads);
+  let heads = rowsPerChunk > 1 ? 1 : mostHeads;
+  while (heads > 1 && rows * segments * chunksOf(nCacheHeads, heads) < leastChunks) heads >>= 1;
+  setArg(headsPerChunkArg, heads);
+  parallel(Job.Attention, chunksOf(rows, rowsPerChunk) * segments * chunksOf(nCacheHeads, heads));
   parallel(Job.AttentionJoin, chunksOf(rows, joinedRows));
 }
 
@@ -131,15 +148,63 @@ function storeRow(pages: usize, slot: i32, from: usize, r: i32, width: i32): voi
   narrowRow(pages + bytesOf(dtype, slot * width), from + ((<usize>r * width) << 2), dtype, width);
 }
 
-/** One segment of the heads of one cache head of a few rows. A page stays in the processor's cache while all of them look at it. */
+/** One segment of one row and a few cache heads, or of a few rows and one cache head. */
 export function attentionChunk(chunk: i32): void {
-  const nCacheHeads = <i32>arg(nCacheHeadsArg);
+  const heads = <i32>arg(headsPerChunkArg);
+  const headChunks = chunksOf(<i32>arg(nCacheHeadsArg), heads);
   const segments = <i32>arg(segmentsArg);
   const rowsPerChunk = <i32>arg(rowsPerChunkArg);
-  const cacheHead = chunk % nCacheHeads;
-  const segment = (chunk / nCacheHeads) % segments;
-  const firstRow = (chunk / (nCacheHeads * segments)) * rowsPerChunk;
-  const lastRow = min(<i32>arg(rowsArg), firstRow + rowsPerChunk);
+  const begin = (chunk % headChunks) * heads;
+  const segment = (chunk / headChunks) % segments;
+  const firstRow = (chunk / (headChunks * segments)) * rowsPerChunk;
+  const room = arg(roomArg) + <usize>ownNumber() * arg(roomBytesArg);
+  if (rowsPerChunk > 1) attendRows(firstRow, min(<i32>arg(rowsArg), firstRow + rowsPerChunk), begin, segment, room);
+  else if (<i32>arg(dtypeArg) === f32Code) attendHeads<f32>(firstRow, begin, heads, segment, room);
+  else attendHeads<i16>(firstRow, begin, heads, segment, room);
+}
+
+/**
+ * The queries of some cache heads of one row. Keys and values come from memory: position after position, all these heads at
+ * each, so that they are read in longer runs. T: f32, or i16 for f16.
+ */
+function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: usize): void {
+  const nCacheHeads = <i32>arg(nCacheHeadsArg);
+  const group = <i32>arg(nHeadsArg) / nCacheHeads;
+  const kDim = <i32>arg(kDimArg);
+  const vDim = <i32>arg(vDimArg);
+  const stride = <i32>arg(valueStrideArg);
+  const kWidth = <usize>(nCacheHeads * kDim) * sizeof<T>();
+  const vWidth = <usize>(nCacheHeads * stride) * sizeof<T>();
+  const firstHead = begin * group;
+  const lastHead = min(nCacheHeads, begin + heads) * group;
+  const first = segment * segmentSize;
+  const end = min(first + segmentSize, positionOf(r) + 1);
+  for (let page = first; page < end; page += pageSize) {
+    const n = min(pageSize, end - page);
+    const slot = slotOf(r, page);
+    const key = headAt(arg(keysArg), slot, 0, kDim);
+    const value = headAt(arg(valuesArg), slot, 0, stride);
+    for (let t = 0; t < n; t += 4)
+      for (let head = firstHead; head < lastHead; head++) {
+        const at = key + <usize>t * kWidth + <usize>((head / group) * kDim) * sizeof<T>();
+        fourDots<T>(scores + <usize>((head - firstHead) * scoresBytes + t * 4), queryOf(r, head), at, kWidth, kDim);
+      }
+    for (let head = firstHead; head < lastHead; head++) {
+      const own = scores + <usize>((head - firstHead) * scoresBytes);
+      toWeights(own, partOf(r, head, segment), n, vDim, page === first);
+    }
+    for (let t = 0; t < n; t += 4)
+      for (let head = firstHead; head < lastHead; head++) {
+        const own = scores + <usize>((head - firstHead) * scoresBytes);
+        const at = value + <usize>((head / group) * stride) * sizeof<T>();
+        addValues<T>(partOf(r, head, segment), at, vWidth, own, t, min(n, t + 4), vDim);
+      }
+  }
+}
+
+/** The queries of one cache head of a few rows. A page stays in the processor's cache while all of them look at it. */
+function attendRows(firstRow: i32, lastRow: i32, cacheHead: i32, segment: i32, widened: usize): void {
+  const nCacheHeads = <i32>arg(nCacheHeadsArg);
   const group = <i32>arg(nHeadsArg) / nCacheHeads;
   const kDim = <i32>arg(kDimArg);
   const vDim = <i32>arg(vDimArg);
@@ -147,7 +212,6 @@ export function attentionChunk(chunk: i32): void {
   const dtype = <i32>arg(dtypeArg);
   const narrow = dtype !== f32Code;
   const widen = narrow && (lastRow - firstRow) * group >= leastWidened;
-  const widened = arg(widenedArg) + <usize>ownNumber() * widenedBytes(dtype, kDim, vDim);
   const values = widened + ((<usize>(pageSize * kDim)) << 2);
   let inScratch = -1; // slot of the page that is widened there
   const first = segment * segmentSize;
@@ -539,7 +603,8 @@ export function attentionProbs(
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
   setArg(dtypeArg, dtype);
-  setArg(widenedArg, scratch);
+  setArg(roomArg, scratch);
+  setArg(roomBytesArg, threadBytes(dtype, nHeads, kDim, 0));
   parallel(Job.AttentionProbs, rows * nHeads);
 }
 
@@ -552,7 +617,7 @@ export function attentionProbsChunk(chunk: i32): void {
   const out = arg(outArg) + ((<usize>chunk * columns) << 2);
   const kDim = <i32>arg(kDimArg);
   const narrow = <i32>arg(dtypeArg) !== f32Code;
-  const widened = arg(widenedArg) + <usize>ownNumber() * widenedBytes(<i32>arg(dtypeArg), kDim, 0);
+  const widened = arg(roomArg) + <usize>ownNumber() * arg(roomBytesArg);
   const width = (<usize>(narrow ? kDim : kDim * <i32>arg(nCacheHeadsArg))) << 2;
   let largest: f32 = -Infinity;
   for (let begin = 0; begin < positions; begin += pageSize) {
