@@ -5,10 +5,10 @@
 // below keeps to it, so an output has the same bits whichever of them computed it and whatever was computed beside it. One
 // chain of multiply-adds would wait for itself; each kernel has eight and more of them, for as many outputs.
 //
-// One row: memory is the limit. Eight outputs at once, their weights far apart: processors fetch ahead within each stream
-// that they see, and one stream alone gets little more than half of the bandwidth.
+// Few rows: memory is the limit. One row goes along eight outputs at once, their weights far apart: processors fetch ahead
+// within each stream that they see, and one stream alone gets little more than half of the bandwidth. Four rows go along two.
 //
-// Tiles: arithmetic is the limit, so each number that is loaded is used several times: 6 rows × 2 outputs (or 4 × 2), 12
+// Tiles: arithmetic is the limit, so each number that is loaded is used several times: 6 rows × 2 outputs, 12
 // sums, two weights and one x fill the 15 registers there are. The elements of a row are walked in slices, such that the
 // weights of 8 outputs (`packPanel`, which widens them too) and a tile's rows stay in the first-level cache, and all the
 // rows of a chunk in the second; sums wait in memory from one slice to the next.
@@ -21,6 +21,7 @@ import {
   dtypeArg,
   finishFour,
   finishNext,
+  finishRows,
   inDimArg,
   packedArg,
   rowsArg,
@@ -31,10 +32,10 @@ import {
 } from "./linear";
 import { arg, ownScratch } from "./threads";
 import { madd, sumsOfLanes } from "./vector";
-import { bytesOf, firstFour, lastFour } from "./widen";
+import { bytesOf, firstFour, lastFour, nextFour } from "./widen";
 
-/** From so many rows on they go in tiles. */
-const leastTiled: i32 = 4;
+/** From so many rows on, unpacking pays. */
+const leastTiled: i32 = 24;
 /** Most elements of a slice. */
 const mostDepth: i32 = 1024;
 /** Outputs whose weights are unpacked at a time. */
@@ -79,19 +80,69 @@ export function multiplyFloats(begin: i32, end: i32, from: i32, to: i32, room: u
     return;
   }
   const dtype = <i32>arg(dtypeArg);
-  // Outputs are `step` apart, eight times; where there are none left, the last one is computed again and not stored.
-  const step = (end - begin + 7) >> 3;
-  for (let o = begin; o < begin + step; o++)
-    for (let r = from; r < to; r++) {
-      if (dtype === f32Code) eight<f32>(r, o, step, end);
-      else if (dtype === bf16Code) eight<u16>(r, o, step, end);
-      else eight<i16>(r, o, step, end);
-    }
+  if (dtype === f32Code) stream<f32>(begin, end, from, to);
+  else if (dtype === bf16Code) stream<u16>(begin, end, from, to);
+  else stream<i16>(begin, end, from, to);
 }
 
-// ---- single rows
+// ---- few rows
 
-/** Row r times outputs o, o + step, … T: f32, u16 for bf16, i16 for f16. */
+/**
+ * Rows `from` to `to`: fours of them, then single ones. Outputs that are computed together are `step` apart; where there are
+ * none left, the last one is computed again and not stored. T: f32, u16 for bf16, i16 for f16.
+ */
+function stream<T>(begin: i32, end: i32, from: i32, to: i32): void {
+  const half = (end - begin + 1) >> 1;
+  const eighth = (end - begin + 7) >> 3;
+  for (; from + 4 <= to; from += 4) for (let o = begin; o < begin + half; o++) fourTimesTwo<T>(from, o, half, end);
+  for (; from < to; from++) for (let o = begin; o < begin + eighth; o++) eight<T>(from, o, eighth, end);
+}
+
+/** Rows r to r + 3 times outputs o and o + step. */
+function fourTimesTwo<T>(r: i32, o: i32, step: i32, end: i32): void {
+  const inDim = <i32>arg(inDimArg);
+  const xBytes = (<usize>inDim) << 2;
+  let xa = arg(xArg) + <usize>r * xBytes;
+  let xb = xa + xBytes;
+  let xc = xb + xBytes;
+  let xd = xc + xBytes;
+  let w0 = rowOf(o, end, <usize>inDim * sizeof<T>());
+  let w1 = rowOf(o + step, end, <usize>inDim * sizeof<T>());
+  let a0 = f32x4.splat(0);
+  let a1 = a0;
+  let b0 = a0;
+  let b1 = a0;
+  let c0 = a0;
+  let c1 = a0;
+  let d0 = a0;
+  let d1 = a0;
+  for (const last = xb; xa < last; xa += 16) {
+    const v0 = nextFour<T>(w0);
+    const v1 = nextFour<T>(w1);
+    const a = v128.load(xa);
+    a0 = madd(a, v0, a0);
+    a1 = madd(a, v1, a1);
+    const b = v128.load(xb);
+    b0 = madd(b, v0, b0);
+    b1 = madd(b, v1, b1);
+    const c = v128.load(xc);
+    c0 = madd(c, v0, c0);
+    c1 = madd(c, v1, c1);
+    const d = v128.load(xd);
+    d0 = madd(d, v0, d0);
+    d1 = madd(d, v1, d1);
+    xb += 16;
+    xc += 16;
+    xd += 16;
+    w0 += 4 * sizeof<T>();
+    w1 += 4 * sizeof<T>();
+  }
+  const first = sumsOfLanes(a0, b0, c0, d0);
+  finishRows(r, o, first);
+  if (o + step < end) finishRows(r, o + step, sumsOfLanes(a1, b1, c1, d1));
+}
+
+/** Row r times outputs o, o + step, … */
 function eight<T>(r: i32, o: i32, step: i32, end: i32): void {
   const inDim = <i32>arg(inDimArg);
   const rowBytes = <usize>inDim * sizeof<T>();
@@ -175,17 +226,11 @@ function tiles(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
     for (let o = begin; o < end; o += panelOuts) {
       const outs = min(panelOuts, end - o);
       packPanel(panel, o, outs, i, n);
-      for (let r = 0; r < to - from; ) {
-        const left = to - from - r;
-        const tall = left > 8 || left === 5 || left === 6;
+      for (let r = 0; r < to - from; r += 6) {
         const xRow = x + <usize>r * xBytes;
         const rowSums = sums + ((<usize>(r * tiledOuts + o - begin)) << 4);
-        for (let pair = 0; pair < outs; pair += 2) {
-          const w = panel + <usize>pair * xBytes;
-          if (tall) tile6(xRow, xBytes, left, w, n, rowSums + ((<usize>pair) << 4));
-          else tile4(xRow, xBytes, left, w, n, rowSums + ((<usize>pair) << 4));
-        }
-        r += tall ? 6 : 4;
+        for (let pair = 0; pair < outs; pair += 2)
+          tile(xRow, xBytes, to - from - r, panel + <usize>pair * xBytes, n, rowSums + ((<usize>pair) << 4));
       }
     }
   }
@@ -242,7 +287,7 @@ function packPair<T>(to: usize, a: usize, b: usize, n: i32): void {
 }
 
 /** n elements of 6 rows of x, `xBytes` apart, times 2 outputs, added to `sums`. Of rows that are not there the last is taken. */
-function tile6(x: usize, xBytes: usize, rows: i32, w: usize, n: i32, sums: usize): void {
+function tile(x: usize, xBytes: usize, rows: i32, w: usize, n: i32, sums: usize): void {
   const sumsB = sums + tiledOuts * 16;
   const sumsC = sums + 2 * tiledOuts * 16;
   const sumsD = sums + 3 * tiledOuts * 16;
@@ -260,10 +305,10 @@ function tile6(x: usize, xBytes: usize, rows: i32, w: usize, n: i32, sums: usize
   let e1 = v128.load(sumsE, 16);
   let f0 = v128.load(sumsF);
   let f1 = v128.load(sumsF, 16);
-  let xb = x + xBytes;
-  let xc = xb + xBytes;
-  let xd = xc + xBytes;
-  let xe = xd + xBytes;
+  let xb = rows > 1 ? x + xBytes : x;
+  let xc = rows > 2 ? xb + xBytes : xb;
+  let xd = rows > 3 ? xc + xBytes : xc;
+  let xe = rows > 4 ? xd + xBytes : xd;
   let xf = rows > 5 ? xe + xBytes : xe;
   const end = x + ((<usize>n) << 2);
   for (; x < end; w += 32) {
@@ -306,51 +351,4 @@ function tile6(x: usize, xBytes: usize, rows: i32, w: usize, n: i32, sums: usize
   v128.store(sumsE, e1, 16);
   v128.store(sumsF, f0);
   v128.store(sumsF, f1, 16);
-}
-
-/** The same for 4 rows. */
-function tile4(x: usize, xBytes: usize, rows: i32, w: usize, n: i32, sums: usize): void {
-  const sumsB = sums + tiledOuts * 16;
-  const sumsC = sums + 2 * tiledOuts * 16;
-  const sumsD = sums + 3 * tiledOuts * 16;
-  let a0 = v128.load(sums);
-  let a1 = v128.load(sums, 16);
-  let b0 = v128.load(sumsB);
-  let b1 = v128.load(sumsB, 16);
-  let c0 = v128.load(sumsC);
-  let c1 = v128.load(sumsC, 16);
-  let d0 = v128.load(sumsD);
-  let d1 = v128.load(sumsD, 16);
-  let xb = rows > 1 ? x + xBytes : x;
-  let xc = rows > 2 ? xb + xBytes : xb;
-  let xd = rows > 3 ? xc + xBytes : xc;
-  const end = x + ((<usize>n) << 2);
-  for (; x < end; w += 32) {
-    const w0 = v128.load(w);
-    const w1 = v128.load(w, 16);
-    const a = v128.load(x);
-    a0 = madd(a, w0, a0);
-    a1 = madd(a, w1, a1);
-    const b = v128.load(xb);
-    b0 = madd(b, w0, b0);
-    b1 = madd(b, w1, b1);
-    const c = v128.load(xc);
-    c0 = madd(c, w0, c0);
-    c1 = madd(c, w1, c1);
-    const d = v128.load(xd);
-    d0 = madd(d, w0, d0);
-    d1 = madd(d, w1, d1);
-    x += 16;
-    xb += 16;
-    xc += 16;
-    xd += 16;
-  }
-  v128.store(sums, a0);
-  v128.store(sums, a1, 16);
-  v128.store(sumsB, b0);
-  v128.store(sumsB, b1, 16);
-  v128.store(sumsC, c0);
-  v128.store(sumsC, c1, 16);
-  v128.store(sumsD, d0);
-  v128.store(sumsD, d1, 16);
 }

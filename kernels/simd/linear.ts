@@ -140,6 +140,14 @@ export function finishFour(r: i32, o: i32, step: i32, end: i32, sums: v128): voi
   if (o + 3 * step < end) finish(r, o + 3 * step, f32x4.extract_lane(sums, 3));
 }
 
+/** Stores output o of rows r to r + 3. */
+export function finishRows(r: i32, o: i32, sums: v128): void {
+  finish(r, o, f32x4.extract_lane(sums, 0));
+  finish(r + 1, o, f32x4.extract_lane(sums, 1));
+  finish(r + 2, o, f32x4.extract_lane(sums, 2));
+  finish(r + 3, o, f32x4.extract_lane(sums, 3));
+}
+
 function finish(r: i32, o: i32, sum: f32): void {
   const bias = arg(biasArg);
   if (bias) sum += load<f32>(bias + ((<usize>o) << 2));
