@@ -26,23 +26,22 @@ export function halfAt(at: usize): f32 {
 /** Bytes of an unpacked unit of 32 elements. */
 export const unitBytes: i32 = 80;
 
-/** Units 0 to `units` of the row at w. */
-export function unpackRow(out: usize, w: usize, dtype: i32, units: i32): void {
-  for (let b = 0; b < units; b++, out += unitBytes) unpackUnit(out, w, b, dtype);
-}
-
-function unpackUnit(out: usize, w: usize, b: i32, dtype: i32): void {
-  if (dtype === q8_0Code) unpackQ8_0(out, w + <usize>b * 34);
-  else if (dtype === q4_0Code) unpackQ4_0(out, w + <usize>b * 18);
-  else if (dtype === q4_1Code) unpackQ4_1(out, w + <usize>b * 20);
-  else if (dtype === q4_KCode) unpackQ4_K(out, w + <usize>(b >> 3) * 144, b & 7);
-  else if (dtype === q6_KCode) unpackQ6_K(out, w + <usize>(b >> 3) * 210, b & 7);
+/** Units begin to end (elements 32 · begin … 32 · end − 1) of the row at w. */
+export function unpackUnits(out: usize, w: usize, dtype: i32, begin: i32, end: i32): void {
+  // A loop for each dtype: a test inside would cost as much as the work.
+  if (dtype === q8_0Code) for (let b = begin; b < end; b++, out += unitBytes) unpackQ8_0(out, w + <usize>b * 34);
+  else if (dtype === q4_0Code) for (let b = begin; b < end; b++, out += unitBytes) unpackQ4_0(out, w + <usize>b * 18);
+  else if (dtype === q4_1Code) for (let b = begin; b < end; b++, out += unitBytes) unpackQ4_1(out, w + <usize>b * 20);
+  else if (dtype === q4_KCode)
+    for (let b = begin; b < end; b++, out += unitBytes) unpackQ4_K(out, w + <usize>(b >> 3) * 144, b & 7);
+  else if (dtype === q6_KCode)
+    for (let b = begin; b < end; b++, out += unitBytes) unpackQ6_K(out, w + <usize>(b >> 3) * 210, b & 7);
 }
 
 /** n elements of the row at w as f32, by way of `unit`, unitBytes of scratch. */
 export function widenUnits(out: usize, w: usize, dtype: i32, n: i32, unit: usize): void {
   for (let b = 0; b < n >> 5; b++, out += 128) {
-    unpackUnit(unit, w, b, dtype);
+    unpackUnits(unit, w, dtype, b, b + 1);
     const scale = v128.load_splat<f32>(unit, 64);
     const minimum = v128.load_splat<f32>(unit, 68);
     for (let i: usize = 0; i < 8; i++) {
@@ -53,8 +52,10 @@ export function widenUnits(out: usize, w: usize, dtype: i32, n: i32, unit: usize
 }
 
 function unpackQ8_0(out: usize, block: usize): void {
-  storeBytes(out, v128.load(block, 2));
-  storeBytes(out + 32, v128.load(block, 18));
+  v128.store(out, v128.load_ext<i8>(block, 2));
+  v128.store(out, v128.load_ext<i8>(block, 10), 16);
+  v128.store(out, v128.load_ext<i8>(block, 18), 32);
+  v128.store(out, v128.load_ext<i8>(block, 26), 48);
   storeScale(out, halfAt(block), 0);
 }
 

@@ -19,7 +19,7 @@
 // Tried for tiles: lanes along the elements, turned about at the end (15 % slower); a loop of more than one pair of elements
 // (20 % slower: the compiler loads everything first and runs out of registers).
 
-import { blockBytesOf, highNibbles, lowNibbles, unitBytes, unpackRow } from "./blocks";
+import { blockBytesOf, highNibbles, lowNibbles, unitBytes, unpackUnits } from "./blocks";
 import { q4_0Code, q4_1Code, q4_KCode, q8_0Code } from "./codes";
 import { dtypeArg, finishFour, finishNext, inDimArg, packedArg, tiledArg, wArg, xArg } from "./linear";
 import { arg, ownScratch } from "./threads";
@@ -130,7 +130,7 @@ function unpackFour(panel: usize, o: i32, step: i32, end: i32): void {
   const dtype = <i32>arg(dtypeArg);
   const units = <i32>arg(inDimArg) >> 5;
   for (let i = 0; i < panelOuts; i++)
-    unpackRow(panel + <usize>(i * units * unitBytes), rowOf(o + i * step, end), dtype, units);
+    unpackUnits(panel + <usize>(i * units * unitBytes), rowOf(o + i * step, end), dtype, 0, units);
 }
 
 /** Whether weights of the dtype have minima. */
