@@ -6,8 +6,8 @@
 // acc = Σ e^(score − m) · v, the result is acc / l.
 //
 // A chunk of the first job is one segment of four pages and the query heads of one cache head of a few rows, or of a few cache
-// heads of one row: so the threads share the work of a single row too (split keys: Dao et al. 2023, "Flash-Decoding"). Its m, l and acc go to scratch memory; the second job joins the segments of each row
-// in their order. Where segments begin depends on the row's own positions alone, so its sum has the same order whatever
+// heads of one row: so the threads share the work of a single row too (split keys: Dao et al. 2023, "Flash-Decoding"). Its m,
+// l and acc go to scratch memory; the second job joins the segments of each row in their order. Where segments begin depends on the row's own positions alone, so its sum has the same order whatever
 // else the step holds; and memory grows with the number of positions, not with its square.
 //
 // A cache in f16 halves the bytes to read. Where many heads and rows of a chunk share a page, its keys and values are first

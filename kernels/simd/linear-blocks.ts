@@ -17,7 +17,7 @@
 // 16-bit products of values widened from 8 bits, because they are exact on every engine and cost no more than the 8-bit
 // product of relaxed SIMD, whose left operand alone may have a sign: moving signs to one side takes what it would save.
 // Tried for tiles: lanes along the elements, turned about at the end (15 % slower); a loop of more than one pair of elements
-// (20 % slower: the compiler loads everything first and runs out of registers).
+// (20 % slower: the compiler loads everything first and runs out of registers); unpacking four outputs by turns.
 
 import { blockBytesOf, highNibbles, lowNibbles, unitBytes, unpackUnits } from "./blocks";
 import { q4_0Code, q4_1Code, q4_KCode, q8_0Code } from "./codes";
