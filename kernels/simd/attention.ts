@@ -187,7 +187,12 @@ function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: us
     for (let t = 0; t < n; t += 4)
       for (let head = firstHead; head < lastHead; head++) {
         const at = key + <usize>t * kWidth + <usize>((head / group) * kDim) * sizeof<T>();
-        fourDots<T>(scores + <usize>((head - firstHead) * scoresBytes + t * 4), queryOf(r, head), at, kWidth, kDim);
+        const own = scores + <usize>((head - firstHead) * scoresBytes + t * 4);
+        if ((head + 1) % group === 0) fourDots<T>(own, queryOf(r, head), at, kWidth, kDim);
+        else {
+          twiceFourDots<T>(own, own + scoresBytes, queryOf(r, head), queryOf(r, head + 1), at, kWidth, kDim);
+          head++;
+        }
       }
     for (let head = firstHead; head < lastHead; head++) {
       const own = scores + <usize>((head - firstHead) * scoresBytes);
@@ -197,7 +202,15 @@ function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: us
       for (let head = firstHead; head < lastHead; head++) {
         const own = scores + <usize>((head - firstHead) * scoresBytes);
         const at = value + <usize>((head / group) * stride) * sizeof<T>();
-        addValues<T>(partOf(r, head, segment), at, vWidth, own, t, min(n, t + 4), vDim);
+        if ((head + 1) % group === 0 || t + 4 > n)
+          addValues<T>(partOf(r, head, segment), at, vWidth, own, t, min(n, t + 4), vDim);
+        else {
+          const four = at + <usize>t * vWidth;
+          const weights = own + ((<usize>t) << 2);
+          const part2 = partOf(r, head + 1, segment);
+          twiceFourValues<T>(partOf(r, head, segment), part2, four, vWidth, weights, weights + scoresBytes, vDim);
+          head++;
+        }
       }
   }
 }
