@@ -106,13 +106,6 @@ const allFaults: Fault[] = [
     tests: engineTests,
   },
   {
-    name: "engine: a page with wanted logits is taken from the cache",
-    file: "src/engine/sequence.ts",
-    from: "return (n + 1) * pageSize <= sequence.nextOutput;",
-    to: "return n * pageSize <= sequence.nextOutput;",
-    tests: engineTests,
-  },
-  {
     name: "engine: a preempted sequence goes on where it was",
     file: "src/engine/engine.ts",
     from: "    sequence.computed = 0;\n",

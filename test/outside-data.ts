@@ -23,6 +23,13 @@ export const jsonTestSuite = outside(
   "../../shared/suites/json-parsing/test_parsing",
 );
 
+/** json-schema-org/JSON-Schema-Test-Suite: schemas with valid and invalid instances. */
+export const jsonSchemaTestSuite = outside(
+  "PLAINFORMER_JSON_SCHEMA_TEST_SUITE",
+  "the folder tests/draft2020-12 of json-schema-org/JSON-Schema-Test-Suite",
+  "../../shared/suites/json-schema/tests/draft2020-12",
+);
+
 function outside(variable: string, what: string, beside?: string): { directory: string; missing: string | undefined } {
   const directory = process.env[variable] ?? (beside ? fileURLToPath(new URL(beside, import.meta.url)) : "");
   return { directory, missing: existsSync(directory) ? undefined : `set ${variable} to ${what}` };

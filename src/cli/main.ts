@@ -8,6 +8,7 @@ import { addChat } from "./chat.ts";
 import { addConvert } from "./convert.ts";
 import { addFim } from "./fim.ts";
 import { addGenerate } from "./generate.ts";
+import { addGrammar } from "./grammar.ts";
 import { addInspect } from "./inspect.ts";
 import { addPull } from "./pull.ts";
 import { addScore } from "./score.ts";
@@ -31,6 +32,7 @@ const commands = [
   addConvert,
   addPull,
   addBench,
+  addGrammar,
 ];
 for (const add of commands) add(program);
 for (const command of [program, ...program.commands]) command.exitOverride().allowExcessArguments(false);

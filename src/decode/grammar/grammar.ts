@@ -1,0 +1,76 @@
+// Constrained decoding: what a model emits is made valid by construction, by masking at each step the tokens that cannot go
+// on to a valid text. This file is the way in: what may be asked for, and what it compiles to. Reading order, one idea each:
+//
+//   byte-machine.ts   automata over bytes          recognizer.ts    stacks: arrays, objects, alternatives
+//   language.ts       contents of strings          keys.ts          the keys of an object
+//   string.ts         their spelling in JSON       satisfiable.ts   what can be written at all
+//   number.ts         numbers between bounds       schema.ts        JSON Schema → forms
+//   regex.ts          patterns, read               exclusive.ts     which alternatives cannot both hold
+//   automaton.ts      patterns, as automata        token-trie.ts    a vocabulary as a trie
+//   formats.ts        dates, addresses …           mask.ts          which tokens may come
+//   forms.ts          the grammar as data          matcher.ts       one sequence's state; forced.ts: text without a choice
+//
+// Everything counts bytes and states, never seconds (limits.ts).
+
+import { anyJson, type Script, type Value } from "./forms.ts";
+import { createMasks, type Masks } from "./mask.ts";
+import { createRecognizer, type Recognizer, type Style } from "./recognizer.ts";
+import { valueOfSchema } from "./schema.ts";
+import type { Vocabulary } from "./token-trie.ts";
+import { type ToolsSpec, toolScript } from "./tools.ts";
+
+/** What a text is to be; plain data. */
+export type GrammarSpec =
+  /** Any JSON value. */
+  | { readonly kind: "json" }
+  /** Any JSON object, no key twice. */
+  | { readonly kind: "json_object" }
+  | { readonly kind: "json_schema"; readonly schema: unknown }
+  | ToolsSpec;
+
+/** What a text is to be, compiled. Shared by all sequences that ask for it. */
+export interface Grammar {
+  readonly recognizer: Recognizer;
+  /** The masks over a vocabulary; made once for each. */
+  masks(vocabulary: Vocabulary): Masks;
+}
+
+/** Text that a model writes: white space enough to indent and too little to get lost in, keys spelled in one way. */
+export const written: Style = { spaces: { around: 0, inside: 24, tight: 0 }, escapes: "needed" };
+
+/** Files that are checked. */
+export const checked: Style = { spaces: { around: 256, inside: 256, tight: 256 }, escapes: "all" };
+
+/**
+ * Compiles a grammar. Throws a RangeError that names the keyword and where it stands (a JSON pointer) if a schema is not
+ * one, cannot be honored in full, or cannot be satisfied.
+ */
+export function compileGrammar(spec: GrammarSpec, style: Style = written): Grammar {
+  const recognizer = createRecognizer(scriptOf(spec, style), style);
+  const byVocabulary = new WeakMap<Vocabulary, Masks>();
+  return {
+    recognizer,
+    masks(vocabulary) {
+      let masks = byVocabulary.get(vocabulary);
+      if (!masks) {
+        masks = createMasks(recognizer, vocabulary);
+        byVocabulary.set(vocabulary, masks);
+      }
+      return masks;
+    },
+  };
+}
+
+function scriptOf(spec: GrammarSpec, { escapes }: Style): Script {
+  const whole = (value: Value): Script => ({ kind: "value", value, next: { kind: "end" } });
+  switch (spec.kind) {
+    case "json":
+      return whole(anyJson);
+    case "json_object":
+      return whole(valueOfSchema({ type: "object" }, escapes));
+    case "json_schema":
+      return whole(valueOfSchema(spec.schema, escapes));
+    case "tools":
+      return toolScript(spec, escapes);
+  }
+}

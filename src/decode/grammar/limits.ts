@@ -1,0 +1,44 @@
+// Every bound of the grammar code, in one place. They count states and steps, never seconds: a schema that is refused here
+// is refused on every machine.
+
+/** Open arrays and objects at once, in text; deeper brackets are masked. */
+export const maxDepth = 512;
+
+/** Schemas inside schemas, and parentheses inside a pattern; both are read by recursive functions. */
+export const maxNesting = 200;
+
+/** Places of a compiled schema: one for each distinct set of schemas that apply together. */
+export const maxValues = 20_000;
+
+/** Alternatives of one place, after anyOf inside anyOf inside allOf has been multiplied out. */
+export const maxForms = 2_000;
+
+/** Pairs of alternatives that `oneOf` makes us compare. */
+export const maxComparisons = 200_000;
+
+/** States of the automaton of one pattern, and of patterns that must hold together. */
+export const maxAutomatonStates = 50_000;
+
+/** States of the nondeterministic automaton looked at, summed over the subset construction of one pattern. */
+export const maxSubsetWork = 300_000;
+
+/** Code points of one pattern. */
+export const maxPatternLength = 20_000;
+
+/** The largest `multipleOf`: its remainders are states. */
+export const maxMultiple = 100_000;
+
+/** Digits before the point, and after it, of a number that nothing else bounds. */
+export const maxDigits = 40;
+
+/** Ways to read the text so far that are kept side by side; what more there are is dropped (each one kept is valid). */
+export const maxStacks = 1_000;
+
+/** Trie nodes visited for one mask. */
+export const maxMaskSteps = 20_000_000;
+
+/** Masks and their parts kept per grammar, in tokens listed. */
+export const maxCachedTokens = 8_000_000;
+
+/** Forced text that is taken at once, in bytes. */
+export const maxForcedBytes = 512;

@@ -1,0 +1,323 @@
+// Masks: which tokens may come next. The trie of the vocabulary is walked together with the recognizer, so that a refused
+// byte skips every token that begins with it. Three things make that fast: inside strings, numbers and literals the walk is
+// integers only; plain text inside a free string is not walked at all (its tokens are known beforehand, by length); and what
+// was walked once is kept, by machine state and by stack. Where a token leaves a string (`",`), the walk goes on above it.
+
+import { type ByteMachine, dead, unknown } from "./byte-machine.ts";
+import type { UsedKeys } from "./keys.ts";
+import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
+import { type Bytes, contentOf, type Frame, type Recognizer } from "./recognizer.ts";
+import type { MachineWalk, TokenTrie, Vocabulary } from "./token-trie.ts";
+
+/** The tokens that may come: those listed, and all plain ones of up to so many code points (-1: none). */
+export interface TokenSet {
+  readonly ids: Int32Array;
+  readonly plain: number;
+}
+
+export interface Masks {
+  /** The tokens that may come next, control tokens of scripts included. */
+  maskOf(frames: readonly Frame[]): TokenSet;
+  /** A name that two stacks share if no token tells them apart. */
+  nameOf(frame: Frame): number;
+}
+
+type MachineFrame = Extract<Frame, { kind: "scalar" | "key" | "free" }>;
+const machineOf = (frame: MachineFrame) => (frame.kind === "free" ? frame.script.machine : frame.machine);
+const inMachine = (frame: Frame): frame is MachineFrame =>
+  frame.kind === "scalar" || frame.kind === "key" || frame.kind === "free";
+
+/** The masks of one recognizer over one vocabulary. */
+export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Masks {
+  const { all, special, control, walks, scratch } = vocabulary;
+  let masks = new Map<string, TokenSet>();
+  let beyond = new Map<number, Map<number, Int32Array>>();
+  let cached = 0;
+  let steps = 0;
+  let found = new IdList(256);
+
+  const { nameOf, clear } = createNames(vocabulary);
+
+  const addAt = (trie: TokenTrie, node: number) => {
+    for (let i = trie.firstId[node]; i < trie.firstId[node + 1]; i++) found.push(trie.ids[i]);
+  };
+  const spend = (count: number) => {
+    steps += count;
+    if (steps > maxMaskSteps)
+      throw new RangeError(`the grammar is too ambiguous: one mask takes more than ${maxMaskSteps} steps`);
+  };
+
+  /** Walks the tokens below a node inside one machine. */
+  const scan = (machine: ByteMachine, state: number, trie: TokenTrie, from: number): MachineWalk => {
+    const { byte, depth, skip, firstId, ids } = trie;
+    const { states, ids: inside, exitNodes, exitStates } = scratch;
+    const { table } = machine;
+    const end = skip[from];
+    states[depth[from]] = state;
+    let visited = 0;
+    let idCount = 0;
+    let exitCount = 0;
+    for (let node = from + 1; node < end; visited++) {
+      const before = states[depth[node] - 1];
+      let after = table.next[before * 256 + byte[node]];
+      if (after === unknown) after = machine.next(before, byte[node]);
+      if (after === dead) {
+        node = skip[node];
+        continue;
+      }
+      states[depth[node]] = after;
+      for (let i = firstId[node]; i < firstId[node + 1]; i++) inside[idCount++] = ids[i];
+      if (table.accepting[after] === 1 && skip[node] > node + 1) {
+        exitNodes[exitCount] = node;
+        exitStates[exitCount++] = after;
+      }
+      node++;
+    }
+    spend(visited);
+    return {
+      ids: inside.slice(0, idCount),
+      exitNodes: exitNodes.slice(0, exitCount),
+      exitStates: exitStates.slice(0, exitCount),
+    };
+  };
+
+  /** The walk from a machine's state over a whole trie; from the cache if it was walked before. */
+  const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie): MachineWalk => {
+    const name = machine.likeness?.(state, trie === special ? vocabulary.specialReach + 1 : trie.deepest) ?? state;
+    let ofMachine = walks.get(machine.table);
+    if (!ofMachine) {
+      ofMachine = new Map();
+      walks.set(machine.table, ofMachine);
+    }
+    let walk = ofMachine.get(name);
+    if (!walk) {
+      walk = scan(machine, state, trie, 0);
+      ofMachine.set(name, walk);
+    }
+    return walk;
+  };
+
+  const leave = (frame: MachineFrame, state: number, trie: TokenTrie, from: number, node: number): Frame =>
+    recognizer.leave(frame, state, () => {
+      // The key ends before the closing quote, which is this node's own byte.
+      let text = frame.kind === "key" ? frame.text : undefined;
+      for (const byte of pathTo(trie, from, node).slice(0, -1)) text = { byte, before: text };
+      return contentOf(text);
+    });
+
+  /** Adds the tokens below a node that a stack allows. */
+  const walk = (frame: Frame, trie: TokenTrie, from: number): void => {
+    if (inMachine(frame)) {
+      follow(frame, scan(machineOf(frame), frame.state, trie, from), trie, from);
+      return;
+    }
+    const { byte, skip, first } = trie;
+    if (from === 0) {
+      for (const byte of recognizer.candidates(frame)) if (first[byte] > 0) enter(frame, trie, first[byte], byte);
+      return;
+    }
+    for (let node = from + 1; node < skip[from]; node = skip[node]) enter(frame, trie, node, byte[node]);
+  };
+
+  const enter = (frame: Frame, trie: TokenTrie, node: number, byte: number) => {
+    spend(1);
+    for (const after of recognizer.step(frame, byte)) {
+      addAt(trie, node);
+      if (trie.skip[node] > node + 1) walk(after, trie, node);
+    }
+  };
+
+  /** Adds what a walk inside a machine found, and goes on above the machine where tokens leave it. */
+  const follow = (frame: MachineFrame, { ids, exitNodes, exitStates }: MachineWalk, trie: TokenTrie, from: number) => {
+    found.pushAll(ids);
+    const beyond = frame.kind === "scalar" ? beyondOf(frame.parent, trie) : undefined;
+    for (let i = 0; i < exitNodes.length; i++) {
+      const node = exitNodes[i];
+      const known = beyond?.get(node);
+      if (known) {
+        found.pushAll(known);
+        continue;
+      }
+      const before = found.length;
+      walk(leave(frame, exitStates[i], trie, from, node), trie, node);
+      if (!beyond) continue;
+      const ids = found.list(before);
+      beyond.set(node, ids);
+      cached += ids.length + 4;
+    }
+  };
+
+  /** What tokens do after they leave a scalar at a node: the same at every place inside the scalar. */
+  const beyondOf = (parent: Frame, trie: TokenTrie): Map<number, Int32Array> => {
+    const name = nameOf(parent) * 2 + (trie === all ? 0 : 1);
+    let ofParent = beyond.get(name);
+    if (!ofParent) {
+      ofParent = new Map();
+      beyond.set(name, ofParent);
+    }
+    return ofParent;
+  };
+
+  /** Adds the tokens of one stack; gives the length up to which plain tokens may come as well. */
+  const addFrame = (frame: Frame): number => {
+    if (frame.kind === "free") for (const id of control) found.push(id);
+    else if (frame.kind === "script")
+      for (const id of control) if (recognizer.stepToken(frame, id).length > 0) found.push(id);
+    if (!inMachine(frame)) {
+      walk(frame, all, 0);
+      return -1;
+    }
+    const room = machineOf(frame).plainRoom?.(frame.state);
+    const trie = room === undefined ? all : special;
+    follow(frame, walkOf(machineOf(frame), frame.state, trie), trie, 0);
+    return room ?? -1;
+  };
+
+  return {
+    nameOf,
+    maskOf(frames) {
+      if (cached > maxCachedTokens) {
+        masks = new Map();
+        beyond = new Map();
+        cached = 0;
+        clear();
+      }
+      const name = frames.map(nameOf).join();
+      const known = masks.get(name);
+      if (known) return known;
+      found = new IdList(256);
+      steps = 0;
+      let plain = -1;
+      for (const frame of frames) plain = Math.max(plain, addFrame(frame));
+      const mask = { ids: found.list(), plain };
+      masks.set(name, mask);
+      cached += mask.ids.length;
+      return mask;
+    },
+  };
+}
+
+/** A list of integers that grows. */
+class IdList {
+  length = 0;
+  private values: Int32Array;
+  constructor(capacity: number) {
+    this.values = new Int32Array(capacity);
+  }
+  push(value: number): void {
+    if (this.length === this.values.length) this.grow(this.length * 2);
+    this.values[this.length++] = value;
+  }
+  pushAll(values: Int32Array): void {
+    if (this.length + values.length > this.values.length) this.grow((this.length + values.length) * 2);
+    this.values.set(values, this.length);
+    this.length += values.length;
+  }
+  list(from = 0): Int32Array {
+    return this.values.slice(from, this.length);
+  }
+  private grow(capacity: number): void {
+    const values = new Int32Array(capacity);
+    values.set(this.values);
+    this.values = values;
+  }
+}
+
+/** The bytes from below one node to another below it. */
+function pathTo({ byte, skip }: TokenTrie, from: number, to: number): number[] {
+  const path: number[] = [];
+  for (let node = from; node !== to; ) {
+    let child = node + 1;
+    while (skip[child] <= to) child = skip[child];
+    path.push(byte[child]);
+    node = child;
+  }
+  return path;
+}
+
+/** Sets the logits of all tokens outside a set to -Infinity. */
+export function applyMask({ ids, plain }: TokenSet, vocabulary: Vocabulary, logits: Float32Array): void {
+  const kept = new Float32Array(ids.length);
+  for (let i = 0; i < ids.length; i++) kept[i] = logits[ids[i]];
+  if (plain < 0) {
+    logits.fill(Number.NEGATIVE_INFINITY);
+  } else {
+    for (const id of vocabulary.notPlain) logits[id] = Number.NEGATIVE_INFINITY;
+    for (let length = plain + 1; length < vocabulary.plain.length; length++)
+      for (const id of vocabulary.plain[length]) logits[id] = Number.NEGATIVE_INFINITY;
+    logits.fill(Number.NEGATIVE_INFINITY, vocabulary.size); // rows beyond the vocabulary have no token
+  }
+  for (let i = 0; i < ids.length; i++) logits[ids[i]] = kept[i];
+}
+
+/** Names for stacks: counters are cut at the length of the longest token, which is as far as one mask looks. */
+function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(frame: Frame): number; clear(): void } {
+  let objects = new Map<object, number>();
+  let names = new Map<string, number>();
+  let ofFrame = new WeakMap<Frame, number>();
+  const numberOf = (object: object) => {
+    let number = objects.get(object);
+    if (number === undefined) {
+      number = objects.size;
+      objects.set(object, number);
+    }
+    return number;
+  };
+  const named = (name: string) => {
+    let number = names.get(name);
+    if (number === undefined) {
+      number = names.size;
+      names.set(name, number);
+    }
+    return number;
+  };
+  const cut = (count: number) => Math.min(Math.max(count, 0), horizon);
+  const textOf = (text: Bytes | undefined) => {
+    let out = "";
+    for (let at = text; at; at = at.before) out += String.fromCharCode(at.byte);
+    return out;
+  };
+  const usedName = (used: UsedKeys | undefined): number =>
+    used ? named(`u ${usedName(used.before)} ${used.name()}`) : -1;
+
+  const describe = (frame: Frame): string => {
+    switch (frame.kind) {
+      case "scalar":
+        return `s ${numberOf(frame.machine.table)} ${frame.machine.likeness?.(frame.state, horizon) ?? frame.state} ${nameOf(frame.parent)}`;
+      case "key":
+        return `k ${numberOf(frame.machine.table)} ${frame.state} ${nameOf(frame.parent)} ${spansKeys ? textOf(frame.text) : ""}`;
+      case "array": {
+        const { form, phase, count, spaces, parent } = frame;
+        const counters = `${Math.min(count, form.prefix.length)} ${cut(form.min - count)} ${cut(form.max - count)}`;
+        return `a ${numberOf(form)} ${phase} ${counters} ${spaces} ${nameOf(parent)}`;
+      }
+      case "object": {
+        const { form, phase, cursor, count, used, spaces, parent } = frame;
+        const counters = `${cursor} ${cut(form.min - count)} ${cut(form.max - count)} ${usedName(used)}`;
+        return `o ${numberOf(form)} ${phase} ${counters} ${spaces} ${nameOf(parent)}`;
+      }
+      case "colon":
+        return `c ${frame.passed} ${numberOf(frame.value)} ${frame.spaces} ${nameOf(frame.parent)}`;
+      case "script":
+        return `t ${numberOf(frame.script)} ${frame.at}`;
+      case "free":
+        return `f ${numberOf(frame.script)} ${frame.state}`;
+    }
+  };
+  const nameOf = (frame: Frame): number => {
+    let name = ofFrame.get(frame);
+    if (name === undefined) {
+      name = named(describe(frame));
+      ofFrame.set(frame, name);
+    }
+    return name;
+  };
+  return {
+    nameOf,
+    clear() {
+      objects = new Map();
+      names = new Map();
+      ofFrame = new WeakMap();
+    },
+  };
+}

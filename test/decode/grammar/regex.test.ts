@@ -1,0 +1,232 @@
+// Patterns against the host's RegExp with the flag u: the same texts match, for hand-picked and for random patterns. And the
+// patterns that an automaton cannot honor, or that are too large, are refused by name, at once.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { languageOf, searchAutomaton } from "../../../src/decode/grammar/automaton.ts";
+import { formatAutomaton } from "../../../src/decode/grammar/formats.ts";
+import { includes } from "../../../src/decode/grammar/language.ts";
+import { parseRegex } from "../../../src/decode/grammar/regex.ts";
+
+function matches(pattern: string, text: string): boolean {
+  const automaton = searchAutomaton(parseRegex(pattern));
+  return automaton !== undefined && includes(languageOf(automaton), text);
+}
+
+const patterns = [
+  ...[
+    "",
+    "^$",
+    "^",
+    "$",
+    "a",
+    "^a",
+    "a$",
+    "^a$",
+    "a|b",
+    "^a|b$",
+    "^(a|b)$",
+    "(^a|b)c",
+    "a(b|$)",
+    "(?:ab)+",
+    "(?<n>ab)?c",
+  ],
+  ...[
+    "a*",
+    "^a*$",
+    "^a+b?$",
+    "^a{2}$",
+    "^a{2,}$",
+    "^a{1,3}$",
+    "^(a{1,2}){2}$",
+    "^(ab|a)(c|bcd)$",
+    "a.c",
+    "^.$",
+    "^..$",
+  ],
+  ...["[abc]", "[^abc]", "^[a-c]+$", "^[^a-c]+$", "[\\d-]", "[a\\]]", "[]", "[^]", "[\\b]", "^[-a]$", "^[a-]$"],
+  ...[
+    "\\d",
+    "\\D",
+    "\\w",
+    "\\W",
+    "\\s",
+    "\\S",
+    "^\\w+\\s\\w+$",
+    "\\.",
+    "\\/",
+    "\\u0061",
+    "\\x61",
+    "\\u{61}",
+    "\\cA",
+    "\\0",
+  ],
+  ...["\\p{L}", "^\\p{Lu}+$", "\\P{L}", "\\p{Script=Greek}", "^[\\p{L}\\p{N}]+$", "😀", "^[😀-😂]$", "\\ud83d\\ude00"],
+  ...["a*?b", "a+?", "^(a|ab)(bc|c)?$", "(a|b)*abb", "^(?:(?:a?){3}){2}$", "^((a)|b)*c$", "x$|^y"],
+];
+const texts = [
+  ...[
+    "",
+    "a",
+    "b",
+    "c",
+    "ab",
+    "ba",
+    "abc",
+    "abb",
+    "aabb",
+    "bc",
+    "aa",
+    "aaa",
+    "aaaa",
+    "abab",
+    "cab",
+    "abcd",
+    "xa",
+    "y",
+    "x",
+  ],
+  ...[
+    "A",
+    "Ω",
+    "ΩΩ",
+    "é",
+    "1",
+    "12",
+    "-",
+    "]",
+    "a b",
+    " ",
+    "\n",
+    "\u2028",
+    "_",
+    ".",
+    "/",
+    "\b",
+    "\u0001",
+    "\0",
+    "😀",
+    "😂a",
+    "日",
+  ],
+];
+
+describe("the same texts match as in the host's regular expressions", () => {
+  test.each(patterns)("%j", (pattern) => {
+    const host = new RegExp(pattern, "u");
+    for (const text of texts) expect(matches(pattern, text), JSON.stringify(text)).toBe(host.test(text));
+  });
+
+  test("random patterns and texts", () => {
+    const atom = fc.constantFrom("a", "b", "c", ".", "[ab]", "[^a]", "\\w", "^", "$");
+    const { pattern } = fc.letrec<{ pattern: string; part: string }>((tie) => ({
+      pattern: fc.oneof(
+        { maxDepth: 4 },
+        fc.array(tie("part"), { maxLength: 4 }).map((parts) => parts.join("")),
+        fc.tuple(tie("pattern"), tie("pattern")).map(([a, b]) => `${a}|${b}`),
+      ),
+      part: fc.oneof(
+        { maxDepth: 4 },
+        atom,
+        fc
+          .tuple(tie("pattern"), fc.constantFrom("", "*", "+", "?", "{2}", "{1,2}", "{0,1}", "*?"))
+          .map(([body, quantifier]) => `(?:${body})${quantifier}`),
+      ),
+    }));
+    const text = fc.string({ unit: fc.constantFrom("a", "b", "c", "\n"), maxLength: 8 });
+    fc.assert(
+      fc.property(pattern, fc.array(text, { minLength: 5, maxLength: 10 }), (pattern, texts) => {
+        const host = new RegExp(pattern, "u");
+        for (const text of texts)
+          expect(matches(pattern, text), `/${pattern}/ ${JSON.stringify(text)}`).toBe(host.test(text));
+      }),
+      { numRuns: 1000, seed: 3 },
+    );
+  });
+});
+
+describe("what cannot be honored is refused by name", () => {
+  test.each([
+    ["(?=a)", "look-ahead"],
+    ["(?!a)", "look-ahead"],
+    ["(?<=a)b", "look-behind"],
+    ["(?<!a)b", "look-behind"],
+    ["(a)\\1", "back-references"],
+    ["(?<n>a)\\k<n>", "back-references"],
+    ["\\bword", "word boundaries"],
+    ["(?i:a)", "a group that is not supported"],
+    ["(", "unclosed ("],
+    [")", "unmatched )"],
+    ["[a", "unclosed ["],
+    ["[b-a]", "out of order"],
+    ["[\\d-z]", "one character to another"],
+    ["a**", "quantifier on a quantifier"],
+    ["a{2}{3}", "quantifier on a quantifier"],
+    ["*", "lone *"],
+    ["a{", "lone {"],
+    ["a{3,2}", "end is below"],
+    ["\\", "ends with a backslash"],
+    ["\\q", "unknown escape"],
+    ["\\p{Nonsense}", "unknown Unicode property"],
+    ["\\u{110000}", "beyond the last code point"],
+  ])("%s: %s", (pattern, why) => {
+    expect(() => matches(pattern, "")).toThrow(why);
+    expect(() => matches(pattern, "")).toThrow(RangeError);
+  });
+
+  test.each([
+    ["30,000 parentheses", "(".repeat(30_000) + ")".repeat(30_000)],
+    ["9,000 parentheses", "(".repeat(9_000) + ")".repeat(9_000)],
+    ["repeats of repeats", "((((a{1,50}){1,50}){1,50}){1,50})"],
+    ["exponentially many states", "(a|b)*a(a|b){30}"],
+    ["a long repeat in every position", "(a{1,9999})b"],
+    ["100,000 characters", "a".repeat(100_000)],
+  ])("%s: within a second", (_, pattern) => {
+    const start = performance.now();
+    expect(() => searchAutomaton(parseRegex(pattern))).toThrow(RangeError);
+    expect(performance.now() - start).toBeLessThan(process.env.CI ? 5000 : 3000);
+  });
+
+  test("what backtracking engines take for ever on is linear here", () => {
+    const automaton = searchAutomaton(parseRegex("^(a+)+$"));
+    expect(automaton && includes(languageOf(automaton), `${"a".repeat(100_000)}b`)).toBe(false);
+  });
+});
+
+describe("formats", () => {
+  test.each([
+    [
+      "date",
+      ["2024-02-29", "2000-02-29", "1999-12-31"],
+      ["2023-02-29", "1900-02-29", "2024-13-01", "2024-04-31", "2024-1-1"],
+    ],
+    ["time", ["23:59:59Z", "00:00:00.123+05:30"], ["24:00:00Z", "12:60:00Z", "12:00:00", "12:00Z"]],
+    ["date-time", ["2024-02-29T23:59:59Z"], ["2024-02-29 23:59:59Z", "2024-02-29"]],
+    ["email", ["a@b.c", "first.last+tag@sub.example.org"], ["a", "a@", "@b.c", "a@b", ".a@b.c", "a..b@c.d", "a b@c.d"]],
+    [
+      "hostname",
+      ["example.com", "a", "a-b.c1", `${"a".repeat(63)}.b`],
+      ["", "-a", "a-", "a..b", `${"a".repeat(64)}.b`, "a_b", `${"a.".repeat(130)}a`],
+    ],
+    ["ipv4", ["0.0.0.0", "255.255.255.255", "1.2.3.4"], ["256.0.0.1", "1.2.3", "01.2.3.4", "1.2.3.4.5"]],
+    [
+      "ipv6",
+      ["::", "::1", "1::", "1:2:3:4:5:6:7:8", "fe80::1:2", "::ffff:1.2.3.4", "1:2:3:4:5:6:1.2.3.4"],
+      [":", ":::", "1::2::3", "1:2:3:4:5:6:7", "12345::", "1:2:3:4:5:6:7:8:9"],
+    ],
+    [
+      "uuid",
+      ["123e4567-e89b-12d3-a456-426614174000"],
+      ["123e4567e89b12d3a456426614174000", "g23e4567-e89b-12d3-a456-426614174000"],
+    ],
+    [
+      "uri",
+      ["https://example.com/a?b=c#d", "mailto:a@b.c", "urn:isbn:1", "http://h:80"],
+      ["example.com", "/a", "http://a b", "http://", "a:%zz"],
+    ],
+  ] as const)("%s", (name, valid, invalid) => {
+    const language = languageOf(formatAutomaton(name));
+    expect(valid.filter((text) => !includes(language, text))).toEqual([]);
+    expect(invalid.filter((text) => includes(language, text))).toEqual([]);
+  });
+});
