@@ -3,6 +3,9 @@
 
 import type { Constraint } from "../decode/constraint.ts";
 import { createDecoder, type DecodedToken, type FinishReason } from "../decode/decoder.ts";
+import { type GrammarSpec, grammarOf } from "../decode/grammar/grammar.ts";
+import { createConstraint } from "../decode/grammar/matcher.ts";
+import { vocabularyOf } from "../decode/grammar/token-trie.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
 import { type DecodeParameters, decodingOf } from "../decode/parameters.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -18,6 +21,11 @@ export interface GenerateOptions extends DecodeParameters {
   tenant?: string;
   /** Token ids that end the text beside the model's own. */
   endIds?: readonly number[];
+  /**
+   * What the output must be: it is so by construction, unless maxTokens or a stop string cuts it. `prefix` is text at the
+   * end of the input that already belongs to it.
+   */
+  grammar?: GrammarSpec & { readonly prefix?: string };
 }
 
 /** What `generate` yields: the prompt once it is computed, then each token, then one end. */
@@ -73,11 +81,11 @@ export interface Served {
   generatedTokens: number;
 }
 
-/** Continues an input. @throws as `ServedModel.generate`. */
+/** Continues an input; `constraint` is that of `options.grammar` unless another is given. @throws as `ServedModel.generate`. */
 export async function* generate(
   served: Served,
   options: GenerateOptions,
-  constraint?: Constraint,
+  constraint: Constraint | undefined = constraintOf(options, served.tokenizer),
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const began = performance.now();
   const { engine, config, tokenizer, endIds } = served;
@@ -113,7 +121,7 @@ export async function* generate(
         events.push({ type: "prompt", ...counted, ...(judge ? { logprobs: judge.logprobs } : {}) });
       }
       if (decoding.maxTokens === 0) return [];
-      const tokens = decode(logits);
+      const tokens = blaming("grammar", () => decode(logits)); // the work of a mask is bounded
       served.generatedTokens += tokens.length;
       for (const token of tokens) events.push({ type: "token", ...token });
       return tokens.at(-1)?.finishReason ? [] : tokens.map((token) => token.id);
@@ -178,4 +186,20 @@ function promptJudge(prompt: Prompt, alternatives: number) {
       logprobs.push(found);
     },
   };
+}
+
+/** @throws a RangeError that names `grammar`, or `grammar.prefix` and the byte of it that cannot stand there. */
+function constraintOf({ grammar }: GenerateOptions, tokenizer: Tokenizer): Constraint | undefined {
+  if (!grammar) return undefined;
+  const { prefix, ...spec } = grammar;
+  const compiled = blaming("grammar", () => grammarOf(spec));
+  return blaming("grammar.prefix", () => createConstraint(compiled, vocabularyOf(tokenizer), prefix));
+}
+
+function blaming<Made>(field: string, make: () => Made): Made {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof RangeError ? new RangeError(`${field}: ${error.message}`) : error;
+  }
 }

@@ -9,10 +9,13 @@
 //   automaton.ts      patterns, as automata        token-trie.ts    a vocabulary as a trie
 //   formats.ts        dates, addresses …           mask.ts          which tokens may come
 //   forms.ts          the grammar as data          matcher.ts       one sequence's state; forced.ts: text without a choice
+//   tools.ts          calls of tools               free-text.ts     text before what is held to a form
 //
 // Everything counts bytes and states, never seconds (limits.ts).
 
 import { anyJson, type Script, type Value } from "./forms.ts";
+import { afterThoughts, type ThoughtsSpec } from "./free-text.ts";
+import { maxKeptGrammars } from "./limits.ts";
 import { createMasks, type Masks } from "./mask.ts";
 import { createRecognizer, type Recognizer, type Style } from "./recognizer.ts";
 import { valueOfSchema } from "./schema.ts";
@@ -20,13 +23,15 @@ import type { Vocabulary } from "./token-trie.ts";
 import { type ToolsSpec, toolScript } from "./tools.ts";
 
 /** What a text is to be; plain data. */
-export type GrammarSpec =
-  /** Any JSON value. */
-  | { readonly kind: "json" }
-  /** Any JSON object, no key twice. */
-  | { readonly kind: "json_object" }
+export type GrammarSpec = (
+  | /** Any JSON value. */ { readonly kind: "json" }
+  | /** Any JSON object, no key twice. */ { readonly kind: "json_object" }
   | { readonly kind: "json_schema"; readonly schema: unknown }
-  | ToolsSpec;
+  | ToolsSpec
+) & {
+  /** What a model may think before it writes what it must. */
+  readonly thoughts?: ThoughtsSpec;
+};
 
 /** What a text is to be, compiled. Shared by all sequences that ask for it. */
 export interface Grammar {
@@ -46,7 +51,8 @@ export const checked: Style = { spaces: { around: 256, inside: 256, tight: 256 }
  * one, cannot be honored in full, or cannot be satisfied.
  */
 export function compileGrammar(spec: GrammarSpec, style: Style = written): Grammar {
-  const recognizer = createRecognizer(scriptOf(spec, style), style);
+  const script = scriptOf(spec, style);
+  const recognizer = createRecognizer(spec.thoughts ? afterThoughts(spec.thoughts, script) : script, style);
   const byVocabulary = new WeakMap<Vocabulary, Masks>();
   return {
     recognizer,
@@ -59,6 +65,21 @@ export function compileGrammar(spec: GrammarSpec, style: Style = written): Gramm
       return masks;
     },
   };
+}
+
+const recent = new Map<string, Grammar>();
+
+/** The grammar for text that a model writes; the last few that were asked for are kept. Throws as `compileGrammar`. */
+export function grammarOf(spec: GrammarSpec): Grammar {
+  const name = JSON.stringify(spec);
+  const grammar = recent.get(name) ?? compileGrammar(spec);
+  recent.delete(name);
+  recent.set(name, grammar);
+  for (const [oldest] of recent) {
+    if (recent.size <= maxKeptGrammars) break;
+    recent.delete(oldest);
+  }
+  return grammar;
 }
 
 function scriptOf(spec: GrammarSpec, { escapes }: Style): Script {

@@ -42,3 +42,6 @@ export const maxCachedTokens = 8_000_000;
 
 /** Forced text that is taken at once, in bytes. */
 export const maxForcedBytes = 512;
+
+/** Compiled grammars kept for requests that ask for the same. */
+export const maxKeptGrammars = 32;
