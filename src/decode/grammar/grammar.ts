@@ -1,15 +1,16 @@
 // Constrained decoding: what a model emits is made valid by construction, by masking at each step the tokens that cannot go
 // on to a valid text. This file is the way in: what may be asked for, and what it compiles to. Reading order, one idea each:
 //
-//   byte-machine.ts   automata over bytes          recognizer.ts    stacks: arrays, objects, alternatives
-//   language.ts       contents of strings          keys.ts          the keys of an object
-//   string.ts         their spelling in JSON       satisfiable.ts   what can be written at all
-//   number.ts         numbers between bounds       schema.ts        JSON Schema → forms
-//   regex.ts          patterns, read               exclusive.ts     which alternatives cannot both hold
-//   automaton.ts      patterns, as automata        token-trie.ts    a vocabulary as a trie
-//   formats.ts        dates, addresses …           mask.ts          which tokens may come
-//   forms.ts          the grammar as data          matcher.ts       one sequence's state; forced.ts: text without a choice
-//   tools.ts          calls of tools               free-text.ts     text before what is held to a form
+//   byte-machine.ts       automata over bytes, tabulated as they are met
+//   language.ts string.ts the contents of strings, and how JSON spells them
+//   number.ts             numbers between bounds, digit by digit
+//   code-points.ts regex.ts automaton.ts formats.ts    patterns: read, made automata, intersected; dates, addresses …
+//   forms.ts              the grammar as data: values, arrays, objects, scripts
+//   recognizer.ts keys.ts stacks of what is open; the keys of an object, none twice
+//   schema-keywords.ts schema.ts satisfiable.ts exclusive.ts    JSON Schema → forms; what has no text; what oneOf needs
+//   token-trie.ts mask.ts a vocabulary as a trie, and which of its tokens may come
+//   matcher.ts forced.ts  one sequence's place in a grammar; text without a choice
+//   tools.ts free-text.ts strict-tools.ts    tool calls, the text before them, DeepSeek's rules; expected.ts: words for people
 //
 // Everything counts bytes and states, never seconds (limits.ts).
 
