@@ -9,6 +9,7 @@ export { type Checkpoint, openSafetensors, type TensorEntry, writeSafetensors } 
 export { SafetensorsError } from "../weights/safetensors-header.ts";
 export type { Constraint } from "./decode/constraint.ts";
 export type { DecodedToken, FinishReason } from "./decode/decoder.ts";
+export type { GrammarSpec } from "./decode/grammar/grammar.ts";
 export type { LogProb } from "./decode/log-probs.ts";
 export type { DecodeParameters } from "./decode/parameters.ts";
 export { EngineBusyError, EngineClosedError } from "./engine/errors.ts";

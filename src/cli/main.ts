@@ -25,6 +25,7 @@ const commands = [
   addGenerate,
   addChat,
   addFim,
+  addGrammar,
   addTokenize,
   addServe,
   addScore,

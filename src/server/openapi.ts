@@ -51,7 +51,6 @@ export function buildOpenApi(operations: readonly Operation[], modelNames: reado
       if (events && status === "200")
         content["text/event-stream"] = {
           schema: {
-            type: "string",
             description: "Lines `data: {…}`, each a JSON object as below, then `data: [DONE]`",
           },
           "x-event-schema": schemaOf(events, "output", `${name}Event`, schemas),

@@ -81,7 +81,7 @@ export const chatCompletions: Operation<Body> = {
     const work = continuations(service, call, { prompts: [options], n, seed: body.seed, field, accuse: form.accuse });
     const scored = body.logprobs ?? false;
     const writers = Array.from({ length: n }, (_, i) =>
-      chatWriter(served, i, chatOutput(output), { scored, startsInReasoning }),
+      chatWriter(served.tokenizer, i, chatOutput(output), { scored, startsInReasoning }),
     );
     const pieces = piecesOf(writers, work.events);
     const usage = () =>

@@ -5,7 +5,6 @@ import { z } from "zod";
 import type { Segment } from "../../prompt/segments.ts";
 import type { Call, Operation, Service } from "../operation.ts";
 import {
-  checkMaxTokens,
   decodeParametersOf,
   integer,
   maxTokensOf,
@@ -136,11 +135,9 @@ function fimPrompt({ fim, limits, served }: Service, body: CompletionBody, suffi
   if (body.prompt_embeds != null) throw refused("prompt_embeds", "not together with suffix");
   const prefix = body.prompt ?? "";
   if (typeof prefix !== "string") throw refused("prompt", "expected one text together with suffix");
-  checkMaxTokens("max_tokens", body.max_tokens, { min: 1, max: limits.maxTokensFim });
   const context = Math.min(served.config.maxSeqLen, served.cacheTokens);
   // Without a number of tokens asked for, a long prompt leaves at least a quarter of the context to the answer.
   const reserved = body.max_tokens ?? Math.min(limits.maxTokensFim, Math.ceil(context / 4));
   const room = context - reserved;
-  if (room < 4) throw refused("max_tokens", `${reserved} tokens leave no room for a prompt`);
   return { inputs: [fim.prompt({ prefix, suffix, room })], echoes: [""], field: "prompt", endIds: fim.endIds };
 }

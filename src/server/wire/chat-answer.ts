@@ -4,7 +4,7 @@
 import { z } from "zod";
 import type { ChatDelta, ChatOutput } from "../../prompt/chat-output.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { ServedEvent, ServedModel } from "../served-model.ts";
+import type { ServedEvent } from "../served-model.ts";
 import { chatLogprob, chatLogprobSchema, type ScoredToken } from "./logprobs.ts";
 import { usageSchema } from "./usage.ts";
 
@@ -86,10 +86,10 @@ export interface ChatWriter {
 
 /**
  * Writes one choice. A token's log-probability comes with the text that it completes; tokens of tool calls and control
- * tokens, which are in no text, are left out.
+ * tokens, that of the end among them, are in no text and left out.
  */
 export function chatWriter(
-  { tokenizer, endIds }: Pick<ServedModel, "tokenizer" | "endIds">,
+  tokenizer: Tokenizer,
   index: number,
   output: ChatOutput,
   { scored, startsInReasoning }: { scored: boolean; startsInReasoning: boolean },
@@ -139,8 +139,7 @@ export function chatWriter(
           ),
         ];
       if (event.type === "token") {
-        const ends = event.finishReason === "stop" && endIds.includes(event.id);
-        if (scored && !ends && !control.has(event.id)) pending.push(event);
+        if (scored && !control.has(event.id)) pending.push(event);
         if (event.text !== "") complete = pending.length;
         if (event.finishReason === "stop") pending = pending.slice(0, complete);
         const deltas = event.text === "" ? [] : output.push(event.text);

@@ -59,27 +59,21 @@ export function continuations(service: Service, call: Call, request: Continuatio
   async function* events(): AsyncGenerator<{ choice: number; event: ServedEvent }> {
     const queue = eventQueue<{ choice: number; event: ServedEvent }>();
     const choices = prompts.length * n;
-    // The later continuations of a prompt wait until the first has computed it: they find it in the prefix cache.
-    const computed = prompts.map(() => gate());
     let next = 0;
     const work = async () => {
       while (next < choices) {
         const choice = next++;
         const prompt = Math.floor(choice / n);
-        if (choice % n > 0) await computed[prompt].opened;
         for await (const event of service.served.generate({ ...prompts[prompt], seed: seeds[choice % n], signal })) {
           count(choice, event);
-          if (event.type === "prompt") computed[prompt].open();
           queue.push({ choice, event });
         }
       }
     };
     const workers = Array.from({ length: Math.min(atOnce, choices) }, work);
-    const all = Promise.all(workers);
-    all.then(queue.end, (error) => {
+    Promise.all(workers).then(queue.end, (error) => {
       queue.fail(error);
       left.abort(error);
-      for (const { open } of computed) open();
     });
     try {
       yield* queue;
@@ -88,7 +82,6 @@ export function continuations(service: Service, call: Call, request: Continuatio
       throw request.accuse?.(refusal) ?? refusal;
     } finally {
       left.abort(new Error("the reader left"));
-      for (const { open } of computed) open();
       await Promise.allSettled(workers);
       if (counted.totalTokens > 0) call.charge(counted);
     }
@@ -99,12 +92,4 @@ export function continuations(service: Service, call: Call, request: Continuatio
     usage: () => ({ ...counted }),
     leave: () => left.abort(new Error("the client left")),
   };
-}
-
-function gate(): { opened: Promise<void>; open: () => void } {
-  let open = () => {};
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { opened, open };
 }

@@ -61,6 +61,13 @@ test("the stream: role first, text, then an end that carries usage; every chunk 
   expect(chunks[0].system_fingerprint).toBe(whole.system_fingerprint);
 });
 
+test("the token that ends an answer is counted, and told nowhere", async () => {
+  const body = { ...greedy, logprobs: true, logit_bias: { [served.endIds[0]]: 100 } };
+  const { choices, usage } = await ask("/chat/completions", body);
+  expect(choices[0]).toMatchObject({ finish_reason: "stop", message: { content: "" }, logprobs: { content: [] } });
+  expect(usage.completion_tokens).toBe(1);
+});
+
 test("tool calls in a stream: id, name and no arguments first, then arguments alone", async () => {
   const parameters = { type: "object", properties: { location: { type: "string" } }, required: ["location"] };
   const body = {

@@ -1,7 +1,9 @@
 // /completions, /completions_from_embeds, /token_embeddings and /score over HTTP, held against the library in this thread.
 
 import { expect, test } from "vitest";
-import type { GenerateEnd, GenerateOptions } from "../../../src/plainformer.ts";
+import { type GenerateEnd, type GenerateOptions, load } from "../../../src/plainformer.ts";
+import { formatsOf } from "../../../src/server/formats.ts";
+import { stories260k } from "../../outside-data.ts";
 import { api, type Json } from "./api.ts";
 
 const { ask, send, stream, refused, served } = await api();
@@ -207,6 +209,22 @@ test("a token that is part of a character is named by its bytes; offsets stay on
   expect(text_offset.at(-1)).toBe(3);
 });
 
+test("offsets where a tokenizer drops the space that begins a text", async (context) => {
+  if (stories260k.missing) return context.skip(stories260k.missing);
+  const stories = await load(stories260k.directory);
+  const { ask } = await api({}, { served: stories });
+  for (const echo of [false, true]) {
+    const body = { prompt: "Once upon a time", echo, logprobs: 0, ...greedy };
+    const [{ text, logprobs }] = (await ask("/completions", body)).choices;
+    expect(text.startsWith(echo ? "Once" : ",")).toBe(true);
+    const words = logprobs.tokens.map((token: string, i: number) => [token.trim(), logprobs.text_offset[i]]);
+    for (const [word, offset] of words.slice(echo ? 1 : 0))
+      expect(text.slice(offset).trimStart().startsWith(word)).toBe(true);
+    expect(logprobs.text_offset.at(-1) + logprobs.tokens.at(-1).length).toBe(text.length);
+  }
+  await stories.close();
+});
+
 test("tokens of a stop string are neither told nor counted out of the text", async () => {
   const { text: all, tokens } = await directly({ input: text });
   const stop = tokens[4].text + tokens[5].text;
@@ -228,6 +246,18 @@ test("an end-of-text token is no text and has no log-probability told", async ()
     logprobs: { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] },
   });
   expect(usage.completion_tokens).toBe(1);
+});
+
+test("fill in the middle ends at its family's tokens, which are no text", async () => {
+  const { fim } = formatsOf(served, expect.fail);
+  const own = (fim?.endIds ?? []).filter((id) => !served.endIds.includes(id));
+  expect(own.length).toBeGreaterThan(3);
+  for (const id of own) {
+    const body = { prompt: "def f():\n", suffix: "\n", max_tokens: 5, logit_bias: { [id]: 100 }, logprobs: 0 };
+    const { choices, usage } = await ask("/beta/completions", body);
+    expect(choices[0], `token ${id}`).toMatchObject({ text: "", finish_reason: "stop", logprobs: { tokens: [] } });
+    expect(usage.completion_tokens).toBe(1);
+  }
 });
 
 test("/token_embeddings: rows of the table, in both forms", async () => {

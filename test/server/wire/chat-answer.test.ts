@@ -16,13 +16,16 @@ const format = {
 };
 const usage = { promptTokens: 1, embedTokens: 0, cachedTokens: 0, completionTokens: 0, totalTokens: 1 };
 
+/** A control token, for the tag: this vocabulary has none of its own. */
+const tag = served.tokenizer.idOf("<|EOT|>") as number;
+
 /** The events of a text, cut as given; ids are those of the first token of each piece. */
 function eventsOf(pieces: string[]): GenerateEvent[] {
   return [
     { type: "prompt", promptTokens: 1, embedTokens: 0, cachedTokens: 0 },
     ...pieces.map((text) => ({
       type: "token" as const,
-      id: served.tokenizer.encode(text, { addSpecialTokens: false })[0],
+      id: text === "</think>" ? tag : served.tokenizer.encode(text, { addSpecialTokens: false })[0],
       text,
       logprob: -0.5,
       topLogprobs: [],
@@ -40,7 +43,7 @@ function eventsOf(pieces: string[]): GenerateEvent[] {
 
 test("thoughts and answer are told apart, with their log-probabilities and counts", () => {
   const output = chatOutput({ format, startsInReasoning: true });
-  const writer = chatWriter(served, 0, output, { scored: true, startsInReasoning: true });
+  const writer = chatWriter(served.tokenizer, 0, output, { scored: true, startsInReasoning: true });
   const pieces = eventsOf(["I", " think", ".", "</think>", "Yes", "!"]).flatMap((event) => writer.pieces(event));
   expect(pieces[0].delta).toEqual({ role: "assistant", content: null, reasoning_content: "" });
   expect(pieces.slice(1, -1).map(({ delta }) => delta)).toEqual([
@@ -53,7 +56,8 @@ test("thoughts and answer are told apart, with their log-probabilities and count
   const { add, choice } = chatChoice(0, true);
   for (const piece of pieces) add(piece);
   expect(choice().message).toEqual({ role: "assistant", content: "Yes!", reasoning_content: "I think." });
-  expect(choice().logprobs?.reasoning_content.length).toBe(3);
-  expect(choice().logprobs?.content.at(-1)?.token).toBe("!");
+  const tokens = (list: readonly { token: string }[] | undefined) => list?.map(({ token }) => token);
+  expect(tokens(choice().logprobs?.reasoning_content)).toEqual(["I", " think", "."]);
+  expect(tokens(choice().logprobs?.content)).toEqual(["Yes", "!"]);
   expect(writer.reasoningTokens).toBe(4); // the tag that ends thinking is one of its tokens
 });

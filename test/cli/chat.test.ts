@@ -1,0 +1,78 @@
+// The commands chat and fim as a person has them, on the default model.
+
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+interface Result {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+function run(args: readonly string[], input = ""): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args]);
+    let out = "";
+    let err = "";
+    child.stdout.on("data", (text) => (out += text));
+    child.stderr.on("data", (text) => (err += text));
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, out, err }));
+    child.stdin.end(input);
+  });
+}
+
+const greedy = ["--temperature", "0"];
+
+test("chat: a message a line, commands in between, a prefix", async () => {
+  const { code, out, err } = await run(
+    ["chat", ...greedy, "--max-tokens", "12"],
+    "Hello!\n\n/nonsense\n/prefix I am a\\nvery\nWho are you?\n/help\n",
+  );
+  expect(err).toBe("plainformer: /nonsense: there is no such command; /help shows those there are\n");
+  expect(out).toMatch(/^\S.*\nI am a\nvery .+\n\/prefix TEXT/s);
+  expect(code).toBe(0);
+});
+
+test("chat --json: one object a line; a second question sees the first", async () => {
+  const { out } = await run(
+    ["chat", "--json", ...greedy, "--max-tokens", "8"],
+    "Hello!\nWho are you?\n/reset\nHello!\n",
+  );
+  const answers = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(answers).toHaveLength(3);
+  expect(answers[0]).toEqual(answers[2]);
+  expect(answers[0]).toMatchObject({ role: "assistant", content: expect.any(String) });
+  expect(answers[1].usage.prompt_tokens).toBeGreaterThan(
+    answers[0].usage.prompt_tokens + answers[0].usage.completion_tokens,
+  );
+});
+
+test("chat: a question that does not fit is refused, and the conversation goes on", async () => {
+  const { code, out, err } = await run(["chat", ...greedy, "--max-tokens", "4"], `${"word ".repeat(9000)}\nHello!\n`);
+  expect(err).toMatch(/^plainformer: input: \d+ tokens leave no room/);
+  expect(out.trim()).not.toBe("");
+  expect(code).toBe(1);
+});
+
+test("fim: from options and from a file with a mark", async () => {
+  const prefix = "// Adds two numbers.\nfunction add(a: number, b: number): number {\n  ";
+  const suffix = "\n}\n";
+  const fromOptions = await run(["fim", "--prefix", prefix, "--suffix", suffix, ...greedy]);
+  expect(fromOptions).toMatchObject({ code: 0, err: "" });
+  expect(fromOptions.out.trim()).not.toBe("");
+  expect(fromOptions.out).not.toContain("fim▁");
+  const file = join(tmpdir(), `plainformer-fim-${process.pid}.ts`);
+  writeFileSync(file, `${prefix}<FILL>${suffix}`);
+  const fromFile = await run(["fim", file, "--json", ...greedy]);
+  expect(`${JSON.parse(fromFile.out).text}\n`).toBe(fromOptions.out);
+  const two = await run(["fim", "--mark", "a", file]);
+  expect(two.code).toBe(2);
+  expect(two.err).toMatch(/: got \d+ marks a, expected exactly one\n$/);
+});
