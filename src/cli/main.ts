@@ -33,7 +33,6 @@ const commands = [
   addConvert,
   addPull,
   addBench,
-  addGrammar,
 ];
 for (const add of commands) add(program);
 for (const command of [program, ...program.commands]) command.exitOverride().allowExcessArguments(false);

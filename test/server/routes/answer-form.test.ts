@@ -186,11 +186,11 @@ describe("tools", () => {
     const kinds = [{ type: "integer" }, { enum: ["a", "b"] }, { type: "boolean" }, { const: 5 }, { maxLength: 9 }];
     const many = Array.from({ length: 128 }, (_, i) => {
       const properties = { [`key_${i}`]: kinds[i % kinds.length] };
-      const parameters = { type: "object", properties, required: [`key_${i}`], additionalProperties: i % 4 === 0 };
-      return { type: "function", function: { name: `tool_${i}`, ...(i % 2 === 0 ? { parameters } : {}) } };
+      const parameters = { type: "object", properties, required: [`key_${i}`], additionalProperties: i % 8 === 2 };
+      return { type: "function", function: { name: `tool_${i}`, ...(i % 4 < 2 ? {} : { parameters }) } };
     });
     let calls = 0;
-    for (let seed = 0; seed < 6; seed++) {
+    for (let seed = 0; seed < 4; seed++) {
       const body = { ...hot, tools: many, tool_choice: "required", seed };
       const { choices } = await ask("/chat/completions", body);
       const [{ message, finish_reason }] = choices;
@@ -204,8 +204,8 @@ describe("tools", () => {
       const { chunks } = await stream("/chat/completions", body);
       expect(joined(chunks).calls).toEqual(message.tool_calls.map(({ function: call }: Json) => call));
     }
-    expect(calls).toBeGreaterThanOrEqual(6);
-  });
+    expect(calls).toBeGreaterThanOrEqual(4);
+  }, 60_000);
 
   test("four calls at once, and one where they are not parallel", async () => {
     // The model that ships likes to call once: it is led away from the token that ends the calls.
@@ -225,7 +225,7 @@ describe("tools", () => {
       expect(alone.choices[0].message.tool_calls).toHaveLength(1);
     }
     expect(counts).toContain(4);
-  });
+  }, 60_000);
 
   test("strict (beta): DeepSeek's rules", async () => {
     const strictPlace = { ...place, properties: { location: { type: "string" } }, additionalProperties: false };
