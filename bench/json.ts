@@ -5,7 +5,7 @@
 import { type GenerateOptions, load } from "../src/index.ts";
 import { alternate, machine, table } from "./measure.ts";
 
-const rounds = 7;
+const rounds = 5;
 const model = await load(process.argv[2]);
 
 const keys = [
