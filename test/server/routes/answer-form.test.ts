@@ -5,7 +5,8 @@ import type { ErrorObject } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
 import { describe, expect, test } from "vitest";
-import { loadInWorker } from "../../../src/plainformer.ts";
+import { type GenerateOptions, loadInWorker, type ServedModel } from "../../../src/plainformer.ts";
+import { createChatFormat } from "../../../src/prompt/chat-format.ts";
 import { schemas } from "../../decode/grammar/schemas.ts";
 import { api, type Json } from "./api.ts";
 
@@ -157,6 +158,37 @@ describe("prefix", () => {
   });
 });
 
+test("a model that thinks aloud may think first, in front of JSON as of calls", async () => {
+  const template =
+    "{% for m in messages %}<｜User｜>{{ m['content'] }}{% endfor %}<｜Assistant｜>{% if begun %}<think>\n{% endif %}{# </think> #}";
+  const asked: GenerateOptions[] = [];
+  const watched: ServedModel = {
+    ...served,
+    generate: (options) => {
+      asked.push(options);
+      return served.generate(options);
+    },
+  };
+  const thoughts = async (begun: boolean, more: object) => {
+    const chat = createChatFormat(template.replace("begun", String(begun)), served.tokenizer);
+    const { ask } = await api({}, { chat, served: watched });
+    const body = { messages: weather, temperature: 0, max_tokens: 12, ...more };
+    const { message } = (await ask("/chat/completions", body)).choices[0];
+    return {
+      thoughts: asked.at(-1)?.grammar?.thoughts,
+      reasoning: message.reasoning_content,
+      content: message.content,
+    };
+  };
+  const json = { response_format: asSchema(qa) };
+  const [open, close] = [[{ text: "<think>" }], [{ text: "</think>" }]];
+  expect(await thoughts(true, json)).toEqual({ thoughts: { close }, reasoning: expect.any(String), content: "" });
+  expect(await thoughts(true, { tools })).toMatchObject({ thoughts: { close }, content: "" });
+  expect((await thoughts(false, json)).thoughts).toEqual({ open, close });
+  const silent = await thoughts(true, { ...json, thinking: { type: "disabled" } });
+  expect(silent).toEqual({ thoughts: undefined, reasoning: undefined, content: expect.stringMatching(/^\s*\{/) });
+});
+
 describe("tools", () => {
   const hot = { messages: weather, temperature: 1.5, max_tokens: 300 };
 
@@ -256,16 +288,16 @@ describe("what cannot be", () => {
     ["a back-reference", { type: "string", pattern: "(a)\\1" }],
     ["30,000 parentheses", { type: "string", pattern: "(".repeat(15_000) + ")".repeat(15_000) }],
     ["recursion without end", ref],
-  ])("a schema: %s", async (_, schema) => {
+  ])("a schema: %s", async (name, schema) => {
     const began = performance.now();
-    const field = "response_format.json_schema.schema";
+    // What is too deep for a body is refused before anybody knows what it is.
+    const expected = (field: string) =>
+      name === "too deep" ? { status: 400, param: null } : { status: 400, param: field };
     const inFormat = await refused("/chat/completions", { messages: story, response_format: asSchema(schema) });
-    expect(inFormat.status).toBe(400);
-    expect(["body", field].some((name) => inFormat.param === null || inFormat.param?.startsWith(name))).toBe(true);
+    expect(inFormat).toMatchObject(expected("response_format.json_schema.schema"));
     if (typeof schema === "object") {
       const inTool = await refused("/chat/completions", { messages: story, tools: [tools[0], tool("f", schema)] });
-      expect(inTool.status).toBe(400);
-      if (inTool.param !== null) expect(inTool.param).toMatch(/^tools\[1\]\.function\.parameters/);
+      expect(inTool).toMatchObject(expected("tools[1].function.parameters"));
     }
     expect(performance.now() - began).toBeLessThan(2000);
     expectValid(
