@@ -1,10 +1,13 @@
 // plainformer generate "text": prints the continuation as it comes, or one JSON object.
 
 import type { Command } from "commander";
+import type { GrammarSpec } from "../decode/grammar/grammar.ts";
 import type { DecodeParameters } from "../decode/parameters.ts";
+import { readJson } from "./grammar.ts";
 import { list, loadFrom, type ModelOptions, number, readStdin, withModel } from "./options.ts";
 
-type Options = ModelOptions & DecodeParameters & { parseSpecial?: true; json?: true };
+type Options = ModelOptions &
+  DecodeParameters & { schema?: string; jsonObject?: true; parseSpecial?: true; json?: true };
 
 export function addGenerate(program: Command): void {
   const command = program
@@ -23,6 +26,8 @@ export function addGenerate(program: Command): void {
     .option("--seed <n>", "seed of the random choice", number)
     .option("--stop <text>", "end before this text; may be given several times", list)
     .option("--logprobs <n>", "with --json: log-probabilities of each token and of the n most likely", number)
+    .option("--schema <file>", "the continuation is JSON that is valid against this JSON Schema")
+    .option("--json-object", "the continuation is a JSON object")
     .option("--parse-special", "take the text of special tokens for those tokens")
     .option("--json", "one object with text, ids, finish_reason, usage and timings")
     .action(generate);
@@ -30,12 +35,13 @@ export function addGenerate(program: Command): void {
 
 async function generate(
   text: string | undefined,
-  { json, parseSpecial, model, kernels, threads, dtype, ...decode }: Options,
+  { json, parseSpecial, schema, jsonObject, model, kernels, threads, dtype, ...decode }: Options,
 ): Promise<void> {
   const input = [{ text: text ?? (await readStdin()), parseSpecialTokens: parseSpecial }];
+  const grammar = await grammarFrom(schema, jsonObject);
   const loaded = await loadFrom({ model, kernels, threads, dtype });
   const tokens: object[] = [];
-  for await (const event of loaded.generate({ input, ...decode })) {
+  for await (const event of loaded.generate({ input, grammar, ...decode })) {
     if (event.type === "token") {
       if (!json) process.stdout.write(event.text);
       tokens.push({ id: event.id, logprob: event.logprob, top_logprobs: event.topLogprobs });
@@ -57,4 +63,9 @@ async function generate(
       );
   }
   await loaded.close();
+}
+
+async function grammarFrom(schema: string | undefined, jsonObject: true | undefined): Promise<GrammarSpec | undefined> {
+  if (schema !== undefined) return { kind: "json_schema", schema: await readJson(schema) };
+  return jsonObject ? { kind: "json_object" } : undefined;
 }

@@ -34,7 +34,7 @@ export function addGrammar(program: Command): void {
 
 async function grammar({ schema, check = [], json }: Options): Promise<void> {
   const spec: GrammarSpec =
-    schema === undefined ? { kind: "json" } : { kind: "json_schema", schema: await parse(schema) };
+    schema === undefined ? { kind: "json" } : { kind: "json_schema", schema: await readJson(schema) };
   let recognizer: ReturnType<typeof compileGrammar>["recognizer"];
   try {
     ({ recognizer } = compileGrammar(spec, checked));
@@ -59,7 +59,8 @@ async function grammar({ schema, check = [], json }: Options): Promise<void> {
   if (verdicts.some(({ accepted }) => !accepted)) process.exitCode = 1;
 }
 
-async function parse(file: string): Promise<unknown> {
+/** The value in a JSON file. @throws an Error that names the file if it is not JSON. */
+export async function readJson(file: string): Promise<unknown> {
   const text = await readFile(file, "utf8");
   try {
     return JSON.parse(text);

@@ -21,7 +21,10 @@ export interface GenerateOptions extends DecodeParameters {
   tenant?: string;
   /** Token ids that end the text beside the model's own. */
   endIds?: readonly number[];
-  /** What the output must be; `prefix` is text at the end of the input that already belongs to it. */
+  /**
+   * What the output must be: it is so by construction, unless maxTokens or a stop string cuts it. `prefix` is text at the
+   * end of the input that already belongs to it.
+   */
   grammar?: GrammarSpec & { readonly prefix?: string };
 }
 
@@ -118,7 +121,7 @@ export async function* generate(
         events.push({ type: "prompt", ...counted, ...(judge ? { logprobs: judge.logprobs } : {}) });
       }
       if (decoding.maxTokens === 0) return [];
-      const tokens = decode(logits);
+      const tokens = blaming("grammar", () => decode(logits)); // the work of a mask is bounded
       served.generatedTokens += tokens.length;
       for (const token of tokens) events.push({ type: "token", ...token });
       return tokens.at(-1)?.finishReason ? [] : tokens.map((token) => token.id);
@@ -185,6 +188,18 @@ function promptJudge(prompt: Prompt, alternatives: number) {
   };
 }
 
+/** @throws a RangeError that names `grammar`, or `grammar.prefix` and the byte of it that cannot stand there. */
 function constraintOf({ grammar }: GenerateOptions, tokenizer: Tokenizer): Constraint | undefined {
-  return grammar && createConstraint(grammarOf(grammar), vocabularyOf(tokenizer), grammar.prefix);
+  if (!grammar) return undefined;
+  const { prefix, ...spec } = grammar;
+  const compiled = blaming("grammar", () => grammarOf(spec));
+  return blaming("grammar.prefix", () => createConstraint(compiled, vocabularyOf(tokenizer), prefix));
+}
+
+function blaming<Made>(field: string, make: () => Made): Made {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof RangeError ? new RangeError(`${field}: ${error.message}`) : error;
+  }
 }

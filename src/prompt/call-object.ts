@@ -9,6 +9,8 @@ export interface CallNews {
 }
 
 export interface CallReader {
+  /** Within a string. */
+  readonly quoting: boolean;
   /** Takes characters up to the end of the object; tells how many it took, what is new, and whether that was the end. */
   push(text: string): { readonly used: number; readonly news: readonly CallNews[]; readonly done: boolean };
 }
@@ -25,6 +27,9 @@ export function createCallReader(): CallReader {
   let early: string | undefined; // arguments that came before the name
 
   return {
+    get quoting() {
+      return inString;
+    },
     push(text) {
       const news: CallNews[] = [];
       let used = 0;

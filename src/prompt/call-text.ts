@@ -19,6 +19,8 @@ export interface Calls {
   tag(tag: string): string;
   /** Text between tags. */
   text(text: string): string;
+  /** Within a string of JSON, where a tag is text like any other. */
+  readonly quoting: boolean;
   /** The text has ended. A call that was cut short stays as far as it came. */
   end(): string;
 }
@@ -60,6 +62,9 @@ function objectCalls(format: ToolFormat, begin: Begin, more: More): Calls {
       return noCall;
     },
     end: drop,
+    get quoting() {
+      return reader?.quoting ?? false;
+    },
     text(text) {
       let at = 0;
       while (at < text.length) {
@@ -109,10 +114,15 @@ function taggedCalls(format: ToolFormat, begin: Begin, more: More): Calls {
   let phase: "between" | "kind" | "name" | "fence" | "arguments" = "between";
   let buffer = "";
   let sent = false;
+  let quotes = createQuotes();
 
   return {
+    get quoting() {
+      return phase === "arguments" && quotes.open;
+    },
     tag(tag) {
       if (tag === callTag) {
+        quotes = createQuotes();
         phase = nameTag === callTag ? "name" : "kind";
         buffer = "";
         sent = false;
@@ -147,6 +157,7 @@ function taggedCalls(format: ToolFormat, begin: Begin, more: More): Calls {
       }
       if (phase === "arguments") {
         const solid = fenced ? buffer.replace(/[\s`]+$/, "") : buffer.trimEnd();
+        quotes.push(solid);
         if (solid !== "") more(solid);
         if (solid !== "") sent = true;
         buffer = buffer.slice(solid.length);
@@ -160,4 +171,22 @@ function taggedCalls(format: ToolFormat, begin: Begin, more: More): Calls {
     begin(name.trim());
     buffer = "";
   }
+}
+
+/** Tells whether JSON text, which comes in pieces, has a string open. */
+function createQuotes(): { readonly open: boolean; push(text: string): void } {
+  let open = false;
+  let escaped = false;
+  return {
+    get open() {
+      return open;
+    },
+    push(text) {
+      for (const char of text) {
+        if (escaped) escaped = false;
+        else if (open && char === "\\") escaped = true;
+        else if (char === '"') open = !open;
+      }
+    },
+  };
 }

@@ -28,6 +28,8 @@ export interface ChatOutputOptions {
     readonly specialTexts: readonly string[];
   };
   readonly startsInReasoning: boolean;
+  /** The content goes on from a prefix: no call may begin it without a tag. */
+  readonly continues?: boolean;
   /** What was offered; without tools, nothing is taken for a call. */
   readonly tools?: readonly Tool[];
 }
@@ -40,7 +42,12 @@ export interface ChatOutput {
 }
 
 /** A reader of one answer. */
-export function chatOutput({ format, startsInReasoning, tools = [] }: ChatOutputOptions): ChatOutput {
+export function chatOutput({
+  format,
+  startsInReasoning,
+  continues = false,
+  tools = [],
+}: ChatOutputOptions): ChatOutput {
   const { toolFormat, thinkTags } = format;
   const names = tools.map((tool) => tool.function.name);
   const readsCalls = names.length > 0;
@@ -53,7 +60,7 @@ export function chatOutput({ format, startsInReasoning, tools = [] }: ChatOutput
   let deltas: ChatDelta[] = [];
   let state: "reasoning" | "content" | "calls" = startsInReasoning ? "reasoning" : "content";
   let space = ""; // white space that is dropped if a tag comes next
-  let atTurn = true; // nothing of the content has come, so a call may begin without a tag
+  let atTurn = !continues; // nothing of the content has come, so a call may begin without a tag
   let candidate = ""; // the text that may be such a call
   let dropsSpace = false; // the tag before took the white space behind it
   const calls = createCalls(toolFormat, (toolCall) => deltas.push({ toolCall }));
@@ -77,6 +84,7 @@ export function chatOutput({ format, startsInReasoning, tools = [] }: ChatOutput
 
   function take(part: { text: string } | { marker: string }): void {
     if ("text" in part) takeText(part.text);
+    else if (state === "calls" && calls.quoting) leave(calls.text(part.marker));
     else if (part.marker === thinkTags?.open && state === "content" && atTurn) enter("reasoning");
     else if (part.marker === thinkTags?.close && state === "reasoning") enter("content");
     else if (state !== "reasoning" && openers.includes(part.marker)) {
@@ -84,7 +92,9 @@ export function chatOutput({ format, startsInReasoning, tools = [] }: ChatOutput
       enter("calls");
       leave(calls.tag(part.marker));
     } else if (state === "calls") leave(calls.tag(part.marker));
-    else if (!format.specialTexts.includes(part.marker)) takeText(part.marker); // a tag where it means nothing
+    else if (!format.specialTexts.includes(part.marker))
+      takeText(part.marker); // a tag where it means nothing
+    else if (candidate !== "") settle(); // a call has no such token in it
   }
 
   function enter(next: typeof state): void {
@@ -169,7 +179,7 @@ function bareCall(
   );
   if (beginnings.length === 0) return undefined;
   return (text) => {
-    const compact = text.replace(/\s+/g, "");
+    const compact = text.replace(/[ \t\n\r]+/g, "");
     if (beginnings.some((beginning) => compact.startsWith(beginning))) return "call";
     return beginnings.some((beginning) => beginning.startsWith(compact)) ? "maybe" : "no";
   };

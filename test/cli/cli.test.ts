@@ -64,6 +64,35 @@ describe("generate", () => {
   });
 });
 
+describe("generate with a grammar", () => {
+  const valid = {
+    type: "object",
+    properties: { age: { type: "integer", maximum: 99, minimum: 1 } },
+    required: ["age"],
+  };
+
+  test("--schema: valid against the file; what is no schema or not honored is one line and exit code 2", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "plainformer-schema-"));
+    const file = join(directory, "schema.json");
+    await writeFile(file, JSON.stringify({ ...valid, additionalProperties: false }));
+    const { code, stdout } = await run(["generate", "A person: ", "--schema", file, "--temperature", "2"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ age: expect.any(Number) });
+    await writeFile(file, JSON.stringify({ not: valid }));
+    const { code: refused, stderr } = await run(["generate", "A person: ", "--schema", file]);
+    expect([refused, stderr]).toEqual([
+      2,
+      expect.stringMatching(/^plainformer: grammar: .*"not" is not supported.*\n$/),
+    ]);
+    await rm(directory, { recursive: true });
+  });
+
+  test("--json-object: an object", async () => {
+    const { stdout } = await run(["generate", "A person: ", "--json-object", "--temperature", "0"]);
+    expect(JSON.parse(stdout)).toBeTypeOf("object");
+  });
+});
+
 describe("tokenize", () => {
   const text = "Hello, 12345 wörld!\n";
 

@@ -42,6 +42,18 @@ test("a truncated answer, continued by prefix, is the answer in one piece", asyn
   expect(answer).toBe(whole.choices[0].message.content);
 });
 
+test("JSON output: questions and answers as an object", async () => {
+  const { free, held } = JSON.parse(await printed("json-output"));
+  expect(free).toBeTypeOf("object");
+  expect(held).toEqual({ question: expect.any(String), answer: expect.any(String) });
+});
+
+test("function calling: a call, its result, an answer", async () => {
+  const { name, location, answer } = JSON.parse(await printed("function-calling"));
+  expect([name, typeof location]).toEqual(["get_weather", "string"]);
+  expect(answer.length).toBeGreaterThan(0);
+});
+
 test("RFC 2: embeddings with text, by client and by fetch", async () => {
   const { throughClient, throughFetch, usage, chat, chatUsage } = JSON.parse(await printed("embeddings-with-text"));
   expect(throughFetch).toBe(throughClient);

@@ -84,8 +84,26 @@ export type Script =
   | { readonly kind: "token"; readonly id: number; next: Script }
   | { readonly kind: "value"; readonly value: Value; next: Script }
   | { readonly kind: "choice"; readonly options: readonly Script[] }
-  /** Free text that may end anywhere, or go on with `next`, a text or a token, once that appears. */
-  | { readonly kind: "free"; readonly machine: ByteMachine; readonly next: Script };
+  /** Free text as the machine has it, which goes on after `next`, a text or a token, once that appears. */
+  | {
+      readonly kind: "free";
+      /** Accepts once the text of `next` has appeared; dead where a text has that may not. */
+      readonly machine: ByteMachine;
+      readonly next: Script;
+      /** Whether the whole text may end in it. */
+      readonly mayEnd: boolean;
+    };
+
+/** A fixed part of a script: literal text, or a control token by its id. */
+export type FramePart = { readonly text: string } | { readonly token: number };
+
+/** Parts that follow each other, and what comes after them. */
+export function parts(list: readonly FramePart[], next: Script): Script {
+  return list.reduceRight<Script>((next, part) => {
+    if ("token" in part) return { kind: "token", id: part.token, next };
+    return part.text === "" ? next : { kind: "text", text: new TextEncoder().encode(part.text), next };
+  }, next);
+}
 
 const scalar = (machine: ByteMachine, content: ScalarContent): ScalarForm => ({ kind: "scalar", machine, content });
 

@@ -10,11 +10,12 @@
 //   schema-keywords.ts schema.ts satisfiable.ts exclusive.ts    JSON Schema → forms; what has no text; what oneOf needs
 //   token-trie.ts mask.ts a vocabulary as a trie, and which of its tokens may come
 //   matcher.ts forced.ts  one sequence's place in a grammar; text without a choice
-//   tools.ts strict-tools.ts expected.ts    tool calls, DeepSeek's rules for them, words for people
+//   tools.ts free-text.ts strict-tools.ts    tool calls, the text before them, DeepSeek's rules; expected.ts: words for people
 //
 // Everything counts bytes and states, never seconds (limits.ts).
 
 import { anyJson, type Script, type Value } from "./forms.ts";
+import { afterThoughts, type ThoughtsSpec } from "./free-text.ts";
 import { maxKeptGrammars } from "./limits.ts";
 import { createMasks, type Masks } from "./mask.ts";
 import { createRecognizer, type Recognizer, type Style } from "./recognizer.ts";
@@ -23,13 +24,15 @@ import type { Vocabulary } from "./token-trie.ts";
 import { type ToolsSpec, toolScript } from "./tools.ts";
 
 /** What a text is to be; plain data. */
-export type GrammarSpec =
-  /** Any JSON value. */
-  | { readonly kind: "json" }
-  /** Any JSON object, no key twice. */
-  | { readonly kind: "json_object" }
+export type GrammarSpec = (
+  | /** Any JSON value. */ { readonly kind: "json" }
+  | /** Any JSON object, no key twice. */ { readonly kind: "json_object" }
   | { readonly kind: "json_schema"; readonly schema: unknown }
-  | ToolsSpec;
+  | ToolsSpec
+) & {
+  /** What a model may think before it writes what it must. */
+  readonly thoughts?: ThoughtsSpec;
+};
 
 /** What a text is to be, compiled. Shared by all sequences that ask for it. */
 export interface Grammar {
@@ -49,7 +52,8 @@ export const checked: Style = { spaces: { around: 256, inside: 256, tight: 256 }
  * one, cannot be honored in full, or cannot be satisfied.
  */
 export function compileGrammar(spec: GrammarSpec, style: Style = written): Grammar {
-  const recognizer = createRecognizer(scriptOf(spec, style), style);
+  const script = scriptOf(spec, style);
+  const recognizer = createRecognizer(spec.thoughts ? afterThoughts(spec.thoughts, script) : script, style);
   const byVocabulary = new WeakMap<Vocabulary, Masks>();
   return {
     recognizer,

@@ -160,8 +160,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
 
   /** Adds the tokens of one stack; gives the length up to which plain tokens may come as well. */
   const addFrame = (frame: Frame): number => {
-    if (frame.kind === "free") for (const id of control) found.push(id);
-    else if (frame.kind === "script")
+    if (frame.kind === "free" || frame.kind === "script")
       for (const id of control) if (recognizer.stepToken(frame, id).length > 0) found.push(id);
     if (!inMachine(frame)) {
       walk(frame, all, 0);

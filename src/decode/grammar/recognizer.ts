@@ -285,6 +285,7 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
   const stepFree = (frame: FreeFrame, byte: number): readonly Frame[] => {
     const { machine } = frame.script;
     const state = machine.next(frame.state, byte);
+    if (state === dead) return none;
     return [machine.accepts(state) ? leave(frame) : { ...frame, state }];
   };
 
@@ -337,9 +338,7 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
   const stepToken = (frame: Frame, id: number): readonly Frame[] => {
     if (frame.kind === "free") {
       const { next } = frame.script;
-      return next.kind === "token" && next.id === id
-        ? [enter(next.next)]
-        : [{ ...frame, state: frame.script.machine.start }];
+      return next.kind === "token" && next.id === id ? [enter(next.next)] : none;
     }
     if (frame.kind !== "script") return none;
     const { script } = frame;
@@ -363,9 +362,11 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
 
 /** Whether the text may end with this stack. */
 export function mayEnd(frame: Frame): boolean {
-  if (frame.kind === "free") return true;
   const ends = (script: Script): boolean =>
-    script.kind === "end" || script.kind === "free" || (script.kind === "choice" && script.options.some(ends));
+    script.kind === "end" ||
+    (script.kind === "free" && script.mayEnd) ||
+    (script.kind === "choice" && script.options.some(ends));
+  if (frame.kind === "free") return frame.script.mayEnd;
   return frame.kind === "script" && ends(frame.script);
 }
 

@@ -1,13 +1,10 @@
 // Tool calls as a script: the fixed text and control tokens that a model family writes around a call are data, the name is
 // one of those offered, and the arguments are valid against that tool's parameters. Which text a family writes is not here.
 
-import { tabulate } from "./byte-machine.ts";
-import type { Script, Value } from "./forms.ts";
+import { type FramePart, parts, type Script, type Value } from "./forms.ts";
+import { freeText } from "./free-text.ts";
 import { valueOfSchema } from "./schema.ts";
 import type { Escapes } from "./string.ts";
-
-/** A fixed part of the text around a call: literal text, or a control token by its id. */
-export type FramePart = { readonly text: string } | { readonly token: number };
 
 /** What a family writes around tool calls: `begin (before NAME between ARGUMENTS after) separator (…) end`. */
 export interface ToolFrame {
@@ -22,15 +19,30 @@ export interface ToolFrame {
 export interface ToolsSpec {
   readonly kind: "tools";
   readonly tools: readonly { readonly name: string; readonly parameters?: unknown }[];
-  /** "auto": free text that may go over into calls; "required": calls; a name: calls of that tool. */
-  readonly choice: "auto" | "required" | { readonly name: string };
+  /** "none": free text; "auto": free text that may go over into calls; "required": calls; a name: calls of that tool. */
+  readonly choice: "none" | "auto" | "required" | { readonly name: string };
   /** Whether several calls may follow each other. */
   readonly parallel: boolean;
   readonly frame: ToolFrame;
+  /** How calls are told from free text. */
+  readonly opening?: Opening;
+}
+
+/** How a call is told from free text, in which no control token comes but the one that begins a call. */
+export interface Opening {
+  /**
+   * "anywhere": the first part of a call, wherever it comes. "first": a call is the whole answer, or there is none; text
+   * that begins, spaces left out, with one of `beginnings` is one (NAME stands for the name of a tool).
+   */
+  readonly place: "anywhere" | "first";
+  readonly beginnings: readonly string[];
+  /** Texts that begin calls for whoever reads the answer: free text may not spell them, unless a call then begins. */
+  readonly reserved: readonly string[];
 }
 
 /** The script of a request with tools. Throws a RangeError that names the tool if its parameters cannot be honored. */
-export function toolScript({ tools, choice, parallel, frame }: ToolsSpec, escapes: Escapes): Script {
+export function toolScript(spec: ToolsSpec, escapes: Escapes): Script {
+  const { tools, choice, parallel, frame, opening } = spec;
   const offered = typeof choice === "object" ? tools.filter(({ name }) => name === choice.name) : tools;
   if (offered.length === 0)
     throw new RangeError(
@@ -54,7 +66,14 @@ export function toolScript({ tools, choice, parallel, frame }: ToolsSpec, escape
   const call = parts(frame.before, calls);
   if (parallel) following.push(parts(frame.separator, call));
   const first = parts(frame.begin, call);
-  return choice === "auto" ? free(first) : first;
+  if (choice !== "auto" && choice !== "none") return first;
+  const { place, beginnings, reserved }: Opening = opening ?? { place: "anywhere", beginnings: [], reserved: [] };
+  const refused = beginnings.flatMap((text) =>
+    text.includes("NAME") ? options.map(({ name }) => text.replace("NAME", name)) : [text],
+  );
+  if (choice === "auto" && place === "anywhere") return freeText({ until: first, reserved, refused, mayEnd: true });
+  const text = freeText({ reserved, refused, mayEnd: true });
+  return choice === "auto" ? { kind: "choice", options: [first, text] } : text;
 }
 
 function parametersOf(name: string, parameters: unknown, escapes: Escapes): Value {
@@ -63,34 +82,4 @@ function parametersOf(name: string, parameters: unknown, escapes: Escapes): Valu
   } catch (error) {
     throw new RangeError(`tool ${JSON.stringify(name)}: ${(error as Error).message}`);
   }
-}
-
-function parts(list: readonly FramePart[], next: Script): Script {
-  return list.reduceRight<Script>((next, part) => {
-    if ("token" in part) return { kind: "token", id: part.token, next };
-    return part.text === "" ? next : { kind: "text", text: new TextEncoder().encode(part.text), next };
-  }, next);
-}
-
-/** Free text until the first part of a script appears in it. */
-function free(next: Script): Script {
-  if (next.kind === "token") return { kind: "free", machine: search(new Uint8Array(0)), next };
-  if (next.kind === "text") return { kind: "free", machine: search(next.text), next };
-  throw new RangeError("a call that may come after free text must begin with a fixed text or a control token");
-}
-
-/** Accepts once `text` has appeared (Knuth, Morris and Pratt 1977: the state is how much of it has matched); never if empty. */
-function search(text: Uint8Array) {
-  const matched = (before: number, byte: number): number => {
-    const seen = [...text.subarray(0, before), byte];
-    for (let length = Math.min(seen.length, text.length); length > 0; length--)
-      if (seen.slice(-length).every((value, i) => value === text[i])) return length;
-    return 0;
-  };
-  return tabulate<number>({
-    start: 0,
-    key: (state) => state,
-    step: (state, byte) => (state === text.length && state > 0 ? undefined : matched(state, byte)),
-    accepts: (state) => state === text.length && state > 0,
-  });
 }

@@ -3,12 +3,14 @@
 
 import { z } from "zod";
 import { type ChatFormat, type ChatPrompt, type ChatRequest, templateArguments } from "../../prompt/chat-format.ts";
-import type { Tool } from "../../prompt/chat-message.ts";
-import { chatOutput } from "../../prompt/chat-output.ts";
+import type { ChatMessage } from "../../prompt/chat-message.ts";
+import { type ChatOutputOptions, chatOutput } from "../../prompt/chat-output.ts";
 import type { Segment } from "../../prompt/segments.ts";
 import { apiErrorOf } from "../errors.ts";
 import type { Call, Operation, Service } from "../operation.ts";
+import type { ServedGenerateOptions } from "../served-model.ts";
 import { answerHead, chunksOf, streamForm } from "../wire/answer.ts";
+import { type AnswerForm, answerFormFields, answerFormOf, offeredTools } from "../wire/answer-form.ts";
 import {
   type ChatPiece,
   type ChatWriter,
@@ -32,18 +34,6 @@ import { eventStream } from "../wire/stream.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { wireUsage } from "../wire/usage.ts";
 
-const functionName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
-
-const toolSchema = z.object({
-  type: z.literal("function"),
-  function: z.object({
-    name: functionName,
-    description: z.string().optional(),
-    parameters: z.record(z.string(), z.unknown()).optional().describe("A JSON schema; without one, no parameters."),
-    strict: z.boolean().optional(),
-  }),
-});
-
 const bodySchema = z.object({
   model: z.string(),
   messages: messagesSchema.nullish().describe("The conversation; may be left out only with input_embeds."),
@@ -52,15 +42,7 @@ const bodySchema = z.object({
   max_completion_tokens: integer(1).describe("Another name of max_tokens."),
   logprobs: z.boolean().nullish(),
   top_logprobs: integer(0, 20).describe("Needs logprobs: true."),
-  tools: z.array(toolSchema).max(128).nullish(),
-  tool_choice: z
-    .union([
-      z.enum(["none", "auto", "required"]),
-      z.object({ type: z.literal("function"), function: z.object({ name: functionName }) }),
-    ])
-    .nullish(),
-  parallel_tool_calls: z.boolean().nullish(),
-  response_format: z.object({ type: z.enum(["text", "json_object", "json_schema"]) }).nullish(),
+  ...answerFormFields,
   thinking: z.object({ type: z.enum(["enabled", "disabled"]) }).nullish(),
   reasoning_effort: z.string().max(64).nullish().describe("For templates that know it."),
   chat_template_kwargs: z
@@ -86,19 +68,20 @@ export const chatCompletions: Operation<Body> = {
     refuseUnsupported(body);
     const max_tokens = maxTokensAsked(service, body, call);
     const { limits, served } = service;
-    const { format, tools, segments, startsInReasoning, field } = conversationOf(service, body, call);
-    const options = {
+    const { segments, startsInReasoning, field, form, output } = conversationOf(service, body, call);
+    const options: ServedGenerateOptions = {
       ...decodeParametersOf({ ...body, max_tokens }, limits, { min: 1, max: maxTokensOf(limits, call) }),
       input: segments,
       logprobs: body.logprobs ? (body.top_logprobs ?? 0) : undefined,
+      grammar: form.grammar,
       specialTokens: true, // the output format tells content from tags by them
       tenant: tenantOf(call, body),
     };
     const n = body.n ?? 1;
-    const work = continuations(service, call, { prompts: [options], n, seed: body.seed, field });
+    const work = continuations(service, call, { prompts: [options], n, seed: body.seed, field, accuse: form.accuse });
     const scored = body.logprobs ?? false;
     const writers = Array.from({ length: n }, (_, i) =>
-      chatWriter(served.tokenizer, i, chatOutput({ format, startsInReasoning, tools }), { scored, startsInReasoning }),
+      chatWriter(served.tokenizer, i, chatOutput(output), { scored, startsInReasoning }),
     );
     const pieces = piecesOf(writers, work.events);
     const usage = () =>
@@ -121,22 +104,11 @@ async function* piecesOf(writers: readonly ChatWriter[], events: Continuations["
   for await (const { choice, event } of events) yield* writers[choice].pieces(event);
 }
 
-/** What was asked for and cannot be given yet, by name; nothing is dropped in silence. */
+/** What was asked for and is not there, by name; nothing is dropped in silence. */
 function refuseUnsupported(body: Body): void {
-  const { response_format, tool_choice, tools, top_logprobs } = body;
+  const { top_logprobs } = body;
   for (const name of ["functions", "function_call", "audio"] as const)
     if (body[name] != null) throw refused(name, "not supported by this server");
-  if (response_format && response_format.type !== "text")
-    throw refused("response_format", `${response_format.type} is not supported yet by this server`);
-  if (tool_choice != null && tool_choice !== "none" && tool_choice !== "auto")
-    throw refused("tool_choice", "required or a named function is not supported yet by this server");
-  if (tools?.length && body.parallel_tool_calls === false)
-    throw refused("parallel_tool_calls", "false is not supported yet by this server");
-  const strict = (tools ?? []).findIndex((tool) => tool.function.strict);
-  if (strict >= 0) {
-    const field = `tools[${strict}].function.strict`;
-    throw refused(field, "strict tools are not supported yet by this server");
-  }
   if (top_logprobs != null && !body.logprobs) throw refused("top_logprobs", "needs logprobs: true");
 }
 
@@ -150,39 +122,55 @@ function maxTokensAsked({ limits }: Service, body: Body, call: Call): number | u
 }
 
 interface Conversation {
-  format: ChatFormat;
-  /** What the model may call. */
-  tools: Tool[] | undefined;
   segments: readonly Segment[];
   startsInReasoning: boolean;
+  /** What the answer is held to, and how it is read. */
+  form: AnswerForm;
+  output: ChatOutputOptions;
   /** The field that the prompt came in. */
   field: string;
 }
 
-function conversationOf({ chat, served, limits }: Service, body: Body, { beta, warn }: Call): Conversation {
+function conversationOf({ chat, served, limits }: Service, body: Body, call: Call): Conversation {
   const field = body.input_embeds == null ? "messages" : "input_embeds";
   if (!chat) throw refused(field, "this model has no chat template; use /completions");
-  const tools = body.tool_choice === "none" ? undefined : (body.tools ?? undefined);
+  const given = offeredTools(body, call);
+  const tools = body.tool_choice === "none" ? undefined : given; // the model is not told of tools that it may not call
   const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
-  if (body.input_embeds != null) {
-    const segments = [read(body.input_embeds, field)];
-    return { format: chat, tools, segments, startsInReasoning: false, field };
-  }
-  if (!body.messages) throw refused(field, "missing, expected at least one message");
-  if (body.messages.length > limits.maxMessages)
-    throw refused(field, `got ${body.messages.length}, expected at most ${limits.maxMessages}`);
   const thinking = body.thinking ? body.thinking.type === "enabled" : undefined;
-  if (thinking && !chat.thinkTags) warn("thinking: this model does not think aloud");
-  const prompt = promptOf(chat, {
-    messages: chatMessages(body.messages, { beta, continueFinal: body.continue_final_message ?? false, read }),
+  if (thinking && !chat.thinkTags) call.warn("thinking: this model does not think aloud");
+  const messages = body.input_embeds == null ? messagesOf() : [];
+  const { segments, startsInReasoning } =
+    body.input_embeds == null
+      ? promptOf(chat, { messages, tools, thinking, templateArguments: templateArgumentsOf(body) })
+      : { segments: [read(body.input_embeds, field)], startsInReasoning: false };
+
+  const turn = { chat, tokenizer: served.tokenizer, tools: given, messages, thinking, startsInReasoning };
+  const form = answerFormOf(body, turn, call);
+  const output = {
+    format: readFormat(chat, form),
+    startsInReasoning,
+    continues: form.grammar?.prefix !== undefined,
     tools,
-    thinking,
-    templateArguments: {
-      ...body.chat_template_kwargs,
-      ...(body.reasoning_effort == null ? {} : { reasoning_effort: body.reasoning_effort }),
-    },
-  });
-  return { format: chat, tools, field, ...prompt };
+  };
+  return { segments, startsInReasoning, field, form, output };
+
+  function messagesOf(): ChatMessage[] {
+    if (!body.messages) throw refused(field, "missing, expected at least one message");
+    if (body.messages.length > limits.maxMessages)
+      throw refused(field, `got ${body.messages.length}, expected at most ${limits.maxMessages}`);
+    return chatMessages(body.messages, { beta: call.beta, continueFinal: body.continue_final_message ?? false, read });
+  }
+}
+
+/** How an answer is read: in JSON, texts of special tokens are text. */
+function readFormat(chat: ChatFormat, { grammar }: AnswerForm): ChatOutputOptions["format"] {
+  if (!grammar || grammar.kind === "tools") return chat;
+  return { ...chat, specialTexts: [], thinkTags: grammar.thoughts && chat.thinkTags };
+}
+
+function templateArgumentsOf({ chat_template_kwargs, reasoning_effort }: Body): Record<string, unknown> {
+  return { ...chat_template_kwargs, ...(reasoning_effort == null ? {} : { reasoning_effort }) };
 }
 
 /** The chat format's prompt; a conversation that breaks the template is the caller's, not the server's. */

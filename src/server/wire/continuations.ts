@@ -2,6 +2,7 @@
 // and charged once, also when the client goes away midway.
 
 import { eventQueue } from "../../engine/event-queue.ts";
+import type { ApiError } from "../errors.ts";
 import type { Call, Service } from "../operation.ts";
 import type { ServedEvent, ServedGenerateOptions, ServedUsage } from "../served-model.ts";
 import { choiceSeeds } from "./parameters.ts";
@@ -18,6 +19,8 @@ export interface ContinuationsRequest {
   seed: number | null | undefined;
   /** The field that the prompt came in, which errors name. */
   field: string;
+  /** Says what is wrong with a grammar about the field that it came in. */
+  accuse?(refusal: ApiError): ApiError;
 }
 
 export interface Continuations {
@@ -75,7 +78,8 @@ export function continuations(service: Service, call: Call, request: Continuatio
     try {
       yield* queue;
     } catch (error) {
-      throw blame(error, field);
+      const refusal = blame(error, field);
+      throw request.accuse?.(refusal) ?? refusal;
     } finally {
       left.abort(new Error("the reader left"));
       await Promise.allSettled(workers);

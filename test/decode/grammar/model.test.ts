@@ -3,6 +3,7 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type GenerateEnd, type GenerateOptions, load, type Plainformer } from "../../../src/plainformer.ts";
+import { fimFormat } from "../../../src/prompt/fim.ts";
 
 const schema = {
   type: "object",
@@ -60,6 +61,22 @@ test("a cut answer says so, and a prefix continues inside the grammar", async ()
     maxTokens: 200,
   });
   expect(isValid(JSON.parse(prefix + text)), text).toBe(true);
+});
+
+test("text without an alternative takes no step of its own", async () => {
+  const before = (await model.load()).steps;
+  const { ids } = await run({ seed: 4, maxTokens: 200 });
+  expect((await model.load()).steps - before).toBeLessThan(0.7 * ids.length);
+});
+
+test("a gap is filled within the grammar, up to a stop string", async () => {
+  const fim = fimFormat(model.tokenizer);
+  if (!fim) throw new Error("the model that ships fills gaps");
+  const input = fim.prompt({ prefix: "const person = ", suffix: ";", room: 100 });
+  const { text } = await run({ input, temperature: 1, seed: 3, maxTokens: 200 });
+  expect(isValid(JSON.parse(text)), text).toBe(true);
+  const cut = await run({ input, temperature: 1, seed: 3, maxTokens: 200, stop: ["age"] });
+  expect([cut.finishReason, cut.text]).toEqual(["stop", text.slice(0, text.indexOf("age"))]);
 });
 
 test("a schema that cannot be honored is refused before anything is computed", async () => {

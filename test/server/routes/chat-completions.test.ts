@@ -9,7 +9,7 @@ import { idsOf, promptOf } from "../../../src/prompt/segments.ts";
 import { servedModel } from "../start.ts";
 import { api, type Json } from "./api.ts";
 
-const { ask, send, stream, refused, served, url } = await api();
+const { ask, send, stream, served, url } = await api();
 const messages = [{ role: "user", content: "Tell me a short story." }];
 const greedy = { messages, temperature: 0, max_tokens: 16 };
 const document: Json = await (await fetch(`${url}/openapi.json`)).json();
@@ -92,22 +92,6 @@ test("tool calls in a stream: id, name and no arguments first, then arguments al
   for (const part of parts.slice(1)) expect(Object.keys(part)).toEqual(["index", "function"]);
   expect(parts.map((part) => part.function.arguments).join("")).toBe(call.function.arguments);
   expect(chunks.at(-1).choices[0].finish_reason).toBe("tool_calls");
-});
-
-test("what is not there yet is refused by name", async () => {
-  const tools = [{ type: "function", function: { name: "f" } }];
-  const cases: [object, string][] = [
-    [{ response_format: { type: "json_object" } }, "response_format"],
-    [{ tools, tool_choice: "required" }, "tool_choice"],
-    [{ tools, tool_choice: { type: "function", function: { name: "f" } } }, "tool_choice"],
-    [{ tools, parallel_tool_calls: false }, "parallel_tool_calls"],
-    [{ tools: [{ type: "function", function: { name: "f", strict: true } }] }, "tools[0].function.strict"],
-  ];
-  for (const [more, param] of cases) {
-    const refusal = await refused("/chat/completions", { ...greedy, ...more });
-    expect(refusal).toMatchObject({ status: 400, param, message: expect.stringContaining("not supported yet") });
-  }
-  await ask("/chat/completions", { ...greedy, response_format: { type: "text" }, tools, tool_choice: "auto" });
 });
 
 test("without a chat template there is no chat, and the answer says so", async () => {
