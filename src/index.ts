@@ -42,4 +42,14 @@ export type {
   GradientsOptions,
   GradientsUsage,
 } from "./tune/gradients.ts";
+export { parseExamples, splitExamples, type TuneExample } from "./tune/prompt-tuning/examples.ts";
+export { writeAdapter } from "./tune/prompt-tuning/peft-adapter.ts";
+export { type NearToken, nearestTokens, type StartRows } from "./tune/prompt-tuning/table.ts";
+export {
+  type TunableModel,
+  type TunedPrompt,
+  type TunePromptOptions,
+  type TuneState,
+  tunePrompt,
+} from "./tune/prompt-tuning/tune-prompt.ts";
 export { type Recording, type RecordingOptions, recording } from "./tune/recording.ts";
