@@ -24,6 +24,7 @@ interface Options extends ModelOptions {
   start?: string;
   encoder?: "mlp";
   encoderHidden?: number;
+  specialTokens?: true;
   steps: number;
   batch: number;
   rate?: number;
@@ -51,6 +52,7 @@ export function addTune(program: Command): void {
     .option("--start <how>", "first rows: random, vocabulary, or the text that they begin as (default: vocabulary)")
     .addOption(new Option("--encoder <kind>", "make the rows by P-tuning's encoder (default: none)").choices(["mlp"]))
     .option("--encoder-hidden <n>", "its hidden width (default: the model's)", number)
+    .option("--special-tokens", "let the tokenizer add its special tokens behind the rows, as PEFT's prompts have them")
     .option("--steps <n>", "most steps", number, 300)
     .option("--batch <n>", "examples of a step", number, 8)
     .option("--rate <x>", "learning rate (default: 0.01, with an encoder 0.001)", number)
@@ -69,7 +71,7 @@ async function tune(options: Options): Promise<void> {
   const { train, heldOut } = options.heldOut
     ? { train: all, heldOut: parseExamples(await text(options.heldOut), options.heldOut, template) }
     : splitExamples(all, options.holdOut, options.seed);
-  const { tokens, steps, batch, rate, seed, evaluateEvery, patience, weightDecay } = options;
+  const { tokens, specialTokens, steps, batch, rate, seed, evaluateEvery, patience, weightDecay } = options;
   const model = await loadFrom(options);
   const hidden = options.encoder ? (options.encoderHidden ?? model.config.dModel) : undefined;
 
@@ -78,13 +80,27 @@ async function tune(options: Options): Promise<void> {
     ...{ data: digest(train), heldOut: digest(heldOut), fingerprint: model.fingerprint, tokens, batch, seed },
     ...{ rate: rate ?? "default", warmup: options.warmup, weightDecay, clip: options.clip, evaluateEvery },
     ...{ start: options.start ?? "default", encoder: options.encoder ?? "none", encoderHidden: hidden ?? 0 },
+    specialTokens: specialTokens ?? false,
   };
   const stateFile = join(options.out, "state.safetensors");
   const resume = await readTuneState(stateFile, settings);
   const began = performance.now();
   const bar = tuneBar(resume?.step ?? 0);
   const tuned = await tunePrompt(model, {
-    ...{ train, heldOut, tokens, steps, batch, rate, weightDecay, evaluateEvery, patience, seed, resume },
+    ...{
+      train,
+      heldOut,
+      tokens,
+      specialTokens,
+      steps,
+      batch,
+      rate,
+      weightDecay,
+      evaluateEvery,
+      patience,
+      seed,
+      resume,
+    },
     start: startOf(options.start),
     encoder: hidden === undefined ? undefined : { hidden },
     warmupSteps: options.warmup,

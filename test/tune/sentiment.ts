@@ -1,5 +1,5 @@
-// A task to tune prompts on that no model here was trained for: small remarks, each good or bad. The words that carry the
-// feeling, the things and the names of the held-out remarks occur in none of the others.
+// A task to tune prompts on that no model here was trained for: small remarks, to be called good or bad. The words that carry
+// the feeling and the things of the held-out remarks occur in none of the others.
 //
 //   tsx test/tune/sentiment.ts train 600 1 > train.jsonl        (train or held-out, how many, seed)
 
@@ -13,45 +13,34 @@ export interface Remark {
 
 const words = {
   train: {
-    names: ["Tom", "Lily", "Sam", "Anna", "Max", "Mia", "Jack", "Sue"],
-    things: ["cake", "park", "game", "song", "book", "toy", "soup", "trip", "garden", "story"],
-    good: {
-      is: ["great", "nice", "fun", "lovely", "very good", "so pretty", "the best", "perfect", "sweet", "special"],
-      does: ["smiled", "was happy", "laughed", "felt proud", "said thank you", "clapped", "loved it", "felt safe"],
-    },
-    bad: {
-      is: ["bad", "ugly", "boring", "broken", "very mean", "so scary", "the worst", "dirty", "too cold", "rotten"],
-      does: ["cried", "was sad", "was angry", "felt sick", "ran away", "was afraid", "hated it", "felt hurt"],
-    },
+    things: ["film", "hotel", "meal", "trip", "game", "room", "soup", "song", "cake", "park"],
+    parts: ["music", "food", "view", "price", "ending", "garden", "coffee"],
+    good: ["wonderful", "great", "lovely", "perfect", "delicious", "friendly", "amazing", "pleasant"],
+    bad: ["terrible", "awful", "boring", "dirty", "broken", "disgusting", "sad", "bad"],
   },
   "held-out": {
-    names: ["Ben", "Lucy", "Tim", "Sara", "Bob", "Emma", "Leo", "Amy"],
-    things: ["party", "movie", "house", "picture", "dinner", "hat", "beach", "dance", "boat", "gift"],
-    good: {
-      is: ["wonderful", "amazing", "beautiful", "yummy", "really cool", "delicious", "fantastic", "so much better"],
-      does: ["cheered", "was excited", "giggled", "was glad", "hugged everyone", "was grateful", "enjoyed it"],
-    },
-    bad: {
-      is: ["awful", "terrible", "horrible", "nasty", "really wrong", "dangerous", "ruined", "so much worse"],
-      does: ["screamed", "was upset", "frowned", "was scared", "shouted at everyone", "was mad", "was disappointed"],
-    },
+    things: ["book", "concert", "show", "dinner", "play", "visit", "restaurant", "boat", "house", "party"],
+    parts: ["story", "bed", "service", "kitchen", "staff", "seat", "waiter"],
+    good: ["excellent", "beautiful", "fantastic", "brilliant", "charming", "superb", "delightful"],
+    bad: ["horrible", "ugly", "rude", "slow", "useless", "dreadful", "disappointing"],
   },
 };
 
 /** So many remarks, half of them good; the same for the same seed. */
 export function remarks(part: "train" | "held-out", n: number, seed: number): Remark[] {
   const random = randomSource(seed);
-  const { names, things, ...feelings } = words[part];
+  const { things, parts, ...feelings } = words[part];
   const one = (list: readonly string[]) => list[Math.floor(random() * list.length)];
   return Array.from({ length: n }, (_, i) => {
     const label = i % 2 === 0 ? "good" : "bad";
-    const { is, does } = feelings[label];
-    const [name, thing] = [one(names), one(things)];
+    const [thing, detail] = [one(things), one(parts)];
+    const word = () => one(feelings[label]);
     const forms = [
-      `${name} saw the ${thing}. It was ${one(is)}.`,
-      `The ${thing} was ${one(is)}. ${name} ${one(does)}.`,
-      `${name} went home after the ${thing} and ${one(does)}.`,
-      `"This ${thing} is ${one(is)}," said ${name}. Then ${name} ${one(does)}.`,
+      `The ${thing} was ${word()}.`,
+      `The ${thing} was ${word()} and the ${detail} was ${word()}.`,
+      `We went there last week. The ${detail} was ${word()}.`,
+      `Everything about the ${thing} was ${word()}.`,
+      `My friend said that the ${detail} of the ${thing} was ${word()}.`,
     ];
     return { text: one(forms), label };
   });

@@ -26,6 +26,11 @@ export interface TunePromptOptions {
   start?: StartRows;
   /** Rows through P-tuning's encoder, its hidden width, or its parameters to start with. Default: none */
   encoder?: { hidden?: number; parameters?: ReadonlyMap<string, Float32Array> };
+  /**
+   * Whether the tokenizer adds its special tokens to each prompt, so that they stand behind the rows, as PEFT has them. A model
+   * that has learned to forget what stands before a beginning of text hardly looks at rows there. Default false
+   */
+  specialTokens?: boolean;
   /** Default 300 */
   steps?: number;
   /** Examples of one step. Default 8 */
@@ -112,6 +117,7 @@ export async function tunePrompt(model: TunableModel, options: TunePromptOptions
 
   const encoder = await encoderOf(model, options);
   const { dModel } = model.config;
+  const inputOf = inputForm(options.specialTokens ?? false);
   const segmentOf = (rows: Float32Array): Extract<Segment, { embeds: Float32Array }> => ({
     id: "p",
     embeds: rows,
@@ -128,7 +134,7 @@ export async function tunePrompt(model: TunableModel, options: TunePromptOptions
     adam = options.resume.adam;
   } else {
     const rows = encoder.rows();
-    const first = await judge(model, segmentOf(rows), heldOut, signal);
+    const first = await judge(model, (prompt) => inputOf(segmentOf(rows), prompt), heldOut, signal);
     best = { ...first, step, rows };
     log.push({ step, heldOut: first });
   }
@@ -138,7 +144,7 @@ export async function tunePrompt(model: TunableModel, options: TunePromptOptions
     const chosen = (order?.[step] ?? batchOf(step, batch, train.length, seed)).map((i) => train[i]);
     const p = segmentOf(encoder.rows());
     const { examples } = await model.batchGradients({
-      examples: chosen.map(({ prompt, target }) => ({ input: [p, { text: prompt }], targets: [target] })),
+      examples: chosen.map(({ prompt, target }) => ({ input: inputOf(p, prompt), targets: [target] })),
       signal,
     });
     const dRows = new Float32Array(p.embeds.length);
@@ -153,7 +159,7 @@ export async function tunePrompt(model: TunableModel, options: TunePromptOptions
     const look = step % evaluateEvery === 0 || step === steps;
     if (look) {
       const rows = encoder.rows();
-      const found = await judge(model, segmentOf(rows), heldOut, signal);
+      const found = await judge(model, (prompt) => inputOf(segmentOf(rows), prompt), heldOut, signal);
       if (found.loss < best.loss) best = { ...found, step, rows };
       entry = { ...entry, heldOut: found };
     }
@@ -182,22 +188,27 @@ async function encoderOf(model: TunableModel, options: TunePromptOptions): Promi
   return mlpEncoder(tokens, dModel, whole("encoder.hidden", encoder.hidden, dModel), encoder.parameters ?? seed);
 }
 
+/** The soft prompt, then the text: text that follows ids, even none, gets no special tokens. */
+function inputForm(specialTokens: boolean): (p: Segment, prompt: string) => Segment[] {
+  return (p, prompt) => (specialTokens ? [p, { text: prompt }] : [p, { ids: [] }, { text: prompt }]);
+}
+
 /** Examples that are asked about at once. */
 const atOnce = 16;
 
 /**
- * Loss and accuracy of a soft prompt: among choices, the likeliest must be the right one; without choices, what the model
+ * Loss and accuracy under a soft prompt, which `inputOf` puts before a text: among choices, the likeliest must be the right one; without choices, what the model
  * would say must be the target, token by token.
  */
 export async function judge(
   model: TunableModel,
-  p: Segment,
+  inputOf: (prompt: string) => readonly Segment[],
   examples: readonly TuneExample[],
   signal?: AbortSignal,
 ): Promise<Judgement> {
   let [loss, tokens, right] = [0, 0, 0];
   const one = async ({ prompt, target, choices = [target] }: TuneExample) => {
-    const input = [p, { text: prompt }];
+    const input = inputOf(prompt);
     const scores = await model.score({ input, targets: choices, signal });
     const wanted = scores[choices.indexOf(target)];
     loss -= wanted.sum;
