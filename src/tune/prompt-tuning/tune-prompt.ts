@@ -213,8 +213,11 @@ export async function judge(
     const wanted = scores[choices.indexOf(target)];
     loss -= wanted.sum;
     tokens += wanted.ids.length;
-    if (choices.length > 1) right += scores.every((other) => other === wanted || other.sum < wanted.sum) ? 1 : 0;
-    else right += (await says(model, input, wanted.ids, signal)) ? 1 : 0;
+    const isRight =
+      choices.length > 1
+        ? scores.every((other) => other === wanted || other.sum < wanted.sum)
+        : await says(model, input, wanted.ids, signal);
+    if (isRight) right++;
   };
   for (let i = 0; i < examples.length; i += atOnce) await Promise.all(examples.slice(i, i + atOnce).map(one));
   return { loss: loss / tokens, accuracy: right / examples.length };
