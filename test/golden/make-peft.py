@@ -8,6 +8,7 @@ Needs torch, transformers, peft.
 """
 
 import argparse
+import hashlib
 import json
 import os
 
@@ -124,7 +125,10 @@ tuned.save_pretrained(os.path.join(out, "trained"), save_embedding_layers=False)
 text = "The dinner was superb.\nLabel:"
 with torch.no_grad():
     logits = tuned(input_ids=torch.tensor([encode(text)])).logits[0, -1]
-largest = logits.abs().max().item()
+with open(os.path.join(options.model, "model.safetensors"), "rb") as file:
+    weights = hashlib.sha256(file.read()).hexdigest()
+for adapter in ["start", "trained"]:
+    os.remove(os.path.join(out, adapter, "README.md"))
 with open(os.path.join(out, "peft.json"), "w") as file:
     run = {"steps": options.steps, "batch": options.batch, "rate": options.rate, "warmup": options.warmup}
     json.dump(
@@ -133,8 +137,8 @@ with open(os.path.join(out, "peft.json"), "w") as file:
             "before": before,
             "after": after,
             "text": text,
-            "logits": [round(x, 6) for x in logits.tolist()[:256]],
-            "largest": largest,
+            "logprobs": torch.log_softmax(logits, -1)[:64].tolist(),
+            "weights": weights,
             "order": order,
             "losses": losses,
         },

@@ -1,13 +1,14 @@
 // Prompt tuning: it learns, goes on where it was stopped, and does what PEFT does; data and states that are wrong are refused.
 
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
-import { load } from "../../src/plainformer.ts";
+import { defaultModel, load } from "../../src/plainformer.ts";
 import { readSoftPrompt } from "../../src/prompt/soft-prompt-file.ts";
 import { batchOf, parseExamples, splitExamples } from "../../src/tune/prompt-tuning/examples.ts";
 import { lossCurve } from "../../src/tune/prompt-tuning/loss-curve.ts";
@@ -66,7 +67,7 @@ describe("a run", () => {
   test("goes on from its state as if it had not stopped, with and without an encoder", async () => {
     for (const encoder of [undefined, { hidden: 8 }]) {
       const whole = await tunePrompt(model, { ...small(), encoder });
-      let state: TuneState | undefined;
+
       const file = join(folder, "state.safetensors");
       const settings = { seed: 0, rate: 0.05 };
       await tunePrompt(model, {
@@ -75,7 +76,7 @@ describe("a run", () => {
         steps: 3,
         onState: (now) => writeTuneState(file, now, settings),
       });
-      state = await readTuneState(file, settings);
+      const state: TuneState | undefined = await readTuneState(file, settings);
       expect(state?.step).toBe(3);
       const rest = await tunePrompt(model, { ...small(), encoder, resume: state });
       expect(rest).toEqual(whole);
@@ -277,4 +278,52 @@ test("a curve stays in its frame", () => {
     expect(y).toBeGreaterThanOrEqual(40);
     expect(y).toBeLessThanOrEqual(356);
   }
+});
+
+describe("PEFT", () => {
+  const golden = fileURLToPath(new URL("../golden/peft", import.meta.url));
+  const read = async (name: string) => readFile(join(golden, name), "utf8");
+  /** test/golden/peft was made with the model that ships. */
+  async function run(skip: (reason: string) => never) {
+    const peft = JSON.parse(await read("peft.json"));
+    const weights = createHash("sha256")
+      .update(await readFile(join(defaultModel, "model.safetensors")))
+      .digest("hex");
+    if (weights !== peft.weights) skip("test/golden/peft is of other weights: make it again with make-peft.py");
+    return peft;
+  }
+
+  test("the same losses, step by step, and the same accuracy", async (context) => {
+    const peft = await run(context.skip);
+    const start = await readSoftPrompt(join(golden, "start"));
+    const tuned = await tunePrompt(model, {
+      train: parseExamples(await read("train.jsonl"), "train"),
+      heldOut: parseExamples(await read("held-out.jsonl"), "held-out"),
+      tokens: start.shape[0],
+      start: { rows: start.embeds },
+      order: peft.order,
+      rate: peft.rate,
+      warmupSteps: peft.warmup,
+      evaluateEvery: peft.steps,
+    });
+    const losses = tuned.log.flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
+    expectClose(losses, peft.losses, tolerance.gradient, "losses");
+    expect(tuned.before.accuracy).toBe(peft.before);
+    expect(tuned.log.at(-1)?.heldOut?.accuracy).toBe(peft.after);
+    const trained = await readSoftPrompt(join(golden, "trained"));
+    expectClose(tuned.embeds, trained.embeds, 10 * tolerance.gradient, "rows"); // Adam's first steps divide small by small
+  });
+
+  test("a soft prompt that PEFT trained gives PEFT's log-probabilities here", async (context) => {
+    const peft = await run(context.skip);
+    const trained = await readSoftPrompt(join(golden, "trained"));
+    const targets = peft.logprobs.map((_: number, id: number) => [id]);
+    const scores = await model.score({ input: [trained, { ids: [] }, { text: peft.text }], targets });
+    expectClose(
+      scores.map(({ sum }) => sum),
+      peft.logprobs,
+      tolerance.logprob,
+      "log-probabilities",
+    );
+  });
 });
