@@ -32,7 +32,25 @@ export {
   type ServedModel,
 } from "./plainformer.ts";
 export type { Input, Segment } from "./prompt/segments.ts";
+export { readSoftPrompt, writeSoftPrompt } from "./prompt/soft-prompt-file.ts";
+export type { SoftPrompt } from "./prompt/soft-prompts.ts";
 export { createTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 export { type AdamOptions, type AdamState, adamStep, clipGradients, createAdamState, warmup } from "./tune/adam.ts";
-export type { Candidate, Gradients, GradientsOptions, GradientsUsage } from "./tune/gradients.ts";
+export type {
+  BatchGradientsOptions,
+  Candidate,
+  Gradients,
+  GradientsOptions,
+  GradientsUsage,
+} from "./tune/gradients.ts";
+export { parseExamples, splitExamples, type TuneExample } from "./tune/prompt-tuning/examples.ts";
+export { writeAdapter } from "./tune/prompt-tuning/peft-adapter.ts";
+export { type NearToken, nearestTokens, type StartRows } from "./tune/prompt-tuning/table.ts";
+export {
+  type TunableModel,
+  type TunedPrompt,
+  type TunePromptOptions,
+  type TuneState,
+  tunePrompt,
+} from "./tune/prompt-tuning/tune-prompt.ts";
 export { type Recording, type RecordingOptions, recording } from "./tune/recording.ts";

@@ -8,6 +8,7 @@ import { createEngine, type EngineCounters } from "./engine/engine.ts";
 import { EngineClosedError } from "./engine/errors.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "./engine/generate.ts";
 import { type Score, type ScoreOptions, score } from "./engine/score.ts";
+import { withSoftPrompts } from "./engine/with-soft-prompts.ts";
 import { startWorker } from "./engine/worker/client.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { bytesPerPosition, type KvDType, kvDTypes } from "./model/kv-cache.ts";
@@ -16,9 +17,18 @@ import type { Model } from "./model/model.ts";
 import type { Probe } from "./model/probe.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
+import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
+import type { SoftPrompt } from "./prompt/soft-prompts.ts";
 import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
-import { type Gradients, type GradientsOptions, type GradientsUsage, gradientsOf } from "./tune/gradients.ts";
+import {
+  type BatchGradientsOptions,
+  batchGradientsOf,
+  type Gradients,
+  type GradientsOptions,
+  type GradientsUsage,
+  gradientsOf,
+} from "./tune/gradients.ts";
 
 export type { GenerateEnd, GenerateEvent, GenerateOptions, PromptLogProb, Usage } from "./engine/generate.ts";
 export type { Score, ScoreOptions } from "./engine/score.ts";
@@ -44,6 +54,8 @@ export interface LoadOptions {
   promptRowsBesideText?: number;
   /** Keep the keys and values of what was computed, for requests that begin with the same 64 tokens or more. Default: true, but not under a probe. */
   prefixCache?: boolean;
+  /** What `{ softPrompt: name }` stands for: a folder of files as PEFT writes them, or rows by name. */
+  softPrompts?: string | ReadonlyMap<string, SoftPrompt>;
   /** Sees every intermediate of every step. */
   probe?: Probe;
   /** Bytes read so far and in all; `file` while something is downloaded. */
@@ -80,6 +92,17 @@ export interface ServedModel {
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
   /** Log-probabilities of given continuations. @throws as `generate`. */
   score(options: ScoreOptions): Promise<Score[]>;
+  /**
+   * Loss and its gradient by each segment of embeddings in the input, at the price of about one more forward.
+   * @throws one sentence that names the field, or the kernel set if it has no derivatives.
+   */
+  gradients(options: GradientsOptions & { candidates?: undefined }): Promise<Gradients & { usage: GradientsUsage }>;
+  /** The same for each of several candidates for the embeddings. */
+  gradients(
+    options: GradientsOptions & { candidates: NonNullable<GradientsOptions["candidates"]> },
+  ): Promise<{ candidates: Gradients[]; usage: GradientsUsage }>;
+  /** The same for inputs that differ, whose loss is one: what a step of training takes. Each has a share of the loss. */
+  batchGradients(options: BatchGradientsOptions): Promise<{ examples: Gradients[]; usage: GradientsUsage }>;
   /** The engine's counters. */
   load(): Promise<EngineLoad>;
   /** Takes no more requests, lets those inside go on for `drainMs` (default 0), ends the rest, and frees the weights. */
@@ -90,15 +113,6 @@ export interface ServedModel {
 export interface Plainformer extends ServedModel {
   /** The weights, for those who look inside. */
   readonly model: Model;
-  /**
-   * Loss and its gradient by each segment of embeddings in the input, at the price of about one more forward.
-   * @throws one sentence that names the field, or the kernel set if it has no derivatives.
-   */
-  gradients(options: GradientsOptions & { candidates?: undefined }): Promise<Gradients & { usage: GradientsUsage }>;
-  /** The same for each of several candidates for the embeddings. */
-  gradients(
-    options: GradientsOptions & { candidates: NonNullable<GradientsOptions["candidates"]> },
-  ): Promise<{ candidates: Gradients[]; usage: GradientsUsage }>;
 }
 
 /** The model that ships with the package. */
@@ -158,12 +172,15 @@ function assemble(
   const engine = createEngine(ops, model, { ...options, cacheTokens });
   const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
   let closed = false;
+  const closing = new AbortController();
+  const until = (signal?: AbortSignal) => (signal ? AbortSignal.any([signal, closing.signal]) : closing.signal);
   async function gradients(options: GradientsOptions): Promise<never> {
-    if (closed) throw new EngineClosedError("the model is closed");
-    const { candidates, usage } = await gradientsOf({ ops, model, tokenizer }, options);
+    closing.signal.throwIfAborted();
+    const signal = until(options.signal);
+    const { candidates, usage } = await gradientsOf({ ops, model, tokenizer }, { ...options, signal });
     return (options.candidates ? { candidates, usage } : { ...candidates[0], usage }) as never; // by the overloads
   }
-  return {
+  const plain: Plainformer = {
     config,
     tokenizer,
     model,
@@ -184,13 +201,23 @@ function assemble(
     generate: (options) => generate(served, options),
     score: (options) => score(served, options),
     gradients,
+    async batchGradients(options) {
+      closing.signal.throwIfAborted();
+      return batchGradientsOf({ ops, model, tokenizer }, { ...options, signal: until(options.signal) });
+    },
     load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
     async close(options) {
+      closing.abort(new EngineClosedError("the model is closed")); // gradients end before their next step
       await engine.close(options);
       if (!closed) kernels.close();
       closed = true;
     },
   };
+  const { softPrompts } = options;
+  if (softPrompts === undefined) return plain;
+  const find =
+    typeof softPrompts === "string" ? softPromptsIn(softPrompts) : async (name: string) => softPrompts.get(name);
+  return withSoftPrompts(plain, find);
 }
 
 function cacheTokensOf({ cacheTokens, kv = "f32" }: LoadOptions, config: ModelConfig): number {

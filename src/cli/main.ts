@@ -15,6 +15,7 @@ import { addScore } from "./score.ts";
 import { addServe } from "./serve.ts";
 import { addTokenize } from "./tokenize.ts";
 import { tour } from "./tour.ts";
+import { addTune } from "./tune.ts";
 
 const program = new Command("plainformer")
   .description("A transformer in pure TypeScript. Without a command: a short tour.")
@@ -29,6 +30,7 @@ const commands = [
   addTokenize,
   addServe,
   addScore,
+  addTune,
   addInspect,
   addConvert,
   addPull,

@@ -13,6 +13,7 @@ import { deepSeekNames } from "../server/model-id.ts";
 import { readPrices } from "../server/prices.ts";
 import { isLoopback, listen } from "../server/serve.ts";
 import { untilSignal } from "../server/shutdown.ts";
+import { openSoftPromptStore } from "../server/soft-prompt-store.ts";
 import { list, type ModelOptions, number, withModel } from "./options.ts";
 import { progressBar } from "./progress.ts";
 
@@ -30,6 +31,7 @@ interface Options extends ModelOptions {
   maxBody?: number;
   prices?: string;
   journal?: string;
+  softPrompts?: string;
   cors?: string[];
   timeout: number;
   drain: number;
@@ -55,6 +57,7 @@ export function addServe(program: Command): void {
     .option("--max-body <bytes>", "largest request body", number)
     .option("--prices <file>", "price list; keys then have the balance that stands beside them in their file")
     .option("--journal <file>", "where charges are kept; needed with --prices")
+    .option("--soft-prompts <folder>", "where soft prompts are kept that callers upload (default: none are taken)")
     .option("--cors <origin>", "let pages of this origin call, * for all; may be given several times", list)
     .option("--timeout <seconds>", "longest that one request may take", number, 600)
     .option("--drain <seconds>", "on a signal: how long running requests may go on", number, 30)
@@ -93,6 +96,7 @@ async function serve(options: Options): Promise<void> {
         chatFault = problem;
       }),
       limits: limitsOf(served.config, options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody }),
+      softPrompts: options.softPrompts === undefined ? undefined : await openSoftPromptStore(options.softPrompts),
       created: Math.floor(Date.now() / 1000),
     },
     {

@@ -16,9 +16,11 @@ export type Segment =
       readonly id?: string;
       readonly embeds: Float32Array; // [n, dModel], row-major
       readonly shape: readonly [n: number, dModel: number];
+      /** No gradient is wanted by these rows. Default false */
+      readonly frozen?: boolean;
     }
   | {
-      /** The name of embeddings that are kept elsewhere. */
+      /** The name of embeddings that are kept elsewhere: soft-prompts.ts puts them in its place. */
       readonly softPrompt: string;
     };
 
@@ -36,12 +38,10 @@ export interface Prompt {
   readonly embedRows: number;
 }
 
-/** The dimensions that a prompt is checked against, and where its named parts come from. */
+/** The dimensions that a prompt is checked against. */
 export interface PromptLimits {
   readonly dModel: number;
   readonly vocabSize: number;
-  /** The rows of a soft prompt, by name; undefined if there is none of that name. */
-  readonly softPrompt?: (name: string) => { embeds: Float32Array; shape: readonly [number, number] } | undefined;
 }
 
 /**
@@ -92,11 +92,7 @@ export function promptOf(input: Input, tokenizer: Tokenizer, limits: PromptLimit
       checkEmbeds(segment.embeds, segment.shape, dModel, where);
       runs.push({ embeds: segment.embeds, rows: segment.shape[0] });
     } else if ("softPrompt" in segment) {
-      const found = limits.softPrompt?.(segment.softPrompt);
-      if (!found)
-        throw new RangeError(`${where}.softPrompt: there is none named ${JSON.stringify(segment.softPrompt)}`);
-      checkEmbeds(found.embeds, found.shape, dModel, where);
-      runs.push({ embeds: found.embeds, rows: found.shape[0] });
+      throw new RangeError(`${where}.softPrompt: there is none named ${JSON.stringify(segment.softPrompt)}`);
     } else
       throw new TypeError(
         `${where}: got fields ${Object.keys(segment).join(", ") || "none"}, expected text, ids, embeds or softPrompt`,

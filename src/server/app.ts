@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import type { ZodType } from "zod";
+import { withSoftPrompts } from "../engine/with-soft-prompts.ts";
 import type { EngineLoad, Usage } from "../plainformer.ts";
 import { type ApiKey, keyOf } from "./access.ts";
 import { ApiError, apiErrorOf, errorResponse } from "./errors.ts";
@@ -62,6 +63,8 @@ export interface Server extends Service {
 
 /** The prefixes of every route; the last turns beta features on. */
 const prefixes = ["", "/v1", "/beta"];
+
+const octetStream = "application/octet-stream";
 
 /** How long /health waits for a model that computes. */
 const patienceMs = 25;
@@ -159,6 +162,7 @@ export function createApp(service: Service, options: AppOptions = {}): App {
         return tenant;
       },
       beta: prefix === "/beta" || options.beta === true,
+      accept: request.headers.get("accept") ?? "",
       requestId,
       signal: controller.signal,
       charge(usage: Usage) {
@@ -190,12 +194,19 @@ export function createApp(service: Service, options: AppOptions = {}): App {
 
       const balance = server.balanceOf(tenant);
       if (balance && balance.left <= 0) throw new ApiError(402, "Insufficient Balance");
-      const bytes = await readBody(request, service.limits, controller.signal);
+      const types = operation.octets ? ["application/json", octetStream] : ["application/json"];
+      const { bytes, type } = await readBody(request, service.limits, controller.signal, types);
+      if (operation.octets && type === octetStream)
+        return operation.handle(server, operation.octets(bytes), call, context.req.param());
       const step = bytes.length < longBytes ? atOnce : turns;
       const json = await parseBody(bytes, service.limits, step);
       const { result: body } = await step(() => validate(operation.body as ZodType, json));
       checkModel(service, (body as { model?: unknown } | null)?.model);
-      const served = metrics.watch(service.served, (seconds) => {
+      const { softPrompts } = service;
+      const known = softPrompts
+        ? withSoftPrompts(service.served, (name) => softPrompts.get(tenant, name))
+        : service.served;
+      const served = metrics.watch(known, (seconds) => {
         firstTokenSeconds ??= seconds;
       });
       const { result: response } = await step(() =>

@@ -6,12 +6,17 @@ import type { Limits } from "./limits.ts";
 import type { Step } from "./turns.ts";
 
 /**
- * The bytes of a JSON body.
+ * The bytes of a body and its type, one of `types`.
  * @throws ApiError 415 for another type, 413 for too many bytes before all are read; the signal's reason.
  */
-export async function readBody(request: Request, limits: Limits, signal: AbortSignal): Promise<Uint8Array> {
-  checkType(request.headers);
-  return bytesOf(request, limits.maxBodyBytes, signal);
+export async function readBody(
+  request: Request,
+  limits: Limits,
+  signal: AbortSignal,
+  types: readonly string[] = ["application/json"],
+): Promise<{ bytes: Uint8Array; type: string }> {
+  const type = typeOf(request.headers, types);
+  return { type, bytes: await bytesOf(request, limits.maxBodyBytes, signal) };
 }
 
 /**
@@ -27,12 +32,15 @@ export async function parseBody(bytes: Uint8Array, limits: Limits, step: Step): 
   return value;
 }
 
-function checkType(headers: Headers): void {
+function typeOf(headers: Headers, types: readonly string[]): string {
   const type = headers.get("content-type");
   const [essence, ...parameters] = (type ?? "").toLowerCase().split(";");
   const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith("charset="));
-  if (essence.trim() !== "application/json")
-    throw new ApiError(415, `content-type: got ${type ? JSON.stringify(type) : "none"}, expected application/json`);
+  if (!types.includes(essence.trim()))
+    throw new ApiError(
+      415,
+      `content-type: got ${type ? JSON.stringify(type) : "none"}, expected ${types.join(" or ")}`,
+    );
   if (charset && !/^charset="?utf-?8"?$/.test(charset))
     throw new ApiError(415, `content-type: got ${charset}, expected UTF-8`);
   const encoding = headers.get("content-encoding");
@@ -41,6 +49,7 @@ function checkType(headers: Headers): void {
       415,
       `content-encoding: got ${JSON.stringify(encoding)}, expected a body that is not compressed`,
     );
+  return essence.trim();
 }
 
 async function bytesOf(request: Request, limit: number, signal: AbortSignal): Promise<Uint8Array> {

@@ -13,6 +13,8 @@ export interface Limits {
   maxEmbedRows: number;
   /** Prompts of one request, and targets or candidates of one. */
   maxPrompts: number;
+  /** Soft prompts that one key may keep. */
+  maxSoftPrompts: number;
   /** Continuations of one prompt. */
   maxN: number;
   maxMessages: number;
@@ -35,6 +37,7 @@ export function limitsOf(config: ModelConfig, overrides: Partial<Limits> = {}): 
     maxBodyDepth: 64,
     maxEmbedRows: config.maxSeqLen,
     maxPrompts: 128,
+    maxSoftPrompts: 256,
     maxN: 16,
     maxMessages: 4096,
     maxStop: 16,

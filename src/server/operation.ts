@@ -6,6 +6,7 @@ import type { ServedModel, Usage } from "../plainformer.ts";
 import type { ChatFormat } from "../prompt/chat-format.ts";
 import type { FimFormat } from "../prompt/fim.ts";
 import type { Limits } from "./limits.ts";
+import type { SoftPromptStore } from "./soft-prompt-store.ts";
 
 /** One request, as its handler sees it. */
 export interface Call {
@@ -14,6 +15,8 @@ export interface Call {
   /** Whether what DeepSeek offers in beta is on: under /beta, or everywhere with --beta. */
   readonly beta: boolean;
   readonly requestId: string;
+  /** The Accept header: which of several forms the client takes. */
+  readonly accept: string;
   /** Aborts when the client has gone, the time is up, or the server ends; the reason is then an error that can be sent. */
   readonly signal: AbortSignal;
   /** Counts and charges what was computed, once per continuation. What is sent after it waits until the charge is on disk. */
@@ -32,6 +35,8 @@ export interface Service {
   readonly chat: ChatFormat | null;
   /** null: the checkpoint has no fill-in-the-middle tokens. */
   readonly fim: FimFormat | null;
+  /** undefined: the server keeps no soft prompts. */
+  readonly softPrompts?: SoftPromptStore;
   readonly limits: Limits;
   /** Seconds since 1970 when the model was loaded. */
   readonly created: number;
@@ -45,6 +50,8 @@ export interface Operation<Body = unknown> {
   readonly summary: string;
   /** A JSON body and its fields; unknown ones are ignored. A field `model` is checked by the server. */
   readonly body?: z.ZodType<Body>;
+  /** The body may come as bytes too, of type application/octet-stream: what they are as a body. */
+  readonly octets?: (bytes: Uint8Array) => Body;
   /** What it answers, by status, as JSON; `text/event-stream` beside it is `events`, each a JSON object. */
   readonly responses: Readonly<Record<number, z.ZodType>>;
   readonly events?: z.ZodType;

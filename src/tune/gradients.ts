@@ -39,7 +39,15 @@ export interface GradientsOptions {
   signal?: AbortSignal;
 }
 
+/** Several inputs whose loss is one: the mean of −log p over all tokens of all their targets. */
+export interface BatchGradientsOptions {
+  examples: readonly Pick<GradientsOptions, "input" | "targets">[];
+  recompute?: boolean;
+  signal?: AbortSignal;
+}
+
 export interface Gradients {
+  /** In a batch, this example's share of the loss. */
   loss: number;
   /** log p of each token of each target. */
   logprobs: number[][];
@@ -76,39 +84,80 @@ const stepOutputs = 128;
  * signal's reason when aborted.
  */
 export async function gradientsOf(
-  { ops, model, tokenizer }: GradientsContext,
+  context: GradientsContext,
   options: GradientsOptions,
 ): Promise<{ candidates: Gradients[]; usage: GradientsUsage }> {
-  const { config } = model;
-  ops.derivatives(); // there are some
+  context.ops.derivatives(); // there are some
+  const { tokenizer } = context;
+  const { config } = context.model;
   const prompts = promptsOf(options, tokenizer, config);
   const longest = Math.max(...prompts.map(({ prompt }) => prompt.rows));
   const targets = targetsOf(options.targets, longest, tokenizer, config);
   const weights = weightsOf(options, targets);
+  const works = prompts.map((prompt) => ({ ...prompt, targets, weights }));
+  const { found, usage } = await compute(context, works, textPagesOf(prompts), options);
+  return { candidates: found, usage };
+}
 
-  const found = prompts.map(
-    ({ embeds }): Gradients => ({
+/** Loss shares, log-probabilities and gradients of each example, computed together. @throws as `gradientsOf`. */
+export async function batchGradientsOf(
+  context: GradientsContext,
+  options: BatchGradientsOptions,
+): Promise<{ examples: Gradients[]; usage: GradientsUsage }> {
+  context.ops.derivatives();
+  const { tokenizer } = context;
+  const { config } = context.model;
+  if (!Array.isArray(options.examples) || options.examples.length === 0)
+    throw new TypeError("examples: expected a list of at least one { input, targets }");
+  const read = options.examples.map(({ input, targets }, i) => {
+    try {
+      const [prompt] = promptsOf({ input, targets }, tokenizer, config);
+      return { ...prompt, targets: targetsOf(targets, prompt.prompt.rows, tokenizer, config) };
+    } catch (error) {
+      (error as Error).message = `examples[${i}].${(error as Error).message}`;
+      throw error;
+    }
+  });
+  const tokens = read.reduce((sum, { targets }) => sum + targets.reduce((n, { length }) => n + length, 0), 0);
+  const works = read.map((one) => ({ ...one, weights: one.targets.map((ids) => ids.map(() => -1 / tokens)) }));
+  const { found, usage } = await compute(context, works, 0, options);
+  return { examples: found, usage };
+}
+
+/** What all prompts take and give; `textPages` whole pages of text begin all of them. */
+async function compute(
+  { ops, model }: GradientsContext,
+  works: readonly Work[],
+  textPages: number,
+  options: Pick<GradientsOptions, "recompute" | "signal">,
+): Promise<{ found: Gradients[]; usage: GradientsUsage }> {
+  const { config } = model;
+  const found = works.map(
+    ({ embeds, targets }): Gradients => ({
       loss: 0,
       logprobs: targets.map((ids) => ids.map(() => 0)),
-      gradients: Object.fromEntries(embeds.map(({ id, values }) => [id, new Float32Array(values.length)])),
+      gradients: Object.fromEntries(
+        embeds.flatMap(({ id, values }) => (id === undefined ? [] : [[id, new Float32Array(values.length)]])),
+      ),
     }),
   );
   let backwardTokens = 0;
-  const sequences = prompts.flatMap((prompt, candidate) => sequencesOf(prompt, candidate, targets));
-  for (const step of stepsOf(sequences, prompts)) {
+  const sequences = works.flatMap((work, candidate) => sequencesOf(work, candidate, work.targets));
+  for (const step of stepsOf(sequences, textPages)) {
     options.signal?.throwIfAborted();
     backwardTokens += step.rows;
     await run(step);
     await new Promise((resolve) => setImmediate(resolve)); // others have their turn
   }
-  const count = (of: (prompt: Prompt) => number) => prompts.reduce((sum, { prompt }) => sum + of(prompt), 0);
-  const promptTokens = count(({ rows }) => rows);
-  const completionTokens = prompts.length * targets.reduce((sum, { length }) => sum + length, 0);
+  options.signal?.throwIfAborted();
+  const count = (of: (work: Work) => number) => works.reduce((sum, work) => sum + of(work), 0);
+  const promptTokens = count(({ prompt }) => prompt.rows);
+  const completionTokens = count(({ targets }) => targets.reduce((sum, { length }) => sum + length, 0));
   return {
-    candidates: found,
+    found,
     usage: {
       promptTokens,
-      embedTokens: count(({ embedRows }) => embedRows),
+      embedTokens: count(({ prompt }) => prompt.embedRows),
       completionTokens,
       totalTokens: promptTokens + completionTokens,
       backwardTokens,
@@ -118,7 +167,7 @@ export async function gradientsOf(
   /** One recorded step: its part of each candidate's loss, log-probabilities and gradients. */
   async function run(step: Step): Promise<void> {
     const leaves = step.candidates.flatMap((candidate) =>
-      prompts[candidate].embeds.map(
+      works[candidate].embeds.map(
         ({ id, values }): Leaf => ({
           candidate,
           id,
@@ -127,30 +176,32 @@ export async function gradientsOf(
         }),
       ),
     );
+    const wanted = leaves.filter(({ id }) => id !== undefined);
     const tape = recording(
       ops,
-      leaves.map(({ tensor }) => tensor),
+      wanted.map(({ tensor }) => tensor),
       { recompute: options.recompute },
     );
     try {
       const cache = stepCache(ops, model, step.pages);
       const x = embedRows(tape.ops, model, step, leaves); // [rows, dModel]
       const logits = forward(tape.ops, model, x, createBatch(ops, model, cache, step.parts));
-      const wanted = step.outputs.map(({ target, token }) => targets[target][token]);
-      const logProbs = tape.ops.logProbs(logits, ops.upload(Int32Array.from(wanted))); // [outputs]
-      const dLogProbs = Float32Array.from(step.outputs, ({ target, token }) => weights[target][token]);
+      const ids = step.outputs.map(({ candidate, target, token }) => works[candidate].targets[target][token]);
+      const logProbs = tape.ops.logProbs(logits, ops.upload(Int32Array.from(ids))); // [outputs]
+      const weights = step.outputs.map(({ candidate, target, token }) => works[candidate].weights[target][token]);
+      const dLogProbs = Float32Array.from(weights);
       const gradients = tape.backward([[logProbs, ops.upload(dLogProbs)]]);
 
-      const pending = leaves.map(({ tensor }) => ops.read(gradients.get(tensor) as Tensor));
+      const pending = wanted.map(({ tensor }) => ops.read(gradients.get(tensor) as Tensor));
       const values = ops.read(logProbs);
       tape.end(); // what `read` promised was taken when it was called
       for (const [i, value] of (await values).entries()) {
         const { candidate, target, token } = step.outputs[i];
         found[candidate].logprobs[target][token] = value;
-        found[candidate].loss += weights[target][token] * value;
+        found[candidate].loss += weights[i] * value;
       }
-      for (const [i, { candidate, id }] of leaves.entries()) {
-        const sum = found[candidate].gradients[id];
+      for (const [i, { candidate, id }] of wanted.entries()) {
+        const sum = found[candidate].gradients[id as string];
         for (const [at, value] of (await pending[i]).entries()) sum[at] += value;
       }
     } finally {
@@ -161,10 +212,16 @@ export async function gradientsOf(
 
 // ---- what was asked
 
-/** A prompt, and its embeddings by name. */
+/** A prompt, and its embeddings by name; those that no gradient is wanted by have none. */
 interface TunedPrompt {
   readonly prompt: Prompt;
-  readonly embeds: readonly { readonly id: string; readonly values: Float32Array }[];
+  readonly embeds: readonly { readonly id: string | undefined; readonly values: Float32Array }[];
+}
+
+/** A prompt with its targets, and ∂loss/∂log p of each of their tokens. */
+interface Work extends TunedPrompt {
+  readonly targets: readonly (readonly number[])[];
+  readonly weights: readonly (readonly number[])[];
 }
 
 /** The input as it is, or once for each candidate. */
@@ -180,15 +237,18 @@ function promptsOf(
       : segment;
   const segments = Array.isArray(input) ? input.map(own) : [];
   const prompt = promptOf(Array.isArray(input) ? segments : input, tokenizer, limits);
-  const named = segments.flatMap((segment, i) =>
-    "embeds" in segment && segment.shape[0] > 0 ? [{ id: segment.id ?? String(i), values: segment.embeds, at: i }] : [],
+  const all = segments.flatMap((segment, i) =>
+    "embeds" in segment && segment.shape[0] > 0
+      ? [{ id: segment.frozen ? undefined : (segment.id ?? String(i)), values: segment.embeds, at: i }]
+      : [],
   );
+  const named = all.filter(({ id }) => id !== undefined);
   if (named.length === 0)
     throw new RangeError("input: it has no embeds segment, expected at least one that gradients are wanted by");
   const twice = named.find(({ id }, i) => named.findIndex((other) => other.id === id) < i);
   if (twice)
     throw new RangeError(`input[${twice.at}].id: ${JSON.stringify(twice.id)} is there twice, expected different ids`);
-  if (candidates === undefined) return [{ prompt, embeds: named }];
+  if (candidates === undefined) return [{ prompt, embeds: all }];
 
   if (!Array.isArray(candidates) || candidates.length === 0)
     throw new TypeError("candidates: expected a list of at least one { embeds, shape }");
@@ -201,7 +261,8 @@ function promptsOf(
     try {
       if (shape?.[0] === 0) throw new RangeError(`input[${at}].shape: it has no rows, expected at least one`);
       const changed = segments.map((segment, s) => (s === at ? { embeds, shape } : segment));
-      return { prompt: promptOf(changed, tokenizer, limits), embeds: [{ id, values: embeds }] };
+      const prompt = promptOf(changed, tokenizer, limits);
+      return { prompt, embeds: all.map((one) => (one.at === at ? { id, values: embeds } : one)) };
     } catch (error) {
       (error as Error).message = (error as Error).message.replace(`input[${at}]`, `candidates[${i}]`);
       throw error;
@@ -315,8 +376,7 @@ function sequencesOf({ prompt }: TunedPrompt, candidate: number, targets: readon
 }
 
 /** Packs sequences into steps, in order, as many as a step may have; of pages that they share, one sequence computes the rows. */
-function stepsOf(sequences: readonly Sequence[], prompts: readonly TunedPrompt[]): Step[] {
-  const textPages = textPagesOf(prompts);
+function stepsOf(sequences: readonly Sequence[], textPages: number): Step[] {
   const steps: Step[] = [];
   let group: Sequence[] = [];
   const flush = () => {
@@ -381,10 +441,10 @@ function stepCache(ops: Ops, { config }: Model, nPages: number): KvCache {
   return { layers: Array.from({ length: config.nLayers }, () => ({ k: zeros(), v: zeros() })), nPages, free: [] };
 }
 
-/** Embeddings that gradients are wanted by: a segment of one candidate's prompt. */
+/** A segment of embeddings in one prompt; with an id, gradients are wanted by it. */
 interface Leaf {
   readonly candidate: number;
-  readonly id: string;
+  readonly id: string | undefined;
   readonly embeds: Float32Array;
   readonly tensor: Tensor; // [n, dModel]
 }

@@ -2,17 +2,23 @@
 // never saw a chat about code, so of code in an answer only the form is looked at.
 
 import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
+import { openSoftPromptStore } from "../../src/server/soft-prompt-store.ts";
 import { api } from "../server/routes/api.ts";
 
-const { url, ask, served } = await api();
+const folder = await mkdtemp(join(tmpdir(), "examples-"));
+afterAll(() => rm(folder, { recursive: true }));
+const { url, ask, served } = await api({}, { softPrompts: await openSoftPromptStore(folder) });
 
 /** What an example prints. */
-async function printed(name: string): Promise<string> {
+async function printed(name: string, more: NodeJS.ProcessEnv = {}): Promise<string> {
   const file = fileURLToPath(new URL(`examples/${name}.ts`, import.meta.url));
-  const env = { ...process.env, PLAINFORMER_URL: url };
+  const env = { ...process.env, PLAINFORMER_URL: url, ...more };
   const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", file], { env });
   return stdout.trimEnd();
 }
@@ -79,4 +85,11 @@ test("RFC 4: a soft prompt, chosen by the log-probabilities of labels", async ()
   expect(margins[best]).toBeGreaterThan(0);
   expect(label).toMatch(/^ \w+$/);
   expect(usage.prompt_tokens_details.embed_tokens).toBeGreaterThan(0);
+});
+
+test("RFC 1 and 4: a soft prompt is trained over HTTP by the client's own encoder, kept, and used by name", async () => {
+  const { first, last, accuracy, label } = JSON.parse(await printed("train-soft-prompt", { STEPS: "60", BATCH: "4" }));
+  expect(last).toBeLessThan(0.1 * first);
+  expect(accuracy).toBe(1); // on the four remarks that it learned
+  expect(label).toBe(" good");
 });

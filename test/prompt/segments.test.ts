@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { defaultModel } from "../../src/plainformer.ts";
 import { type Input, promptOf } from "../../src/prompt/segments.ts";
+import { resolveSoftPrompts } from "../../src/prompt/soft-prompts.ts";
 import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
 
 const tokenizer = await loadTokenizer(defaultModel);
@@ -46,15 +47,12 @@ test("a control token is taken only where one text that may hold some holds the 
   expect(ids({ text: "<｜User" }, parsed("<｜User｜>"))).toContain(user);
 });
 
-test("a soft prompt is rows by name", () => {
-  const softPrompt = (name: string) => (name === "poet" ? embeds : undefined);
-  expect(promptOf([{ softPrompt: "poet" }], tokenizer, { ...limits, softPrompt })).toMatchObject({
-    rows: 2,
-    embedRows: 2,
-  });
-  expect(() => promptOf([{ softPrompt: "cook" }], tokenizer, { ...limits, softPrompt })).toThrow(
-    'input[0].softPrompt: there is none named "cook"',
-  );
+test("a soft prompt is rows by name", async () => {
+  const find = async (name: string) => (name === "poet" ? embeds : undefined);
+  const resolved = (softPrompt: string) => resolveSoftPrompts([{ softPrompt }], find, "this model");
+  expect(promptOf(await resolved("poet"), tokenizer, limits)).toMatchObject({ rows: 2, embedRows: 2 });
+  const cook = await resolved("cook");
+  expect(() => promptOf(cook, tokenizer, limits)).toThrow('input[0].softPrompt: there is none named "cook"');
 });
 
 test("rows are counted, embeddings among them", () => {

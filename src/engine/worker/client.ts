@@ -5,6 +5,7 @@ import { Worker } from "node:worker_threads";
 import type { LoadOptions, ServedModel } from "../../plainformer.ts";
 import { loadGgufTokenizer } from "../../tokenizer/from-gguf.ts";
 import { loadTokenizer } from "../../tokenizer/tokenizer.ts";
+import type { GradientsOptions } from "../../tune/gradients.ts";
 import { EngineClosedError } from "../errors.ts";
 import { eventQueue } from "../event-queue.ts";
 import type { GenerateEvent, GenerateOptions } from "../generate.ts";
@@ -112,6 +113,9 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     tokenizer,
     generate,
     score: ({ signal, ...argument }) => call<"score">({ method: "score", argument }, signal),
+    gradients: ({ signal, ...argument }: GradientsOptions) =>
+      call<"gradients">({ method: "gradients", argument }, signal),
+    batchGradients: ({ signal, ...argument }) => call<"batchGradients">({ method: "batchGradients", argument }, signal),
     embed: (argument) => call<"embed">({ method: "embed", argument }),
     load: () => call<"load">({ method: "load", argument: undefined }),
     async close({ drainMs = 0 } = {}) {

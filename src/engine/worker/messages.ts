@@ -2,6 +2,7 @@
 // message, and an error its name and sentence, from which the other side makes one of the same class.
 
 import type { EngineLoad, LoadOptions, Plainformer } from "../../plainformer.ts";
+import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "../../tune/gradients.ts";
 import { EngineBusyError, EngineClosedError } from "../errors.ts";
 import type { GenerateEvent, GenerateOptions } from "../generate.ts";
 import type { Score, ScoreOptions } from "../score.ts";
@@ -17,6 +18,14 @@ export interface Start {
 export interface Calls {
   generate: { argument: Omit<GenerateOptions, "signal">; answer: undefined };
   score: { argument: Omit<ScoreOptions, "signal">; answer: Score[] };
+  gradients: {
+    argument: Omit<GradientsOptions, "signal">;
+    answer: (Gradients & { usage: GradientsUsage }) & { candidates: Gradients[]; usage: GradientsUsage };
+  };
+  batchGradients: {
+    argument: Omit<BatchGradientsOptions, "signal">;
+    answer: { examples: Gradients[]; usage: GradientsUsage };
+  };
   embed: { argument: readonly number[]; answer: Float32Array };
   load: { argument: undefined; answer: EngineLoad };
 }

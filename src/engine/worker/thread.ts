@@ -66,6 +66,10 @@ async function answer(
       return undefined;
     case "score":
       return model.score({ ...call.argument, signal });
+    case "gradients":
+      return model.gradients({ ...call.argument, signal } as never); // which of the two it is, the answer tells
+    case "batchGradients":
+      return model.batchGradients({ ...call.argument, signal });
     case "embed":
       return model.embed(call.argument);
     case "load":

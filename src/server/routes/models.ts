@@ -69,7 +69,7 @@ export const model: Operation = {
 };
 
 async function describe(service: Service): Promise<z.input<typeof description>> {
-  const { served, modelId, aliases, created, limits, chat, fim } = service;
+  const { served, modelId, aliases, created, limits, chat, fim, softPrompts } = service;
   const { config } = served;
   const { mean, std, rowNorm }: EmbeddingStatistics = await embeddingStatistics(served);
   return {
@@ -97,6 +97,8 @@ async function describe(service: Service): Promise<z.input<typeof description>> 
       fim: fim !== null,
       embeddings_in: true,
       score: true,
+      gradients: true,
+      soft_prompts: softPrompts !== undefined,
     },
   };
 }

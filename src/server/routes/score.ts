@@ -5,17 +5,14 @@ import { z } from "zod";
 import type { Operation } from "../operation.ts";
 import { tokenText } from "../wire/logprobs.ts";
 import { refused } from "../wire/refused.ts";
-import { blame, inputSchema, segmentsOf, type WireInput } from "../wire/segments.ts";
+import { blame, candidateIndex, inputSchema, segmentsOf, targetsSchema } from "../wire/segments.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { usageSchema, wireUsage } from "../wire/usage.ts";
 
 const bodySchema = z.object({
   model: z.string(),
   input: inputSchema,
-  targets: z
-    .array(z.union([z.string(), z.array(z.int().min(0))]))
-    .min(1)
-    .describe("Continuations to judge, each a text or token ids."),
+  targets: targetsSchema,
   candidates: z
     .array(tensorSchema)
     .min(1)
@@ -93,19 +90,6 @@ export const score: Operation<Body> = {
     return Response.json({ object: "list", model: modelId, data, usage: wireUsage(usage) });
   },
 };
-
-/** Which segment candidates take the place of. @throws ApiError 400 when that is not clear. */
-function candidateIndex(input: WireInput): number {
-  const embeds = (typeof input === "string" ? [] : [...input.entries()]).filter(([, part]) => part.type === "embeds");
-  const named = embeds.filter(([, part]) => part.type === "embeds" && part.candidate);
-  const found = named.length > 0 ? named : embeds;
-  if (found.length !== 1)
-    throw refused(
-      "candidates",
-      `got ${found.length} segments that they could replace, expected one of type embeds, or one with candidate: true`,
-    );
-  return found[0][0];
-}
 
 function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;

@@ -51,6 +51,7 @@ export const tokenEmbeddings: Operation<Body> = {
     const lists = idLists(service, body);
     const ids = lists.flat();
     const rows = await served.embed(ids);
+    const encoding = body.encoding_format ?? "float";
     let at = 0;
     const data = lists.map((list, index) => {
       const embeds = rows.subarray(at * config.dModel, (at + list.length) * config.dModel);
@@ -59,7 +60,10 @@ export const tokenEmbeddings: Operation<Body> = {
         index,
         ids: list,
         tokens: list.map((id) => tokenText(tokenizer, id)),
-        embeddings: wireTensor({ embeds, shape: [list.length, config.dModel] }, body.encoding_format ?? "float"),
+        embeddings: wireTensor(
+          { embeds, shape: [list.length, config.dModel] },
+          encoding === "base64" ? "f32" : "float",
+        ),
       };
     });
     const usage = {

@@ -4,6 +4,7 @@
 import { z } from "zod";
 import type { Segment } from "../../prompt/segments.ts";
 import { ApiError, apiErrorOf } from "../errors.ts";
+import { refused } from "./refused.ts";
 import { type TensorReader, tensorSchema } from "./tensor.ts";
 
 export const textPart = z.object({ type: z.literal("text"), text: z.string() });
@@ -12,10 +13,13 @@ export const embedsPart = z.object({
   type: z.literal("embeds"),
   id: z.string().min(1).max(64).nullish(),
   embeds: tensorSchema.nullish(),
-  candidate: z.boolean().nullish().describe("In /score: this is the segment that candidates take the place of."),
+  candidate: z
+    .boolean()
+    .nullish()
+    .describe("In /score and /gradients: this is the segment that candidates take the place of."),
 });
 
-export const softPromptPart = z.object({ type: z.literal("soft_prompt"), name: z.string().min(1).max(128) });
+export const softPromptPart = z.object({ type: z.literal("soft_prompt"), name: z.string() });
 
 const tokensPart = z.object({ type: z.literal("tokens"), ids: z.array(z.int().min(0)) });
 
@@ -30,6 +34,12 @@ export const inputSchema = z.union([
 
 export type WireInput = z.infer<typeof inputSchema>;
 
+/** Continuations to judge, after one input. */
+export const targetsSchema = z
+  .array(z.union([z.string(), z.array(z.int().min(0))]))
+  .min(1)
+  .describe("Continuations to judge, each a text or token ids.");
+
 /** The segments of `input`, one each, so that the library's index of a segment is the wire's. @throws as the reader does. */
 export function segmentsOf(input: WireInput, read: TensorReader): Segment[] {
   if (typeof input === "string") return [{ text: input }];
@@ -40,6 +50,19 @@ export function segmentsOf(input: WireInput, read: TensorReader): Segment[] {
     const rows = read(part.embeds, `input[${i}].embeds`);
     return part.id ? { id: part.id, ...rows } : rows;
   });
+}
+
+/** Which segment candidates take the place of. @throws ApiError 400 when that is not clear. */
+export function candidateIndex(input: WireInput): number {
+  const embeds = (typeof input === "string" ? [] : [...input.entries()]).filter(([, part]) => part.type === "embeds");
+  const named = embeds.filter(([, part]) => part.type === "embeds" && part.candidate);
+  const found = named.length > 0 ? named : embeds;
+  if (found.length !== 1)
+    throw refused(
+      "candidates",
+      `got ${found.length} segments that they could replace, expected one of type embeds, or one with candidate: true`,
+    );
+  return found[0][0];
 }
 
 /**

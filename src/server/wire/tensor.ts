@@ -75,11 +75,15 @@ export function tensorReader(width: number, maxRows: number): TensorReader {
   };
 }
 
-/** Rows as the wire has them. Numbers get the 9 digits that tell one f32 from another. */
-export function wireTensor({ embeds, shape: [n, width] }: Rows, encoding: "float" | "base64"): WireTensor {
-  if (encoding === "base64") {
-    return { shape: [n, width], dtype: "f32", data: Buffer.from(encodeF32("f32", embeds)).toString("base64") };
-  }
+/** The form that a tensor came in. */
+export function formOf(value: unknown): "float" | WireDType {
+  return Array.isArray(value) ? "float" : (value as { dtype: WireDType }).dtype;
+}
+
+/** Rows as the wire has them: bytes in a dtype, or "float", numbers of the 9 digits that tell one f32 from another. */
+export function wireTensor({ embeds, shape: [n, width] }: Rows, form: "float" | WireDType): WireTensor {
+  if (form !== "float")
+    return { shape: [n, width], dtype: form, data: Buffer.from(encodeF32(form, embeds)).toString("base64") };
   return Array.from({ length: n }, (_, row) =>
     Array.from(embeds.subarray(row * width, (row + 1) * width), (x) => Number(x.toPrecision(9))),
   );

@@ -1,0 +1,24 @@
+// A model that knows soft prompts by name: the same methods, each with rows put in place of the names in its input.
+
+import type { ServedModel } from "../plainformer.ts";
+import type { Input } from "../prompt/segments.ts";
+import { type FindSoftPrompt, resolveSoftPrompts } from "../prompt/soft-prompts.ts";
+import type { GradientsOptions } from "../tune/gradients.ts";
+
+/** @throws in its methods, a RangeError that names the segment: a malformed name, an unknown one, rows of another model. */
+export function withSoftPrompts<Model extends ServedModel>(model: Model, find: FindSoftPrompt): Model {
+  const resolved = async <Options extends { input: Input }>(options: Options): Promise<Options> => ({
+    ...options,
+    input: await resolveSoftPrompts(options.input, find, model.fingerprint),
+  });
+  return {
+    ...model,
+    async *generate(options) {
+      yield* model.generate(await resolved(options));
+    },
+    score: async (options) => model.score(await resolved(options)),
+    gradients: async (options: GradientsOptions) => model.gradients((await resolved(options)) as never),
+    batchGradients: async (options) =>
+      model.batchGradients({ ...options, examples: await Promise.all(options.examples.map(resolved)) }),
+  } satisfies ServedModel as Model;
+}

@@ -1,0 +1,61 @@
+// A soft prompt as PEFT keeps it: one tensor `prompt_embeddings` [n, dModel] in a safetensors file, called
+// adapter_model.safetensors in a directory of its own. What PEFT has no word for, the model's fingerprint, is in the file's
+// metadata, which PEFT ignores; a file without it fits every model of its width.
+// Source: huggingface/peft, src/peft/utils/save_and_load.py.
+
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { encodeF32 } from "../../weights/dtype.ts";
+import { openSafetensors, readF32, writeSafetensors } from "../../weights/safetensors.ts";
+import type { FindSoftPrompt, SoftPrompt } from "./soft-prompts.ts";
+
+/** The name of the file in a directory that PEFT wrote. */
+export const adapterFile = "adapter_model.safetensors";
+const tensorName = "prompt_embeddings";
+
+/**
+ * Reads a file, or the directory that it is in.
+ * @throws one sentence that names the file, if it is not there, is no safetensors file, or does not hold rows of finite numbers.
+ */
+export async function readSoftPrompt(path: string): Promise<SoftPrompt> {
+  const directory = await stat(path).catch(() => undefined);
+  const file = directory?.isDirectory() ? join(path, adapterFile) : path;
+  const checkpoint = await openSafetensors(file);
+  try {
+    const entry = checkpoint.tensors.get(tensorName);
+    if (!entry) {
+      const names = [...checkpoint.tensors.keys()].slice(0, 5).join(", ");
+      throw new Error(
+        `${file}: it holds ${names || "no tensors"}, expected ${tensorName}, as PEFT's prompt tuning saves it`,
+      );
+    }
+    const [n, width] = entry.shape;
+    if (entry.shape.length !== 2 || n === 0 || width === 0)
+      throw new Error(`${file}: ${tensorName} has shape [${entry.shape}], expected [rows, width]`);
+    const embeds = await readF32(checkpoint, tensorName);
+    const bad = embeds.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0)
+      throw new Error(
+        `${file}: ${tensorName}, row ${Math.floor(bad / width)}, column ${bad % width} is ${embeds[bad]}, expected finite numbers`,
+      );
+    return { embeds, shape: [n, width], fingerprint: checkpoint.metadata.fingerprint };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** Writes a file, which appears under its name only when it is complete. @throws one sentence that names the file. */
+export async function writeSoftPrompt(file: string, { embeds, shape, fingerprint }: SoftPrompt): Promise<void> {
+  const data = encodeF32("f32", embeds);
+  const metadata = { format: "pt", ...(fingerprint === undefined ? {} : { fingerprint }) };
+  await writeSafetensors(file, [{ name: tensorName, dtype: "F32", shape, data }], metadata);
+}
+
+/** Soft prompts of a folder: `name` is a directory that PEFT or `plainformer tune` wrote, or the file name.safetensors. */
+export function softPromptsIn(folder: string): FindSoftPrompt {
+  return async (name) => {
+    for (const path of [join(folder, name), join(folder, `${name}.safetensors`)])
+      if (await stat(path).catch(() => undefined)) return readSoftPrompt(path);
+    return undefined;
+  };
+}

@@ -1,0 +1,108 @@
+// What a prompt is tuned on: lines of JSON, each { "prompt", "completion" } or { "text", "label" }, as examples with a prompt
+// and a target; and which of them are held out. Nothing here knows a model.
+
+import { randomSource } from "../../decode/random.ts";
+
+/** After `prompt`, the model is to say `target`. */
+export interface TuneExample {
+  readonly prompt: string;
+  readonly target: string;
+  /** The targets to choose among, where an answer is a choice: all labels of the data. */
+  readonly choices?: readonly string[];
+}
+
+/** What a labelled text becomes: the label comes after it, with a space before. */
+export const defaultTemplate = "{text}\nLabel:";
+
+/**
+ * Reads JSONL. A line { "text", "label" } is the prompt `template` with its text for {text}, and the target " label".
+ * @throws a RangeError that names the line (as `where`, line n), what came and what was expected.
+ */
+export function parseExamples(jsonl: string, where: string, template: string = defaultTemplate): TuneExample[] {
+  if (!template.includes("{text}"))
+    throw new RangeError(`template: got ${JSON.stringify(template)}, expected {text} somewhere in it`);
+  const lines = jsonl.split(/\r?\n/);
+  const examples: TuneExample[] = [];
+  const labels = new Set<string>();
+  let labelled: boolean | undefined;
+  for (const [i, line] of lines.entries()) {
+    if (line.trim() === "") continue;
+    const at = `${where}, line ${i + 1}`;
+    const fields = fieldsOf(line, at);
+    const isLabelled = "text" in fields || "label" in fields;
+    labelled ??= isLabelled;
+    if (labelled !== isLabelled)
+      throw new RangeError(
+        `${at}: expected the fields of the lines before, ${labelled ? "text and label" : "prompt and completion"}`,
+      );
+    if (isLabelled) {
+      const target = ` ${textOf(fields, "label", at)}`;
+      labels.add(target);
+      const text = textOf(fields, "text", at);
+      examples.push({ prompt: template.replace("{text}", () => text), target });
+    } else examples.push({ prompt: textOf(fields, "prompt", at), target: textOf(fields, "completion", at) });
+  }
+  if (examples.length === 0) throw new RangeError(`${where}: it has no lines, expected one JSON object a line`);
+  const choices = [...labels].sort();
+  if (labelled && choices.length < 2)
+    throw new RangeError(`${where}: all labels are ${JSON.stringify(choices[0].slice(1))}, expected at least two`);
+  return labelled ? examples.map((example) => ({ ...example, choices })) : examples;
+}
+
+function fieldsOf(line: string, at: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw new RangeError(`${at}: ${(error as Error).message}`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new RangeError(`${at}: expected an object { prompt, completion } or { text, label }`);
+  return value;
+}
+
+function textOf(fields: object, name: string, at: string): string {
+  const value = (fields as Record<string, unknown>)[name];
+  if (typeof value !== "string" || value === "")
+    throw new RangeError(`${at}: ${name} is ${JSON.stringify(value) ?? "missing"}, expected a text`);
+  return value;
+}
+
+/** The numbers 0 … n − 1 in an order that the seed gives. Fisher & Yates. */
+export function shuffled(n: number, seed: number): number[] {
+  const random = randomSource(seed);
+  const order = Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+}
+
+/** Holds out a share of the examples, chosen by the seed; at least one, and at least one stays. @throws for fewer than two. */
+export function splitExamples(
+  examples: readonly TuneExample[],
+  share: number,
+  seed: number,
+): { train: TuneExample[]; heldOut: TuneExample[] } {
+  if (!(share > 0 && share < 1)) throw new RangeError(`holdOut: got ${share}, expected a share between 0 and 1`);
+  if (examples.length < 2) throw new RangeError("data: there is 1 example, expected at least 2, one of them held out");
+  const n = Math.min(examples.length - 1, Math.max(1, Math.round(share * examples.length)));
+  const order = shuffled(examples.length, seed);
+  return { heldOut: order.slice(0, n).map((i) => examples[i]), train: order.slice(n).map((i) => examples[i]) };
+}
+
+/** The examples of step 0, 1, …: every epoch goes through all in an order of its own, so a run can go on from any step. */
+export function batchOf(step: number, batch: number, n: number, seed: number): number[] {
+  return Array.from({ length: batch }, (_, i) => {
+    const at = step * batch + i;
+    return epochOrder(n, seed, Math.floor(at / n))[at % n];
+  });
+}
+
+let last: { key: string; order: number[] } | undefined;
+function epochOrder(n: number, seed: number, epoch: number): number[] {
+  const key = `${n} ${seed} ${epoch}`;
+  if (last?.key !== key) last = { key, order: shuffled(n, seed + 7919 * (epoch + 1)) };
+  return last.order;
+}
