@@ -1,0 +1,94 @@
+// The training text of the default model: an endless, seeded stream of documents of many kinds.
+//
+// Half of it is copying in some form: answers that stand in a passage, arguments that stand in a request. Nothing is
+// read from anywhere: the files beside this one write it all.
+
+import { type Random, weighted, whole } from "./draw.ts";
+import { codeChat, fimDocument, functionsFile } from "./functions.ts";
+import { lookup, passageChat, questionJson, recordJson, repeat, type Size, tableChat } from "./questions.ts";
+import { story } from "./stories.ts";
+import { review, smallTalkChat, storyChat, summaryChat } from "./talk.ts";
+import { toolChat } from "./tools.ts";
+
+/** A document: its text with control tokens in it, and what of it counts in the loss. */
+export interface Document {
+  text: string;
+  /** "answers": only what follows `<｜Assistant｜>`, `<｜fim▁end｜>` or the outputs of tools. */
+  learn: "all" | "answers";
+}
+
+/** A kind of document and how many of a hundred are of it. */
+export type Mix = readonly (readonly [(random: Random) => Document, number])[];
+
+const all =
+  (make: (random: Random) => string) =>
+  (random: Random): Document => ({ text: make(random), learn: "all" });
+const answers =
+  (make: (random: Random) => string) =>
+  (random: Random): Document => ({ text: make(random), learn: "answers" });
+const passages = (size: Size) => answers((random) => passageChat(random, size));
+
+function tale(random: Random): string {
+  return story(random).text;
+}
+
+/** Stories of two to ten chapters, up to 2,000 tokens. */
+function longTale(random: Random): string {
+  return story(random, whole(random, 2, 10)).text;
+}
+
+const code: Mix = [
+  [all(functionsFile), 3],
+  [answers(codeChat), 5],
+  [answers(fimDocument), 12],
+];
+const talk: Mix = [
+  [all(tale), 5],
+  [answers(storyChat), 3],
+  [answers(summaryChat), 3],
+  [all(review), 4],
+  [answers(smallTalkChat), 2],
+];
+const asks: Mix = [
+  [answers(questionJson), 8],
+  [answers(recordJson), 7],
+  [answers(toolChat), 12],
+];
+
+/** First: short passages and plain copying, so that attention learns to look things up. */
+export const firstMix: Mix = [
+  ...code,
+  ...talk,
+  ...asks,
+  [passages({ subjects: [1, 2], facts: [1, 3] }), 22],
+  [answers(lookup), 12],
+  [answers(tableChat), 4],
+  [answers(repeat), 6],
+];
+
+/** Then: longer passages. */
+export const mainMix: Mix = [
+  ...code,
+  ...talk,
+  ...asks,
+  [passages({ subjects: [1, 3], facts: [2, 4] }), 30],
+  [answers(lookup), 4],
+  [answers(tableChat), 2],
+  [answers(repeat), 2],
+];
+
+/** Last, in rows of 2,048: long stories, and passages of up to forty facts. */
+export const longMix: Mix = [
+  ...code,
+  ...talk,
+  ...asks,
+  [all(longTale), 6],
+  [passages({ subjects: [2, 4], facts: [2, 5] }), 30],
+  [passages({ subjects: [5, 8], facts: [3, 5] }), 6],
+  [answers(lookup), 3],
+];
+
+/** The next document of a mix. */
+export function document(random: Random, mix: Mix): Document {
+  return weighted(random, mix)(random);
+}
