@@ -60,7 +60,7 @@ export const firstMix: Mix = [
   ...code,
   ...talk,
   ...asks,
-  [passages({ subjects: [1, 2], facts: [1, 3] }), 22],
+  [passages({ subjects: [1, 2], facts: [1, 3] }), 26],
   [answers(lookup), 12],
   [answers(tableChat), 4],
   [answers(repeat), 6],

@@ -255,21 +255,28 @@ export interface Passage {
   asked: Asked[];
 }
 
-/** Wordings of facts and questions, and the names of subjects: what the held-out set replaces. */
+/** What is talked about and how, and the names and values: what the held-out set replaces. */
 export interface Wording {
+  relations: readonly Relation[];
   facts(relation: Relation): readonly string[];
   questions(relation: Relation): readonly string[];
   name(random: Random, subject: Subject): string;
+  value(random: Random, relation: Relation): string;
+  extras(random: Random): Record<string, string>;
 }
 
 const taught: Wording = {
+  relations,
   facts: (relation) => relation.facts,
   questions: (relation) => relation.questions,
   name: subjectName,
+  value: (random, relation) => relation.value(random),
+  extras,
 };
 
 /** A passage about `subjects` subjects of at most two kinds with `facts` facts each. */
 export function passage(random: Random, subjects: number, facts: number, wording: Wording = taught): Passage {
+  const of = (subject: Subject) => wording.relations.filter((relation) => relation.subject === subject);
   const kinds = chance(random, 0.6) ? [pickSubject(random)] : [pickSubject(random), pickSubject(random)];
   const groups: { sentence: string; asked: Asked }[][] = [];
   const shared = chance(random, 0.6) ? sample(random, of(kinds[0]), Math.min(facts, of(kinds[0]).length)) : null;
@@ -280,12 +287,10 @@ export function passage(random: Random, subjects: number, facts: number, wording
     const pronoun = subject === "person" ? pick(random, ["He", "She"]) : "It";
     const chosen =
       shared !== null && subject === kinds[0] ? shuffled(random, shared) : sample(random, of(subject), facts);
-    const own: Record<string, string> = {};
     groups.push(
       chosen.map((relation, j) => {
-        const more = extras(random);
-        const words = { ...more, n, v: relation.value(random) };
-        own[relation.key] = words.v;
+        const more = wording.extras(random);
+        const words = { ...more, n, v: wording.value(random, relation) };
         const fact = pick(random, wording.facts(relation));
         // "He" and "She" may stand for the name when the sentence before is about the same person.
         const named = filled(fact, words);
@@ -306,22 +311,17 @@ export function passage(random: Random, subjects: number, facts: number, wording
       }),
     );
   }
-  const mixed = chance(random, 0.25) ? null : groups.flat();
   // Facts in any order need their names: then no pronouns.
-  const order =
-    mixed ??
-    shuffled(random, groups.flat()).map(({ asked }) => ({
-      sentence: filled(pick(random, wording.facts(asked.relation)), asked.words),
-      asked,
-    }));
+  const order = chance(random, 0.25)
+    ? shuffled(random, groups.flat()).map(({ asked }) => ({
+        sentence: filled(pick(random, wording.facts(asked.relation)), asked.words),
+        asked,
+      }))
+    : groups.flat();
   return {
     text: order.map(({ sentence }) => capital(sentence)).join(pick(random, [" ", " ", " ", "\n"])),
     asked: order.map(({ asked }) => asked),
   };
-}
-
-function of(subject: Subject): Relation[] {
-  return relations.filter((relation) => relation.subject === subject);
 }
 
 function pickSubject(random: Random): Subject {
@@ -336,13 +336,13 @@ function pickSubject(random: Random): Subject {
 }
 
 /** One fact with its question and answers, without a passage: for JSON and small questions. */
-export function loneFact(random: Random, wording: Wording = taught): Asked {
+export function loneFact(random: Random): Asked {
   const relation = pick(random, relations);
-  const words = { ...extras(random), n: wording.name(random, relation.subject), v: relation.value(random) };
+  const words = { ...extras(random), n: subjectName(random, relation.subject), v: relation.value(random) };
   return {
     relation,
     words,
-    question: filled(pick(random, wording.questions(relation)), words),
+    question: filled(pick(random, relation.questions), words),
     answer: filled(relation.answer, words),
     value: words.v,
   };

@@ -33,9 +33,9 @@ export interface Phase {
 }
 
 export const phases: readonly Phase[] = [
-  { steps: 600, sequences: 32, positions: 256, mix: firstMix, echo: 0.1 },
-  { steps: 3400, sequences: 16, positions: 512, mix: mainMix, echo: 0.01 },
-  { steps: 300, sequences: 4, positions: 2048, mix: longMix, echo: 0.01 },
+  { steps: 1200, sequences: 16, positions: 256, mix: firstMix, echo: 0.1 },
+  { steps: 4000, sequences: 8, positions: 512, mix: mainMix, echo: 0.01 },
+  { steps: 200, sequences: 2, positions: 2048, mix: longMix, echo: 0.01 },
 ];
 
 export const steps = phases.reduce((sum, phase) => sum + phase.steps, 0);
@@ -53,7 +53,7 @@ export const rates = {
   clip: 1,
   warmUp: 100,
   /** Steps at the end in which the rates fall to `last` of what they were. */
-  coolDown: 1000,
+  coolDown: 800,
   last: 0.02,
 } as const;
 

@@ -1,7 +1,8 @@
 """The trainer's twin in PyTorch: the same start, batches, order and hyper-parameters, from the files that data.ts writes.
 
 It is an oracle for src/tune/trainer.ts, and it made the weights that ship (in bfloat16 on two CPU cores); nothing else needs it.
-Usage: python twin.py DATA_DIR RUN_DIR [--steps N] [--f32] [--threads N]; an interrupted run goes on.
+Usage: python twin.py DATA_DIR RUN_DIR [--steps N] [--f32] [--workers N]; an interrupted run goes on.
+Each worker is a process of one thread that takes its share of a batch's rows; gradients are summed before each step.
 RUN_DIR/losses.jsonl gets one line a step; RUN_DIR/last.pt is the checkpoint; RUN_DIR/last.safetensors the weights in float32.
 """
 
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import multiprocessing, nn
 from torch.nn import functional as F
 
 
@@ -117,17 +119,14 @@ class Muon:
                 p.mul_(1 - rate * self.decay).add_(update, alpha=-rate * max(1, rows / columns) ** 0.5)
 
 
-def main():
-    args = argparse.ArgumentParser()
-    args.add_argument("data", type=Path), args.add_argument("run", type=Path)
-    args.add_argument("--steps", type=int), args.add_argument("--threads", type=int, default=2), args.add_argument("--f32", action="store_true")
-    args = args.parse_args()
-    args.run.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(args.threads)
+def train(rank, args):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{args.run.resolve()}/meeting-{os.getppid()}", rank=rank, world_size=args.workers)
     plan = json.loads((args.data / "plan.json").read_text())
     rates, low = plan["rates"], torch.float32 if args.f32 else torch.bfloat16
     model = Llama(plan["shape"])
     model.load_state_dict(load_file(args.data / "start.safetensors"))
+    params = list(model.parameters())
     table = model.model["embed_tokens"].weight
     matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name]
     rest = [p for name, p in model.named_parameters() if p.dim() == 1 or "embed" in name]
@@ -148,33 +147,51 @@ def main():
         save_file({name: p.detach().contiguous() for name, p in model.state_dict().items()}, args.run / "next.safetensors", metadata={"format": "pt", "step": str(step)})
         os.replace(args.run / "next.safetensors", args.run / "last.safetensors")
 
+    shapes = [(p["sequences"], p["positions"]) for p in plan["phases"] for _ in range(p["steps"])]
     with open(args.data / "batches.bin", "rb") as batches, open(args.run / "losses.jsonl", "a") as log:
-        sizes = [p["sequences"] * p["positions"] for p in plan["phases"] for _ in range(p["steps"])]
-        shapes = [(p["sequences"], p["positions"]) for p in plan["phases"] for _ in range(p["steps"])]
-        batches.seek(2 * sum(sizes[plan["from"]:step]))
+        batches.seek(2 * sum(a * b for a, b in shapes[plan["from"]:step]))
         saved_at = time.time()
         while step < last:
             started = time.time()
-            packed = torch.from_numpy(np.frombuffer(batches.read(2 * sizes[step]), np.uint16).astype(np.int64)).view(shapes[step])
-            ids, learned = packed & 0x7FFF, packed >> 15
+            sequences, positions = shapes[step]
+            packed = torch.from_numpy(np.frombuffer(batches.read(2 * sequences * positions), np.uint16).astype(np.int64)).view(sequences, positions)
+            total = (packed[:, 1:] >> 15).sum()
+            mine = packed[rank * sequences // args.workers:(rank + 1) * sequences // args.workers]
+            ids, learned = mine & 0x7FFF, mine >> 15
             counted = learned[:, 1:].flatten().nonzero()[:, 0]
             with torch.autocast("cpu", torch.bfloat16, enabled=not args.f32):
                 x = rows_of(ids)[:, :-1].flatten(0, 1)[counted]
                 logits = F.linear(x, table)
-            loss = F.cross_entropy(logits.float(), ids[:, 1:].flatten()[counted])
+            loss = F.cross_entropy(logits.float(), ids[:, 1:].flatten()[counted], reduction="sum") / total
             model.zero_grad()
             loss.backward()
+            flat = torch.cat([p.grad.flatten() for p in params] + [loss.detach()[None]])
+            if args.workers > 1:
+                dist.all_reduce(flat)
+            for p, g in zip(params, flat[:-1].split([p.numel() for p in params])):
+                p.grad = g.view_as(p)
             torch.nn.utils.clip_grad_norm_(rest, rates["clip"])
             adam.param_groups[0]["lr"] = rates["rest"] * plan["rate"][step]
             adam.step()
             muon.step(rates["matrix"] * plan["rate"][step])
             step, seconds = step + 1, seconds + time.time() - started
-            log.write(json.dumps({"step": step, "loss": round(loss.item(), 6), "seconds": round(seconds, 1)}) + "\n")
-            if step % 20 == 0:
-                log.flush()
+            if rank > 0:
+                continue
+            log.write(json.dumps({"step": step, "loss": round(flat[-1].item(), 6), "seconds": round(seconds, 1)}) + "\n")
+            log.flush()
             if time.time() - saved_at > 120 or step == last:
                 save()
                 saved_at = time.time()
+    dist.destroy_process_group()
+
+
+def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("data", type=Path), args.add_argument("run", type=Path)
+    args.add_argument("--steps", type=int), args.add_argument("--workers", type=int, default=2), args.add_argument("--f32", action="store_true")
+    args = args.parse_args()
+    args.run.mkdir(parents=True, exist_ok=True)
+    multiprocessing.spawn(train, (args,), args.workers)
 
 
 if __name__ == "__main__":
