@@ -9,8 +9,8 @@
 //
 // How later work joins without changing what is here: experts are two ops, `route` (router scores → expert ids and weights,
 // both device tensors) and `expertLinear` (each row with the weights its id names, looked up on the device like `gather`);
-// latent attention is `attention` with one cache head, kDim = kvRank + ropeDim and v a prefix of k; a derivative stands
-// beside its op in the set's own file.
+// latent attention is `attention` with one cache head, kDim = kvRank + ropeDim and v a prefix of k. Derivatives are a list
+// of their own at the end: a set that only runs models leaves them out.
 
 import type { DType } from "../weights/dtype.ts";
 import type { Buffer } from "./tensor.ts";
@@ -138,4 +138,101 @@ export interface Kernels<B extends Buffer = Buffer> {
   swiglu(out: B, gate: B, up: B, length: number): void;
   /** out = x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³))). all [length]. Hendrycks & Gimpel 2016, arXiv 1606.08415 (the tanh form, as GPT-2) */
   gelu(out: B, x: B, length: number): void;
+
+  /** What `recording` needs to go back; a set without it runs models and cannot be asked for gradients. */
+  readonly derivatives?: Derivatives<B>;
+}
+
+/**
+ * The derivative of each op, in the file of its op. With L the loss, dOut is ∂L/∂out of a call, and each function makes ∂L
+ * by one of its inputs out of it. What belongs to rows (dX, dQ …) is written; what belongs to weights (dW, dWeight …) is
+ * added to what is there, so a weight that is used twice, or by many steps, sums by itself. Gradients have the dtype of
+ * activations, whatever the dtype of the weights; each is summed in an order that depends on its shape alone.
+ *
+ * Missing here because they need nothing new: both gradients of `add` are dOut itself; those of the parts of a `concat` are
+ * rows of dOut.
+ */
+export interface Derivatives<B extends Buffer = Buffer> {
+  // ---- memory
+
+  /** How much this step has allocated so far, for `release`. */
+  mark(): unknown;
+  /** Frees what this step has allocated since the mark. */
+  release(mark: unknown): void;
+  /** New values for a kept f32 or f64 buffer, or any float one, encoded in its dtype: a weight after an update. */
+  write(buffer: B, dtype: DType, values: Float32Array): void;
+
+  // ---- the loss, and its derivative
+
+  /** out[r] = logits[r, ids[r]] − log Σ_i e^logits[r, i]: the log-probability of one token per row. logits [rows, n] → out [rows] */
+  logProbs(out: B, logits: B, ids: B, rows: number, n: number): void;
+  /** dLogits[r, i] = dOut[r] · ([i = ids[r]] − softmax_i logits[r]). dOut [rows] → dLogits [rows, n] */
+  logProbsBackward(dLogits: B, dOut: B, logits: B, ids: B, rows: number, n: number): void;
+
+  // ---- rows
+
+  /** dTable[ids[r]] += dOut[r], r = 0, 1, … dOut [rows, dim] → dTable [n, dim] */
+  gatherBackward(dTable: B, dOut: B, ids: B, rows: number, dim: number): void;
+
+  // ---- projections
+
+  /** `linear` with x as it is, where `linear` itself rounds x to multiply it with quantized weights: only f32 has a derivative. */
+  linearExact(out: B, x: B, w: B, dtype: DType, bias: B | null, rows: number, inDim: number, outDim: number): void;
+  /** dX[r, i] = Σ_o dOut[r, o] · w[o, i] */
+  linearBackward(dX: B, dOut: B, w: B, dtype: DType, rows: number, inDim: number, outDim: number): void;
+  /** dW[o, i] += Σ_r dOut[r, o] · x[r, i] */
+  linearWeightBackward(dW: B, dOut: B, x: B, rows: number, inDim: number, outDim: number): void;
+  /** dBias[o] += Σ_r dOut[r, o], of `linear` and of `layerNorm` */
+  biasBackward(dBias: B, dOut: B, rows: number, outDim: number): void;
+
+  // ---- normalization: s = 1 / √(… + eps) and n = (x − mean) · s the normalized row (mean 0 in an RMS norm), g = dOut · weight
+
+  /** dX[r, i] = s · (g_i − n_i · mean_j g_j · n_j) */
+  rmsNormBackward(dX: B, dOut: B, x: B, weight: B, rows: number, dim: number, eps: number): void;
+  /** dWeight[i] += Σ_r dOut[r, i] · n[r, i] */
+  rmsNormWeightBackward(dWeight: B, dOut: B, x: B, rows: number, dim: number, eps: number): void;
+  /** dX[r, i] = s · (g_i − mean_j g_j − n_i · mean_j g_j · n_j) */
+  layerNormBackward(dX: B, dOut: B, x: B, weight: B, rows: number, dim: number, eps: number): void;
+  /** dWeight[i] += Σ_r dOut[r, i] · n[r, i] */
+  layerNormWeightBackward(dWeight: B, dOut: B, x: B, rows: number, dim: number, eps: number): void;
+
+  // ---- attention
+
+  /** Turns back by the same angle: dA = dA'·cos + dB'·sin, dB = dB'·cos − dA'·sin. Shapes as `rope` */
+  ropeBackward(
+    dX: B,
+    dOut: B,
+    cos: B,
+    sin: B,
+    rows: number,
+    nHeads: number,
+    headDim: number,
+    ropeDim: number,
+    offset: number,
+  ): void;
+  /**
+   * With p_t the softmax of one row and head, computed again from q and the cache, and d_t = dOut · v_t:
+   *   s_t = scale · p_t · (d_t − Σ_u p_u · d_u),   dQ = Σ_t s_t · k_t,   dK_t += s_t · q,   dV_t += p_t · dOut
+   * for the positions t whose keys this step wrote: dK and dV have the step's rows, and what was in the cache before gets
+   * nothing. A slot of the cache that several sequences of the step look at sums over all of them. dV is null where v is a
+   * prefix of k, whose gradient then gets both. The cache must still hold what the step wrote.
+   */
+  attentionBackward(
+    dQ: B,
+    dK: B,
+    dV: B | null,
+    dOut: B,
+    q: B,
+    cache: CacheBuffers<B>,
+    cacheDType: DType,
+    rows: RowBuffers<B>,
+    shape: AttentionShape,
+  ): void;
+
+  // ---- feed-forward
+
+  /** With σ = 1 / (1 + e^−gate): dGate = dOut · up · σ · (1 + gate · (1 − σ)), dUp = dOut · gate · σ. all [length] */
+  swigluBackward(dGate: B, dUp: B, dOut: B, gate: B, up: B, length: number): void;
+  /** With u = √(2/π) · (x + 0.044715·x³), u' its derivative: dX = dOut · ½ · (1 + tanh u + x · (1 − tanh² u) · u'). all [length] */
+  geluBackward(dX: B, dOut: B, x: B, length: number): void;
 }

@@ -2,6 +2,7 @@
 // calls the kernel set. Formulas and shapes are in kernels.ts. Nothing here computes.
 
 import type { DType } from "../weights/dtype.ts";
+import { createDerivativeOps, type DerivativeOps } from "./derivative-ops.ts";
 import { type AttentionShape, type Kernels, pageSize } from "./kernels.ts";
 import { sizeOf, type Tensor } from "./tensor.ts";
 
@@ -29,6 +30,8 @@ export type Ops = ReturnType<typeof createOps>;
  */
 export function createOps(kernels: Kernels) {
   let step = 0;
+  let holds = 0; // recordings that still need this step's tensors
+  let ended = false; // endStep was called meanwhile
 
   function output(dtype: DType, shape: readonly number[]): Tensor {
     return { dtype, shape, buffer: kernels.alloc(dtype, sizeOf(shape), false), step };
@@ -43,6 +46,13 @@ export function createOps(kernels: Kernels) {
       throw new Error(`${op}: ${name} has dtype ${t.dtype}, expected ${dtypes.join(" or ")}`);
   }
   const activation: DType[] = ["f32", "f64"];
+
+  function endStep(): void {
+    ended = holds > 0;
+    if (ended) return;
+    kernels.endStep();
+    step++;
+  }
 
   function expectHeads(op: string, q: Tensor, pages: CachePages, rows: StepRows, heads: Heads): AttentionShape {
     const n = q.shape[0];
@@ -84,10 +94,20 @@ export function createOps(kernels: Kernels) {
       expect("read", "tensor", t, t.shape);
       return kernels.read(t.buffer, t.dtype, sizeOf(t.shape));
     },
-    /** Frees every tensor of this step that is not a weight or a cache page; using one afterwards is an error. */
-    endStep(): void {
-      kernels.endStep();
-      step++;
+    /** Frees every tensor of this step that is not a weight or a cache page; using one afterwards is an error. While the step is held, that waits. */
+    endStep,
+    /** Keeps the tensors of this step, whoever calls `endStep`, until the function returned is called. */
+    hold(): () => void {
+      holds++;
+      let held = true;
+      return () => {
+        if (held && --holds === 0 && ended) endStep();
+        held = false;
+      };
+    },
+    /** The derivatives of all ops. @throws if the kernel set has none. */
+    derivatives(): DerivativeOps {
+      return createDerivativeOps(kernels, { output, expect, expectHeads, buffersOf });
     },
 
     // ---- rows

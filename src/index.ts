@@ -31,3 +31,6 @@ export {
 } from "./plainformer.ts";
 export type { Input, Segment } from "./prompt/segments.ts";
 export { createTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+export { type AdamOptions, type AdamState, adamStep, clipGradients, createAdamState, warmup } from "./tune/adam.ts";
+export type { Candidate, Gradients, GradientsOptions, GradientsUsage } from "./tune/gradients.ts";
+export { type Recording, type RecordingOptions, recording } from "./tune/recording.ts";

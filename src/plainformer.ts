@@ -16,6 +16,7 @@ import type { Probe } from "./model/probe.ts";
 import { checkIds, type Input, idsOf, promptOf } from "./prompt/segments.ts";
 import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+import { type Gradients, type GradientsOptions, type GradientsUsage, gradientsOf } from "./tune/gradients.ts";
 
 export interface LoadOptions {
   /** Kernel set: "auto" (default) takes the best that works; a name takes that one or fails. */
@@ -99,6 +100,15 @@ export interface Plainformer {
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
   /** Log-probabilities of given continuations. @throws one sentence that names the field. */
   score(options: ScoreOptions): Promise<Score[]>;
+  /**
+   * Loss and its gradient by each segment of embeddings in the input, at the price of about one more forward.
+   * @throws one sentence that names the field, or the kernel set if it has no derivatives.
+   */
+  gradients(options: GradientsOptions & { candidates?: undefined }): Promise<Gradients & { usage: GradientsUsage }>;
+  /** The same for each of several candidates for the embeddings. */
+  gradients(
+    options: GradientsOptions & { candidates: NonNullable<GradientsOptions["candidates"]> },
+  ): Promise<{ candidates: Gradients[]; usage: GradientsUsage }>;
   /** Frees the weights and ends what runs. */
   close(): void;
 }
@@ -241,6 +251,11 @@ function assemble(
     }
   }
 
+  async function gradients(options: GradientsOptions): Promise<never> {
+    const { candidates, usage } = await gradientsOf({ ops, model, tokenizer }, options);
+    return (options.candidates ? { candidates, usage } : { ...candidates[0], usage }) as never; // by the overloads
+  }
+
   return {
     config,
     tokenizer,
@@ -258,6 +273,7 @@ function assemble(
     },
     generate,
     score,
+    gradients,
     close() {
       engine.close();
       kernels.close();

@@ -10,6 +10,10 @@ export const tolerance = {
   kernel: 1e-12,
   /** A kernel that computes in f32 against its golden or the reference set, NMSE. */
   fastKernel: 1e-7,
+  /** A derivative of the reference set in f64 against central differences, of the largest. */
+  derivative: 1e-6,
+  /** Gradients of a loss by embeddings and weights against PyTorch in f32, of the largest of each tensor; losses of training. */
+  gradient: 1e-4,
   /** Probabilities against transformers' f64. */
   probability: 1e-6,
   /** Log-probabilities against f64 log-softmax of PyTorch's f32 logits, absolute. */

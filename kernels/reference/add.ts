@@ -1,4 +1,4 @@
-// out = a + b
+// out = a + b. Its derivative is no work: dA and dB are dOut itself.
 
 import type { Floats } from "./values.ts";
 

@@ -100,3 +100,64 @@ function slotOf(rows: RowBuffers<Int32Array>, shape: AttentionShape, r: number, 
   const page = rows.pageTable[rows.sequences[r] * shape.maxPages + Math.floor(position / pageSize)];
   return page * pageSize + (position % pageSize);
 }
+
+/**
+ * One row and head at a time: the softmax is computed again, then
+ *   s_t = scale · p_t · (d_t − Σ_u p_u · d_u) with d_t = dOut · v_t,   dQ = Σ_t s_t · k_t,   dK_t += s_t · q,   dV_t += p_t · dOut
+ * where t was written by a row of this step; other positions came from the cache and get nothing.
+ * dOut [rows, nHeads, vDim], q [rows, nHeads, kDim] → dQ as q, dK [rows, nCacheHeads, kDim], dV [rows, nCacheHeads, vDim]
+ * or null: then v is the first vDim values of each key, and dK gets its gradient too.
+ */
+export function attentionBackward(
+  dQ: Floats,
+  dK: Floats,
+  dV: Floats | null,
+  dOut: Floats,
+  q: Floats,
+  cache: CacheBuffers<Stored>,
+  cacheDType: DType,
+  rows: RowBuffers<Int32Array>,
+  shape: AttentionShape,
+): void {
+  const { nHeads, nCacheHeads, kDim, vDim, scale } = shape;
+  const rowOfSlot = new Map<number, number>(); // of this step
+  for (let r = 0; r < shape.rows; r++) rowOfSlot.set(slotOf(rows, shape, r, rows.positions[r]), r);
+
+  const values = cache.v ?? cache.k;
+  const valueStride = cache.v ? vDim : kDim;
+  const key = new Float64Array(kDim);
+  const value = new Float64Array(vDim);
+  const query = new Float64Array(kDim);
+  const keySums = new Float64Array(shape.rows * nCacheHeads * kDim);
+  const valueSums = cache.v ? new Float64Array(shape.rows * nCacheHeads * vDim) : keySums;
+  for (let r = 0; r < shape.rows; r++) {
+    for (let head = 0; head < nHeads; head++) {
+      const cacheHead = Math.floor((head * nCacheHeads) / nHeads);
+      const at = (slot: number) => slot * nCacheHeads + cacheHead;
+      const qAt = (r * nHeads + head) * kDim;
+      const outAt = (r * nHeads + head) * vDim;
+      const probs = softmaxRow(q, cache.k, cacheDType, rows, shape, r, head);
+      const dProbs = new Float64Array(probs.length);
+      let mean = 0;
+      for (let t = 0; t < probs.length; t++) {
+        readRow(value, values, cacheDType, at(slotOf(rows, shape, r, t)) * valueStride);
+        for (let i = 0; i < vDim; i++) dProbs[t] += dOut[outAt + i] * value[i];
+        mean += probs[t] * dProbs[t];
+      }
+      query.fill(0);
+      for (let t = 0; t < probs.length; t++) {
+        const slot = slotOf(rows, shape, r, t);
+        const dScore = scale * probs[t] * (dProbs[t] - mean);
+        readRow(key, cache.k, cacheDType, at(slot) * kDim);
+        for (let i = 0; i < kDim; i++) query[i] += dScore * key[i];
+        const writer = rowOfSlot.get(slot);
+        if (writer === undefined) continue;
+        for (let i = 0; i < kDim; i++) keySums[at(writer) * kDim + i] += dScore * q[qAt + i];
+        for (let i = 0; i < vDim; i++) valueSums[at(writer) * valueStride + i] += probs[t] * dOut[outAt + i];
+      }
+      dQ.set(query, qAt);
+    }
+  }
+  dK.set(keySums);
+  if (dV) dV.set(valueSums);
+}

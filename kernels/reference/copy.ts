@@ -1,4 +1,4 @@
-// out[offset + i] = x[i]
+// out[offset + i] = x[i]. Its derivative is the same rows of dOut, taken with `gather`.
 
 import type { Floats } from "./values.ts";
 

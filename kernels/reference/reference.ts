@@ -1,18 +1,19 @@
 // The reference kernel set: plain TypeScript loops over typed arrays, sums in double. It is the definition that the fast
 // sets are judged by, and it is not fast.
 
-import { byteLengthOf, type DType } from "../../weights/dtype.ts";
+import { byteLengthOf, type DType, encodeF32, type FloatDType } from "../../weights/dtype.ts";
 import type { Kernels } from "../kernels.ts";
 import { add } from "./add.ts";
-import { attention, attentionProbs } from "./attention.ts";
+import { attention, attentionBackward, attentionProbs } from "./attention.ts";
 import { copy } from "./copy.ts";
-import { gather } from "./gather.ts";
-import { gelu } from "./gelu.ts";
-import { layerNorm } from "./layer-norm.ts";
-import { linear } from "./linear.ts";
-import { rmsNorm } from "./rms-norm.ts";
-import { rope } from "./rope.ts";
-import { swiglu } from "./swiglu.ts";
+import { gather, gatherBackward } from "./gather.ts";
+import { gelu, geluBackward } from "./gelu.ts";
+import { layerNorm, layerNormBackward, layerNormWeightBackward } from "./layer-norm.ts";
+import { biasBackward, linear, linearBackward, linearWeightBackward } from "./linear.ts";
+import { logProbs, logProbsBackward } from "./log-probs.ts";
+import { rmsNorm, rmsNormBackward, rmsNormWeightBackward } from "./rms-norm.ts";
+import { rope, ropeBackward } from "./rope.ts";
+import { swiglu, swigluBackward } from "./swiglu.ts";
 import { readRow, type Stored } from "./values.ts";
 
 /** Makes the set. It has no state: buffers are typed arrays, and the garbage collector is the arena. */
@@ -46,6 +47,30 @@ export function referenceKernels(): Kernels {
     attentionProbs,
     swiglu,
     gelu,
+    derivatives: {
+      mark: () => undefined,
+      release() {},
+      write(buffer, dtype, values) {
+        const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+        if (buffer instanceof Float64Array) buffer.set(values);
+        else bytes.set(encodeF32(dtype as FloatDType, values));
+      },
+      logProbs,
+      logProbsBackward,
+      gatherBackward,
+      linearExact: linear,
+      linearBackward,
+      linearWeightBackward,
+      biasBackward,
+      rmsNormBackward,
+      rmsNormWeightBackward,
+      layerNormBackward,
+      layerNormWeightBackward,
+      ropeBackward,
+      attentionBackward,
+      swigluBackward,
+      geluBackward,
+    },
   };
   return kernels as Kernels;
 }

@@ -32,3 +32,19 @@ export function rope(
     }
   }
 }
+
+/** The turn is orthogonal up to the factor in cos and sin, so its derivative is the turn by the opposite angle. Shapes as `rope` */
+export function ropeBackward(
+  dX: Floats,
+  dOut: Floats,
+  cos: Floats,
+  sin: Floats,
+  rows: number,
+  nHeads: number,
+  headDim: number,
+  ropeDim: number,
+  offset: number,
+): void {
+  const opposite = sin.map((s) => -s);
+  rope(dX, dOut, cos, opposite, rows, nHeads, headDim, ropeDim, offset);
+}

@@ -31,3 +31,32 @@ export function gatherChunk(chunk: i32): void {
     widenRow(arg(0) + ((<usize>r * dim) << 2), arg(1) + <usize>id * rowBytes, dtype, dim);
   }
 }
+
+/** Columns of a chunk of the derivative: whole columns, because one row of the table may be taken many times. */
+const chunkColumns: i32 = 64;
+
+/** dTable[ids[r]] += dOut[r], r = 0, 1, … dOut [rows, dim] → dTable [n, dim] */
+export function gatherBackward(dTable: usize, dOut: usize, ids: usize, rows: i32, dim: i32): void {
+  setArg(0, dTable);
+  setArg(1, dOut);
+  setArg(2, ids);
+  setArg(3, rows);
+  setArg(4, dim);
+  parallel(Job.GatherBackward, chunksOf(dim, chunkColumns));
+}
+
+export function gatherBackwardChunk(chunk: i32): void {
+  const dim = <i32>arg(4);
+  const begin = chunk * chunkColumns;
+  const columns = min(chunkColumns, dim - begin);
+  const whole = (<usize>(columns & ~3)) << 2;
+  const end = (<usize>columns) << 2;
+  for (let r = 0; r < <i32>arg(3); r++) {
+    const id = load<i32>(arg(2) + ((<usize>r) << 2));
+    const to = arg(0) + ((<usize>id * <usize>dim + <usize>begin) << 2);
+    const from = arg(1) + ((<usize>r * <usize>dim + <usize>begin) << 2);
+    let i: usize = 0;
+    for (; i < whole; i += 16) v128.store(to + i, f32x4.add(v128.load(to + i), v128.load(from + i)));
+    for (; i < end; i += 4) store<f32>(to + i, load<f32>(to + i) + load<f32>(from + i));
+  }
+}

@@ -4,7 +4,7 @@
 // head is copied.
 
 import { chunksOf, Job } from "./jobs";
-import { arg, parallel, setArg } from "./threads";
+import { arg, floatArg, parallel, setArg, setFloatArg } from "./threads";
 
 /** Elements of one chunk, about: whole rows. */
 const chunkLength: i32 = 16384;
@@ -21,6 +21,37 @@ export function rope(
   ropeDim: i32,
   offset: i32,
 ): void {
+  turnRows(out, x, cos, sin, rows, nHeads, headDim, ropeDim, offset, 1);
+}
+
+/** Turns back by the same angle. Shapes as `rope` */
+export function ropeBackward(
+  dX: usize,
+  dOut: usize,
+  cos: usize,
+  sin: usize,
+  rows: i32,
+  nHeads: i32,
+  headDim: i32,
+  ropeDim: i32,
+  offset: i32,
+): void {
+  turnRows(dX, dOut, cos, sin, rows, nHeads, headDim, ropeDim, offset, -1);
+}
+
+/** `direction` is 1, or −1 for the opposite angle. */
+function turnRows(
+  out: usize,
+  x: usize,
+  cos: usize,
+  sin: usize,
+  rows: i32,
+  nHeads: i32,
+  headDim: i32,
+  ropeDim: i32,
+  offset: i32,
+  direction: f32,
+): void {
   const rowsPerChunk = max(1, chunkLength / (nHeads * headDim));
   setArg(0, out);
   setArg(1, x);
@@ -32,6 +63,7 @@ export function rope(
   setArg(7, ropeDim);
   setArg(8, offset);
   setArg(9, rowsPerChunk);
+  setFloatArg(10, direction);
   parallel(Job.Rope, chunksOf(rows, rowsPerChunk));
 }
 
@@ -56,6 +88,7 @@ export function ropeChunk(chunk: i32): void {
 
 /** `half` pairs: a at x, b at x + half */
 function turn(out: usize, x: usize, cos: usize, sin: usize, half: i32): void {
+  const direction = f32x4.splat(floatArg(10));
   const toB = (<usize>half) << 2;
   const whole = (<usize>(half & ~3)) << 2;
   let i: usize = 0;
@@ -63,7 +96,7 @@ function turn(out: usize, x: usize, cos: usize, sin: usize, half: i32): void {
     const a = v128.load(x + i);
     const b = v128.load(x + i + toB);
     const c = v128.load(cos + i);
-    const s = v128.load(sin + i);
+    const s = f32x4.mul(v128.load(sin + i), direction);
     v128.store(out + i, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)));
     v128.store(out + i + toB, f32x4.add(f32x4.mul(b, c), f32x4.mul(a, s)));
   }
@@ -71,7 +104,7 @@ function turn(out: usize, x: usize, cos: usize, sin: usize, half: i32): void {
     const a = load<f32>(x + i);
     const b = load<f32>(x + i + toB);
     const c = load<f32>(cos + i);
-    const s = load<f32>(sin + i);
+    const s = load<f32>(sin + i) * floatArg(10);
     store<f32>(out + i, a * c - b * s);
     store<f32>(out + i + toB, b * c + a * s);
   }

@@ -37,3 +37,44 @@ function silu(x: v128): v128 {
   const one = f32x4.splat(1);
   return f32x4.div(x, f32x4.add(one, exp(f32x4.neg(x))));
 }
+
+/** σ = 1 / (1 + e^−gate): dGate = dOut · up · σ · (1 + gate · (1 − σ)), dUp = dOut · gate · σ. all [length] */
+export function swigluBackward(dGate: usize, dUp: usize, dOut: usize, gate: usize, up: usize, length: i32): void {
+  setArg(0, dGate);
+  setArg(1, dUp);
+  setArg(2, dOut);
+  setArg(3, gate);
+  setArg(4, up);
+  setArg(5, length);
+  parallel(Job.SwigluBackward, chunksOf(length, chunkLength));
+}
+
+export function swigluBackwardChunk(chunk: i32): void {
+  const begin = chunk * chunkLength;
+  const n = min(chunkLength, <i32>arg(5) - begin);
+  const from = (<usize>begin) << 2;
+  const whole = from + ((<usize>(n & ~3)) << 2);
+  const end = from + ((<usize>n) << 2);
+  const dGate = arg(0);
+  const dUp = arg(1);
+  const dOut = arg(2);
+  const gate = arg(3);
+  const up = arg(4);
+  const one = f32x4.splat(1);
+  let i = from;
+  for (; i < whole; i += 16) {
+    const g = v128.load(gate + i);
+    const d = v128.load(dOut + i);
+    const sigmoid = f32x4.div(one, f32x4.add(one, exp(f32x4.neg(g))));
+    const slope = f32x4.mul(sigmoid, f32x4.add(one, f32x4.mul(g, f32x4.sub(one, sigmoid))));
+    v128.store(dGate + i, f32x4.mul(f32x4.mul(d, v128.load(up + i)), slope));
+    v128.store(dUp + i, f32x4.mul(d, f32x4.mul(g, sigmoid)));
+  }
+  for (; i < end; i += 4) {
+    const g = load<f32>(gate + i);
+    const d = load<f32>(dOut + i);
+    const sigmoid = f32x4.extract_lane(f32x4.div(one, f32x4.add(one, exp(f32x4.splat(-g)))), 0);
+    store<f32>(dGate + i, d * load<f32>(up + i) * (sigmoid * (1 + g * (1 - sigmoid))));
+    store<f32>(dUp + i, d * (g * sigmoid));
+  }
+}

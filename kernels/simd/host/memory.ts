@@ -17,6 +17,10 @@ export interface SimdMemory {
   keep(bytes: number): number;
   /** Bytes of the current step; they hold anything. → address */
   take(bytes: number): number;
+  /** How much of the step's memory is in use, for `release`. */
+  mark(): unknown;
+  /** Frees what the step has taken since the mark. */
+  release(mark: unknown): void;
   /** Calls `use` with bytes that are free again when it returns. */
   borrow(bytes: number, use: (address: number) => void): void;
   /** All bytes of the step are free again. */
@@ -26,6 +30,12 @@ export interface SimdMemory {
 interface Block {
   readonly begin: number;
   size: number;
+}
+
+/** A place in the step's blocks. */
+interface Mark {
+  readonly current: number;
+  readonly used: number;
 }
 
 /**
@@ -79,6 +89,14 @@ export function createMemory(limitPages = maxPages): SimdMemory {
     return place(wanted);
   }
 
+  function mark(): Mark {
+    return { current, used };
+  }
+
+  function release(mark: unknown): void {
+    ({ current, used } = mark as Mark);
+  }
+
   function place(bytes: number): number {
     used += bytes;
     return blocks[current].begin + used - bytes;
@@ -88,12 +106,14 @@ export function createMemory(limitPages = maxPages): SimdMemory {
     memory,
     keep: grow,
     take,
+    mark,
+    release,
     borrow(bytes, use) {
-      const mark = [current, used];
+      const taken = mark();
       try {
         use(take(bytes));
       } finally {
-        [current, used] = mark;
+        release(taken);
       }
     },
     endStep() {

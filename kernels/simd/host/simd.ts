@@ -2,7 +2,7 @@
 // What the ops compute is in the AssemblyScript files beside this directory, one op per file.
 
 import { availableParallelism } from "node:os";
-import { byteLengthOf, type DType, decodeF32 } from "../../../weights/dtype.ts";
+import { byteLengthOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../../weights/dtype.ts";
 import type { Kernels } from "../../kernels.ts";
 import {
   bf16Code,
@@ -65,7 +65,7 @@ const workerBytes = 1 << 20;
  */
 export function simdKernels(options: SimdOptions = {}): SimdKernels {
   const threads = options.threads ?? Math.min(availableParallelism(), maxThreads);
-  const { memory, keep, take, borrow, endStep } = createMemory(options.limitPages);
+  const { memory, keep, take, mark, release, borrow, endStep } = createMemory(options.limitPages);
   const relaxed = !options.plain && hasRelaxedSimd();
   const { call, startWorker } = instantiate(memory, relaxed);
   let workers = 0;
@@ -157,6 +157,57 @@ export function simdKernels(options: SimdOptions = {}): SimdKernels {
     },
     swiglu: (out, gate, up, length) => void call.swiglu(a(out), a(gate), a(up), length),
     gelu: (out, x, length) => void call.gelu(a(out), a(x), length),
+
+    derivatives: {
+      mark,
+      release,
+      write({ address }, dtype, values) {
+        new Uint8Array(memory.buffer).set(encodeF32(dtype as FloatDType, values), address);
+      },
+      logProbs: (out, logits, ids, rows, n) => void call.logProbs(a(out), a(logits), a(ids), rows, n),
+      logProbsBackward: (dLogits, dOut, logits, ids, rows, n) =>
+        void call.logProbsBackward(a(dLogits), a(dOut), a(logits), a(ids), rows, n),
+      gatherBackward: (dTable, dOut, ids, rows, dim) => void call.gatherBackward(a(dTable), a(dOut), a(ids), rows, dim),
+      linearExact: (out, x, w, dtype, bias, rows, inDim, outDim) =>
+        borrow(call.productScratch(rows, inDim, threads) >>> 0, (scratch) => {
+          call.linearExact(a(out), a(x), a(w), codeOf(dtype), a(bias), rows, inDim, outDim, scratch);
+        }),
+      linearBackward: (dX, dOut, w, dtype, rows, inDim, outDim) =>
+        borrow(call.productScratch(rows, outDim, threads) >>> 0, (scratch) => {
+          call.linearBackward(a(dX), a(dOut), a(w), codeOf(dtype), rows, inDim, outDim, scratch);
+        }),
+      linearWeightBackward: (dW, dOut, x, rows, inDim, outDim) =>
+        borrow(call.productScratch(outDim, rows, threads) >>> 0, (scratch) => {
+          call.linearWeightBackward(a(dW), a(dOut), a(x), rows, inDim, outDim, scratch);
+        }),
+      biasBackward: (dBias, dOut, rows, outDim) => void call.biasBackward(a(dBias), a(dOut), rows, outDim),
+      rmsNormBackward: (dX, dOut, x, weight, rows, dim, eps) =>
+        void call.normBackward(a(dX), a(dOut), a(x), a(weight), rows, dim, eps, 0),
+      rmsNormWeightBackward: (dWeight, dOut, x, rows, dim, eps) =>
+        borrow(8 * rows, (scratch) => {
+          call.normWeightBackward(a(dWeight), a(dOut), a(x), rows, dim, eps, 0, scratch);
+        }),
+      layerNormBackward: (dX, dOut, x, weight, rows, dim, eps) =>
+        void call.normBackward(a(dX), a(dOut), a(x), a(weight), rows, dim, eps, 1),
+      layerNormWeightBackward: (dWeight, dOut, x, rows, dim, eps) =>
+        borrow(8 * rows, (scratch) => {
+          call.normWeightBackward(a(dWeight), a(dOut), a(x), rows, dim, eps, 1, scratch);
+        }),
+      ropeBackward: (dX, dOut, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
+        void call.ropeBackward(a(dX), a(dOut), a(cos), a(sin), rows, nHeads, headDim, ropeDim, offset),
+      attentionBackward(dQ, dK, dV, dOut, q, cache, cacheDType, { sequences, positions, pageTable }, shape) {
+        const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
+        const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
+        const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages];
+        borrow(call.attentionBackwardScratch(...dims, threads) >>> 0, (scratch) => {
+          const code = cacheCodeOf(cacheDType);
+          call.attentionBackward(a(dQ), a(dK), a(dV), a(dOut), a(q), ...where, ...dims, scale, code, scratch);
+        });
+      },
+      swigluBackward: (dGate, dUp, dOut, gate, up, length) =>
+        void call.swigluBackward(a(dGate), a(dUp), a(dOut), a(gate), a(up), length),
+      geluBackward: (dX, dOut, x, length) => void call.geluBackward(a(dX), a(dOut), a(x), length),
+    },
 
     chunkCounts: () => Array.from({ length: threads }, (_, i) => control[chunkCountsAt / 4 + i]),
     readAll: (buffer, mebibytes) => void call.readAll(a(buffer), mebibytes * 2 ** 20),
