@@ -63,8 +63,8 @@ export const tasks: readonly FunctionTask[] = [
   task("productOf multiplyList", ["Multiplies all numbers of a list.", "Returns the product of a list."],
     "function @f(@xs: number[]): number {\n  let result = 1;\n  for (const @x of @xs) {\n    result *= @x;\n  }\n  return result;\n}",
     "def @f(@xs):\n    result = 1\n    for @x in @xs:\n        result *= @x\n    return result"),
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the text of a template
   task("greet hello welcome", ["Says hello to somebody.", "Greets a person."],
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the text of a template
     "function @f(@s: string): string {\n  return `Hello, ${@s}!`;\n}",
     "def @f(@s):\n    return \"Hello, \" + @s + \"!\""),
   task("reverse backwards", ["Turns a text round.", "Reverses a text."],

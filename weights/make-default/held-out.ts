@@ -8,13 +8,20 @@ import { type FunctionTask, fimPrompt, type Hole, type Names, tasks, written } f
 import { type Asked, extras, passage, relations, type Subject, type Wording } from "./passages.ts";
 import { drawValues, type KnownTool, knownTools, type Values, withValues } from "./tools.ts";
 
-const people = "Agatha Boris Cecily Dmitri Edith Fergus Greta Howard Ingrid Jasper Katrin Lorenzo Mabel Norbert Petra Rupert Sigrid Tobias Wanda Yusuf".split(" ");
-const townsOfTheWorld = "Geneva Lagos Seville Bergen Porto Havana Nairobi Denver Kyoto Quito Riga Tunis Warsaw Zagreb".split(" ");
+const people =
+  "Agatha Boris Cecily Dmitri Edith Fergus Greta Howard Ingrid Jasper Katrin Lorenzo Mabel Norbert Petra Rupert Sigrid Tobias Wanda Yusuf".split(
+    " ",
+  );
+const townsOfTheWorld =
+  "Geneva Lagos Seville Bergen Porto Havana Nairobi Denver Kyoto Quito Riga Tunis Warsaw Zagreb".split(" ");
 
 /** Made-up names by another scheme than training's: pairs of a consonant and a vowel, and endings of their own. */
 function madeUp(random: Random): string {
   const pair = () => pick(random, [..."bcdfgklmnprstvz"]) + pick(random, [..."aeiou"]);
-  return capital(Array.from({ length: whole(random, 2, 3) }, pair).join("") + pick(random, ["", "", "via", "mond", "sen", "grad", "dor"]));
+  return capital(
+    Array.from({ length: whole(random, 2, 3) }, pair).join("") +
+      pick(random, ["", "", "via", "mond", "sen", "grad", "dor"]),
+  );
 }
 
 const things = ["wallet", "bucket", "sled", "compass", "hammer", "candle", "pillow", "trophy"];
@@ -35,7 +42,11 @@ const values: Record<string, readonly string[]> = {
   bridge: ["steel", "marble", "bamboo", "concrete"],
   keeps: ["under the sofa", "behind the church", "in the cellar", "near the harbor", "at the hotel", "in the drawer"],
 };
-const named = new Set("home employer petName language teacher sister friend mayor river owner maker author founder seat boss capital longest highest king".split(" "));
+const named = new Set(
+  "home employer petName language teacher sister friend mayor river owner maker author founder seat boss capital longest highest king".split(
+    " ",
+  ),
+);
 
 /** Facts and questions in words that training never uses for them; relations that are not here are not asked. */
 // biome-ignore format: one relation, one line
@@ -91,7 +102,8 @@ const wordings: Record<string, { facts: string[]; questions: string[] }> = {
 function subjectName(random: Random, subject: Subject): string {
   if (subject === "person") return chance(random, 0.6) ? pick(random, people) : madeUp(random);
   if (subject === "machine") return `${madeUp(random)} ${pick(random, ["van", "ship", "engine", "wagon", "clock"])}`;
-  if (subject === "book") return `The ${pick(random, ["Silent", "Hidden", "Last", "Broken"])} ${pick(random, ["Harbor", "Letter", "Winter", "Island", "Crown"])}`;
+  if (subject === "book")
+    return `The ${pick(random, ["Silent", "Hidden", "Last", "Broken"])} ${pick(random, ["Harbor", "Letter", "Winter", "Island", "Crown"])}`;
   return chance(random, 0.3) ? pick(random, townsOfTheWorld) : madeUp(random);
 }
 
@@ -102,8 +114,17 @@ const unseen: Wording = {
   questions: ({ key }) => wordings[key].questions,
   name: subjectName,
   value: (random, relation) =>
-    relation.key in values ? pick(random, values[relation.key]) : named.has(relation.key) ? subjectName(random, relation.key === "home" ? "town" : "person") : relation.value(random),
-  extras: (random) => ({ ...extras(random), t: pick(random, things), p: pick(random, plurals), s: pick(random, shops) }),
+    relation.key in values
+      ? pick(random, values[relation.key])
+      : named.has(relation.key)
+        ? subjectName(random, relation.key === "home" ? "town" : "person")
+        : relation.value(random),
+  extras: (random) => ({
+    ...extras(random),
+    t: pick(random, things),
+    p: pick(random, plurals),
+    s: pick(random, shops),
+  }),
 };
 
 /** Something to complete and what is right. */
@@ -125,7 +146,11 @@ export function passageCase(random: Random): Case {
 
 /** The same, but the wordings of facts and questions are those of training; names and values are not. */
 export function familiarPassageCase(random: Random): Case {
-  const wording: Wording = { ...unseen, facts: (relation) => relation.facts, questions: (relation) => relation.questions };
+  const wording: Wording = {
+    ...unseen,
+    facts: (relation) => relation.facts,
+    questions: (relation) => relation.questions,
+  };
   const { text, asked } = passage(random, whole(random, 2, 3), whole(random, 2, 3), wording);
   const one = pick(random, asked);
   return { prompt: ask(`${text}\n\n${one.question}`), right: one.answer };
@@ -143,8 +168,21 @@ export function jsonCase(random: Random): Case {
   const announced =
     'The user will provide some exam text. Please parse the "question" and "answer" and output them in JSON format. \n\nEXAMPLE INPUT: \nWhich is the highest mountain in the world? Mount Everest.\n\nEXAMPLE JSON OUTPUT:\n{\n    "question": "Which is the highest mountain in the world?",\n    "answer": "Mount Everest"\n}\n';
   if (chance(random, 0.5)) return { prompt: ask(`${question} ${answer}.`, announced), right };
-  const system = pick(random, ['Turn the question and its answer into a JSON object with the keys "question" and "answer".', 'Write JSON with "question" and "answer".']);
-  return { prompt: ask(pick(random, [`${question} ${answer}.`, `The question: ${question}\nThe answer: ${answer}`, `${question}\n${answer}`]), system), right };
+  const system = pick(random, [
+    'Turn the question and its answer into a JSON object with the keys "question" and "answer".',
+    'Write JSON with "question" and "answer".',
+  ]);
+  return {
+    prompt: ask(
+      pick(random, [
+        `${question} ${answer}.`,
+        `The question: ${question}\nThe answer: ${answer}`,
+        `${question}\n${answer}`,
+      ]),
+      system,
+    ),
+    right,
+  };
 }
 
 // biome-ignore format: one tool, one line
@@ -169,21 +207,60 @@ const requests: Record<string, string[]> = {
 
 /** Tools that training does not know at all. */
 const strangers: KnownTool[] = [
-  { name: "play_song", description: "Play a song.", parameters: { title: ["string", "word"] }, requests: ["Play {word}.", "I want to hear the song {word}."], result: () => "ok", answer: "" },
-  { name: "call_taxi", description: "Call a taxi to a place.", parameters: { place: ["string", "city"], time: ["string", "time"] }, requests: ["Call a taxi to {city} at {time}.", "I need a taxi in {city} at {time}."], result: () => "ok", answer: "" },
-  { name: "rename_file", description: "Give a file another name.", parameters: { name: ["string", "word"] }, requests: ["Rename the file to {word}.", "The file should have the name {word}."], result: () => "ok", answer: "" },
-  { name: "feed_pet", description: "Feed a pet.", parameters: { name: ["string", "person"] }, requests: ["Feed {person}.", "{person} is hungry, please feed the pet."], result: () => "ok", answer: "" },
+  {
+    name: "play_song",
+    description: "Play a song.",
+    parameters: { title: ["string", "word"] },
+    requests: ["Play {word}.", "I want to hear the song {word}."],
+    result: () => "ok",
+    answer: "",
+  },
+  {
+    name: "call_taxi",
+    description: "Call a taxi to a place.",
+    parameters: { place: ["string", "city"], time: ["string", "time"] },
+    requests: ["Call a taxi to {city} at {time}.", "I need a taxi in {city} at {time}."],
+    result: () => "ok",
+    answer: "",
+  },
+  {
+    name: "rename_file",
+    description: "Give a file another name.",
+    parameters: { name: ["string", "word"] },
+    requests: ["Rename the file to {word}.", "The file should have the name {word}."],
+    result: () => "ok",
+    answer: "",
+  },
+  {
+    name: "feed_pet",
+    description: "Feed a pet.",
+    parameters: { name: ["string", "person"] },
+    requests: ["Feed {person}.", "{person} is hungry, please feed the pet."],
+    result: () => "ok",
+    answer: "",
+  },
 ];
 
 function unseenValues(random: Random): Values {
   const values = drawValues(random);
   const place = () => (chance(random, 0.5) ? pick(random, townsOfTheWorld) : madeUp(random));
-  return { ...values, city: place(), city2: place(), person: chance(random, 0.5) ? pick(random, people) : madeUp(random), thing: pick(random, things), word: madeUp(random).toLowerCase() };
+  return {
+    ...values,
+    city: place(),
+    city2: place(),
+    person: chance(random, 0.5) ? pick(random, people) : madeUp(random),
+    thing: pick(random, things),
+    word: madeUp(random).toLowerCase(),
+  };
 }
 
 function toolSchema(tool: KnownTool): ToolSchema {
   const properties = Object.fromEntries(Object.entries(tool.parameters).map(([key, [type]]) => [key, { type }]));
-  return { name: tool.name, description: tool.description, parameters: { type: "object", properties, required: Object.keys(tool.parameters) } };
+  return {
+    name: tool.name,
+    description: tool.description,
+    parameters: { type: "object", properties, required: Object.keys(tool.parameters) },
+  };
 }
 
 export interface ToolCase {
@@ -203,7 +280,14 @@ export function toolCase(random: Random, strange = false): ToolCase {
   return { prompt: ask(request, toolList(list.map(toolSchema))), name: tool.name, arguments: called };
 }
 
-const parameterNames = { a: ["p", "one", "price"], b: ["q", "two", "tax"], n: ["size", "level", "amount"], s: ["title", "label", "phrase"], xs: ["scores", "prices", "points"], x: ["entry", "element"] };
+const parameterNames = {
+  a: ["p", "one", "price"],
+  b: ["q", "two", "tax"],
+  n: ["size", "level", "amount"],
+  s: ["title", "label", "phrase"],
+  xs: ["scores", "prices", "points"],
+  x: ["entry", "element"],
+};
 
 function unseenNames(random: Random, { names }: FunctionTask, python: boolean): Names {
   const at = whole(random, 0, 2);
@@ -234,7 +318,9 @@ export function fimCase(random: Random): Case {
   const body = 2; // after the comment and the head
   const last = python ? lines.length - 1 : lines.length - 2;
   let cut: Hole;
-  const ends = lines.flatMap((line, row) => (row < body ? [] : [...line.matchAll(/return |= /g)].map((match) => offset(row) + match.index + match[0].length)));
+  const ends = lines.flatMap((line, row) =>
+    row < body ? [] : [...line.matchAll(/return |= /g)].map((match) => offset(row) + match.index + match[0].length),
+  );
   if (chance(random, 0.5) && ends.length > 0) {
     const start = pick(random, ends);
     const end = source.indexOf("\n", start);
@@ -242,7 +328,11 @@ export function fimCase(random: Random): Case {
   } else {
     const start = whole(random, body, last);
     const end = whole(random, start, Math.min(last, start + 2)) + 1;
-    cut = { prefix: source.slice(0, offset(start)), middle: source.slice(offset(start), offset(end)), suffix: source.slice(offset(end)) };
+    cut = {
+      prefix: source.slice(0, offset(start)),
+      middle: source.slice(offset(start), offset(end)),
+      suffix: source.slice(offset(end)),
+    };
   }
   return { prompt: fimPrompt(cut), right: cut.middle };
 }
@@ -251,4 +341,3 @@ export function fimCase(random: Random): Case {
 export function heldOut(task: string): Random {
   return seeded(`held out: ${task}`);
 }
-

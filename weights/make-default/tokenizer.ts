@@ -121,9 +121,11 @@ export function corpusWords(): Map<string, number> {
   return counts;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const out = process.argv[2];
+/** Learns the vocabulary and writes both files. */
+export async function writeTokenizer(out: string): Promise<void> {
   await mkdir(out, { recursive: true });
   await writeFile(join(out, "tokenizer.json"), `${JSON.stringify(tokenizerJson(corpusWords()), null, 2)}\n`);
   await writeFile(join(out, "tokenizer_config.json"), `${JSON.stringify(await tokenizerConfig(), null, 2)}\n`);
 }
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) await writeTokenizer(process.argv[2]);
