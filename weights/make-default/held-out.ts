@@ -48,6 +48,8 @@ const named = new Set(
   ),
 );
 
+const places = new Set(["home", "seat", "capital"]);
+
 /** Facts and questions in words that training never uses for them; relations that are not here are not asked. */
 // biome-ignore format: one relation, one line
 const wordings: Record<string, { facts: string[]; questions: string[] }> = {
@@ -117,7 +119,7 @@ const unseen: Wording = {
     relation.key in values
       ? pick(random, values[relation.key])
       : named.has(relation.key)
-        ? subjectName(random, relation.key === "home" ? "town" : "person")
+        ? subjectName(random, places.has(relation.key) ? "town" : "person")
         : relation.value(random),
   extras: (random) => ({
     ...extras(random),

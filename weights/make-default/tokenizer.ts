@@ -109,7 +109,7 @@ async function tokenizerConfig(): Promise<Record<string, unknown>> {
     clean_up_tokenization_spaces: false,
     model_max_length: 8192,
     tokenizer_class: "PreTrainedTokenizerFast",
-    chat_template: await readFile(new URL("chat-template.jinja", import.meta.url), "utf8"),
+    chat_template: (await readFile(new URL("chat-template.jinja", import.meta.url), "utf8")).trimEnd(),
   };
 }
 

@@ -119,19 +119,38 @@ class Muon:
                 p.mul_(1 - rate * self.decay).add_(update, alpha=-rate * max(1, rows / columns) ** 0.5)
 
 
+class Optimizers:
+    """Muon for the matrices of the blocks, AdamW for the embedding table and the norms."""
+
+    def __init__(self, model, rates, dtype):
+        self.rates = rates
+        self.rest = [p for name, p in model.named_parameters() if p.dim() == 1 or "embed" in name]
+        self.muon = Muon((p for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name), rates["momentum"], rates["matrixDecay"], dtype)
+        self.adam = torch.optim.AdamW(self.rest, rates["rest"], betas=rates["betas"], eps=rates["eps"], weight_decay=0.0)
+
+    def step(self, share):
+        torch.nn.utils.clip_grad_norm_(self.rest, self.rates["clip"])
+        self.adam.param_groups[0]["lr"] = self.rates["rest"] * share
+        self.adam.step()
+        self.muon.step(self.rates["matrix"] * share)
+
+
+def loss_of(model, rows_of, ids, learned, total):
+    """−log p of the tokens that count, each from those before it, over their number in the whole batch."""
+    counted = learned[:, 1:].flatten().nonzero()[:, 0]
+    logits = F.linear(rows_of(ids)[:, :-1].flatten(0, 1)[counted], model.model["embed_tokens"].weight)
+    return F.cross_entropy(logits.float(), ids[:, 1:].flatten()[counted], reduction="sum") / total
+
+
 def train(rank, args):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{args.run.resolve()}/meeting-{os.getppid()}", rank=rank, world_size=args.workers)
     plan = json.loads((args.data / "plan.json").read_text())
-    rates, low = plan["rates"], torch.float32 if args.f32 else torch.bfloat16
     model = Llama(plan["shape"])
     model.load_state_dict(load_file(args.data / "start.safetensors"))
     params = list(model.parameters())
-    table = model.model["embed_tokens"].weight
-    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name]
-    rest = [p for name, p in model.named_parameters() if p.dim() == 1 or "embed" in name]
-    muon = Muon(matrices, rates["momentum"], rates["matrixDecay"], low)
-    adam = torch.optim.AdamW(rest, rates["rest"], betas=rates["betas"], eps=rates["eps"], weight_decay=0.0)
+    optimizers = Optimizers(model, plan["rates"], torch.float32 if args.f32 else torch.bfloat16)
+    adam, muon = optimizers.adam, optimizers.muon
     rows_of = torch.compile(model, dynamic=False)
 
     step, seconds = 0, 0.0
@@ -157,12 +176,8 @@ def train(rank, args):
             packed = torch.from_numpy(np.frombuffer(batches.read(2 * sequences * positions), np.uint16).astype(np.int64)).view(sequences, positions)
             total = (packed[:, 1:] >> 15).sum()
             mine = packed[rank * sequences // args.workers:(rank + 1) * sequences // args.workers]
-            ids, learned = mine & 0x7FFF, mine >> 15
-            counted = learned[:, 1:].flatten().nonzero()[:, 0]
             with torch.autocast("cpu", torch.bfloat16, enabled=not args.f32):
-                x = rows_of(ids)[:, :-1].flatten(0, 1)[counted]
-                logits = F.linear(x, table)
-            loss = F.cross_entropy(logits.float(), ids[:, 1:].flatten()[counted], reduction="sum") / total
+                loss = loss_of(model, rows_of, mine & 0x7FFF, mine >> 15, total)
             model.zero_grad()
             loss.backward()
             flat = torch.cat([p.grad.flatten() for p in params] + [loss.detach()[None]])
@@ -170,10 +185,7 @@ def train(rank, args):
                 dist.all_reduce(flat)
             for p, g in zip(params, flat[:-1].split([p.numel() for p in params])):
                 p.grad = g.view_as(p)
-            torch.nn.utils.clip_grad_norm_(rest, rates["clip"])
-            adam.param_groups[0]["lr"] = rates["rest"] * plan["rate"][step]
-            adam.step()
-            muon.step(rates["matrix"] * plan["rate"][step])
+            optimizers.step(plan["rate"][step])
             step, seconds = step + 1, seconds + time.time() - started
             if rank > 0:
                 continue
