@@ -3,7 +3,7 @@
 // Half of it is copying in some form: answers that stand in a passage, arguments that stand in a request. Nothing is
 // read from anywhere: the files beside this one write it all.
 
-import { type Random, weighted, whole } from "./draw.ts";
+import { chance, type Random, weighted, whole } from "./draw.ts";
 import { codeChat, fimDocument, functionsFile } from "./functions.ts";
 import { lookup, passageChat, questionJson, recordJson, repeat, type Size, tableChat } from "./questions.ts";
 import { story } from "./stories.ts";
@@ -66,12 +66,20 @@ export const firstMix: Mix = [
   [answers(repeat), 6],
 ];
 
-/** Then: longer passages. */
+/** Then: longer passages, more holes and stranger names in functions, tools whose parameters are described. */
 export const mainMix: Mix = [
-  ...code,
-  ...talk,
-  ...asks,
-  [passages({ subjects: [1, 3], facts: [2, 4] }), 30],
+  [all(functionsFile), 3],
+  [answers(codeChat), 5],
+  [answers((random) => fimDocument(random, 0.6)), 22],
+  [all(tale), 4],
+  [answers(storyChat), 3],
+  [answers(summaryChat), 3],
+  [all(review), 3],
+  [answers(smallTalkChat), 2],
+  [answers(questionJson), 8],
+  [answers(recordJson), 7],
+  [answers((random) => toolChat(random, chance(random, 0.4))), 10],
+  [passages({ subjects: [1, 3], facts: [2, 4] }), 38],
   [answers(lookup), 4],
   [answers(tableChat), 2],
   [answers(repeat), 2],

@@ -166,9 +166,9 @@ function snake(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** The names of one function, as its language writes them. */
-export function drawNames(random: Random, { names }: FunctionTask, language: Language): Names {
-  const own = (usual: string[], share = 0.25) =>
+/** The names of one function, as its language writes them; a share of the parameters has made-up names. */
+export function drawNames(random: Random, { names }: FunctionTask, language: Language, strange = 0.25): Names {
+  const own = (usual: string[], share = strange) =>
     chance(random, share) ? invented(random, pick(random, [1, 2])) : pick(random, usual);
   const [a, b] = pick(random, [
     ["a", "b"],
@@ -210,17 +210,10 @@ function fill(template: string, names: Names): string {
 }
 
 /** One function as text; with a comment above it, two times in three. */
-export function functionText(
-  random: Random,
-  language = pick(random, ["ts", "py"] as const),
-  one = pick(random, tasks),
-): string {
-  const text = written(
-    one,
-    language,
-    drawNames(random, one, language),
-    chance(random, 0.67) ? pick(random, one.docs) : null,
-  );
+export function functionText(random: Random, language = pick(random, ["ts", "py"] as const), strange = 0.25): string {
+  const one = pick(random, tasks);
+  const names = drawNames(random, one, language, strange);
+  const text = written(one, language, names, chance(random, 0.67) ? pick(random, one.docs) : null);
   return language === "ts" && chance(random, 0.3) ? text.replace(/^function/m, "export function") : text;
 }
 
@@ -270,8 +263,8 @@ export function fimPrompt({ prefix, suffix }: Hole): string {
 }
 
 /** A function with a hole and what belongs there. */
-export function fimDocument(random: Random): string {
-  const cut = hole(random, functionText(random));
+export function fimDocument(random: Random, strange?: number): string {
+  const cut = hole(random, functionText(random, undefined, strange));
   return fimPrompt(cut) + cut.middle + endOfSentence;
 }
 

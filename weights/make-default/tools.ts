@@ -250,9 +250,29 @@ function called(one: ToolCase): ToolCall {
   return { name: one.tool.name, arguments: one.arguments };
 }
 
-/** A conversation in which tools are called, sometimes two at once, sometimes none. */
-export function toolChat(random: Random): string {
+const meanings: Record<string, string> = {
+  location: "The city and state, e.g. San Francisco, CA",
+  city: "The name of the city",
+  name: "The name",
+  person: "Who it is for",
+  number: "The number",
+  id: "The id",
+  day: "A day of the week",
+  time: "Hours and minutes",
+  text: "What to say",
+  amount: "How much",
+};
+
+/** Gives some of a tool's parameters a description, as most real tools have. */
+function describe(random: Random, { parameters: { properties } }: ToolSchema): void {
+  for (const [name, property] of Object.entries(properties))
+    if (chance(random, 0.5)) property.description = meanings[name] ?? `The ${name}`;
+}
+
+/** A conversation in which tools are called, sometimes two at once, sometimes none; `described`: parameters have descriptions. */
+export function toolChat(random: Random, described = false): string {
   const cases = toolCases(random, whole(random, 1, 4));
+  if (described) for (const { tool } of cases) describe(random, tool);
   let text = toolPrompt(random, cases);
   if (chance(random, 0.06)) return text + smallTalk(random);
   const askedFor = cases.slice(0, chance(random, 0.2) ? 2 : 1);
