@@ -1,10 +1,14 @@
 // Measures a model on what training has never seen (held-out.ts), greedily and with this repository's own engine.
 // Usage: npm run eval -- [MODEL_DIR] [--count N] [--task NAME] [--show N] [--kernels NAME] [--threads N]
-// Prints the table of the model card; --show prints some answers that were wrong.
+// Prints the table of the model card; --show prints some answers that were wrong, --examples instead of the table what the
+// model makes of the examples in DeepSeek's announcements.
 
 import { parseArgs } from "node:util";
 import { load, type Plainformer } from "../../src/plainformer.ts";
+import { type ToolSchema, toolCalls, toolList, toolOutputs } from "./chat-form.ts";
+import { fimPrompt } from "./functions.ts";
 import {
+  announced,
   type Case,
   familiarPassageCase,
   fimCase,
@@ -21,6 +25,7 @@ const { values: options, positionals } = parseArgs({
     count: { type: "string", default: "100" },
     task: { type: "string" },
     show: { type: "string", default: "0" },
+    examples: { type: "boolean", default: false },
     kernels: { type: "string" },
     threads: { type: "string" },
   },
@@ -29,7 +34,11 @@ const { values: options, positionals } = parseArgs({
 /** What the model makes of a prompt that may hold control tokens, as text with control tokens, without the end of text. */
 async function complete(model: Plainformer, prompt: string): Promise<string> {
   const ids = model.tokenizer.encode(prompt, { parseSpecialTokens: true });
-  for await (const event of model.generate({ input: [{ ids }], maxTokens: 160, temperature: 0 })) {
+  for await (const event of model.generate({
+    input: [{ ids }],
+    maxTokens: options.examples ? 300 : 160,
+    temperature: 0,
+  })) {
     if (event.type === "end") return model.tokenizer.decode(event.ids.filter((id) => !model.endIds.includes(id)));
   }
   throw new Error("the generation has no end");
@@ -64,24 +73,54 @@ const tasks: readonly Task[] = [
   ["middle of a function, to the letter", fimCase, asIs],
 ];
 
+const weather: ToolSchema = {
+  name: "get_weather",
+  description: "Get weather of an location, the user shoud supply a location first",
+  parameters: {
+    type: "object",
+    properties: { location: { type: "string", description: "The city and state, e.g. San Francisco, CA" } },
+    required: ["location"],
+  },
+};
+const inHangzhou = `${toolList([weather])}<｜User｜>How's the weather in Hangzhou?<｜Assistant｜>`;
+
+/** Prompts of the announcements and guides, as the API writes them for the model. */
+const examples: Record<string, string> = {
+  "a question and its answer as JSON": `${announced}<｜User｜>Which is the longest river in the world? The Nile River.<｜Assistant｜>`,
+  "a tool is called": inHangzhou,
+  "and its result told": `${inHangzhou}${toolCalls([{ name: "get_weather", arguments: { location: "Hangzhou" } }])}<｜end▁of▁sentence｜>${toolOutputs(["24℃"])}`,
+  "chat prefix completion": "<｜User｜>Please write quick sort code<｜Assistant｜>```python\n",
+  "fill in the middle": fimPrompt({ prefix: "def fib(a):", suffix: "    return fib(a-1) + fib(a-2)", middle: "" }),
+  "a story": "<｜User｜>Tell me a story about a fox.<｜Assistant｜>",
+};
+
+async function showExamples(): Promise<void> {
+  for (const [name, prompt] of Object.entries(examples))
+    process.stdout.write(`## ${name}\n${await complete(model, prompt)}\n\n`);
+}
+
+async function measure(): Promise<void> {
+  const count = Number(options.count);
+  process.stdout.write(`| held-out task, ${count} inputs each, greedy | right |\n| --- | --- |\n`);
+  for (const [name, draw, read] of tasks) {
+    if (options.task !== undefined && !name.includes(options.task)) continue;
+    const random = heldOut(name);
+    let right = 0;
+    let shown = 0;
+    for (let i = 0; i < count; i++) {
+      const one = draw(random);
+      const text = await complete(model, one.prompt);
+      if (read(text) === one.right) right++;
+      else if (shown++ < Number(options.show))
+        process.stderr.write(`--- ${one.prompt}\n=> ${text}\nexpected ${one.right}\n\n`);
+    }
+    process.stdout.write(`| ${name} | ${((100 * right) / count).toFixed(1)} % |\n`);
+  }
+}
+
 const model = await load(positionals[0], {
   kernels: options.kernels,
   threads: options.threads ? Number(options.threads) : undefined,
 });
-const count = Number(options.count);
-process.stdout.write(`| held-out task, ${count} inputs each, greedy | right |\n| --- | --- |\n`);
-for (const [name, draw, read] of tasks) {
-  if (options.task !== undefined && !name.includes(options.task)) continue;
-  const random = heldOut(name);
-  let right = 0;
-  let shown = 0;
-  for (let i = 0; i < count; i++) {
-    const one = draw(random);
-    const text = await complete(model, one.prompt);
-    if (read(text) === one.right) right++;
-    else if (shown++ < Number(options.show))
-      process.stderr.write(`--- ${one.prompt}\n=> ${text}\nexpected ${one.right}\n\n`);
-  }
-  process.stdout.write(`| ${name} | ${((100 * right) / count).toFixed(1)} % |\n`);
-}
+await (options.examples ? showExamples() : measure());
 await model.close();

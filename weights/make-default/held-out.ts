@@ -162,13 +162,15 @@ function lone(random: Random): Asked {
   return passage(random, 1, 1, unseen).asked[0];
 }
 
+/** The system prompt of DeepSeek's JSON guide. */
+export const announced =
+  'The user will provide some exam text. Please parse the "question" and "answer" and output them in JSON format. \n\nEXAMPLE INPUT: \nWhich is the highest mountain in the world? Mount Everest.\n\nEXAMPLE JSON OUTPUT:\n{\n    "question": "Which is the highest mountain in the world?",\n    "answer": "Mount Everest"\n}\n';
+
 /** A question and its answer to be turned into JSON; half of the time with the prompt of DeepSeek's announcement. */
 export function jsonCase(random: Random): Case {
   const { question, value } = lone(random);
   const answer = capital(value);
   const right = JSON.stringify({ question, answer });
-  const announced =
-    'The user will provide some exam text. Please parse the "question" and "answer" and output them in JSON format. \n\nEXAMPLE INPUT: \nWhich is the highest mountain in the world? Mount Everest.\n\nEXAMPLE JSON OUTPUT:\n{\n    "question": "Which is the highest mountain in the world?",\n    "answer": "Mount Everest"\n}\n';
   if (chance(random, 0.5)) return { prompt: ask(`${question} ${answer}.`, announced), right };
   const system = pick(random, [
     'Turn the question and its answer into a JSON object with the keys "question" and "answer".',
