@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { learnBpe } from "../../weights/make-default/bpe.ts";
 import { toolCalls, toolList, toolOutputs, turn } from "../../weights/make-default/chat-form.ts";
-import { document, firstMix, longMix } from "../../weights/make-default/corpus.ts";
+import { document, firstMix, vocabularyMix } from "../../weights/make-default/corpus.ts";
 import { seeded } from "../../weights/make-default/draw.ts";
 import { fimCase, heldOut, jsonCase, passageCase, toolCase } from "../../weights/make-default/held-out.ts";
 import { batchAt, encoded, phases, rateAt, steps } from "../../weights/make-default/plan.ts";
@@ -17,7 +17,7 @@ const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf
 
 const words = new Map<string, number>();
 const random = seeded("test");
-for (let i = 0; i < 300; i++) countWords(document(random, longMix).text, words);
+for (let i = 0; i < 300; i++) countWords(document(random, vocabularyMix).text, words);
 const tokenizer = createTokenizer(tokenizerJson(words, 700));
 
 test("the same merges as huggingface/tokenizers learns", () => {
@@ -34,7 +34,7 @@ test("too few words are refused", () => {
 
 describe("documents", () => {
   test("every document comes back from its ids", () => {
-    for (const mix of [firstMix, longMix]) {
+    for (const mix of [firstMix, vocabularyMix]) {
       for (let i = 0; i < 100; i++) {
         const one = document(random, mix);
         const { ids } = encoded(one, tokenizer);
@@ -118,7 +118,7 @@ test("the chat template writes what training writes", () => {
 });
 
 describe("held out", () => {
-  const corpus = Array.from({ length: 3000 }, () => document(random, longMix).text).join("\n");
+  const corpus = Array.from({ length: 3000 }, () => document(random, vocabularyMix).text).join("\n");
 
   test("names, things and wordings that training does not have", () => {
     for (const word of [

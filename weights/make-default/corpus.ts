@@ -85,8 +85,8 @@ export const mainMix: Mix = [
   [answers(repeat), 2],
 ];
 
-/** Last, in rows of 2,048: long stories, and passages of up to forty facts. */
-export const longMix: Mix = [
+/** What the vocabulary is learned from: all kinds, with long stories and passages of up to forty facts. */
+export const vocabularyMix: Mix = [
   ...code,
   ...talk,
   ...asks,

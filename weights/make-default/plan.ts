@@ -2,7 +2,7 @@
 // function of its number alone, so a run that was stopped goes on as if it had not been, and two trainers see the same.
 
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
-import { type Document, document, firstMix, longMix, type Mix, mainMix } from "./corpus.ts";
+import { type Document, document, firstMix, type Mix, mainMix } from "./corpus.ts";
 import { chance, type Random, seeded, whole } from "./draw.ts";
 
 /** config.json of the model, without its vocabulary size. */
@@ -34,8 +34,7 @@ export interface Phase {
 
 export const phases: readonly Phase[] = [
   { steps: 1200, sequences: 16, positions: 256, mix: firstMix, echo: 0.1 },
-  { steps: 4000, sequences: 8, positions: 512, mix: mainMix, echo: 0.01 },
-  { steps: 200, sequences: 2, positions: 2048, mix: longMix, echo: 0.01 },
+  { steps: 1000, sequences: 8, positions: 512, mix: mainMix, echo: 0.01 },
 ];
 
 export const steps = phases.reduce((sum, phase) => sum + phase.steps, 0);
@@ -53,7 +52,7 @@ export const rates = {
   clip: 1,
   warmUp: 100,
   /** Steps at the end in which the rates fall to `last` of what they were. */
-  coolDown: 800,
+  coolDown: 1000,
   last: 0.02,
 } as const;
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { createPreTokenizer } from "../../src/tokenizer/pre-tokenizer.ts";
 import { learnBpe } from "./bpe.ts";
-import { document, longMix } from "./corpus.ts";
+import { document, vocabularyMix } from "./corpus.ts";
 import { seeded } from "./draw.ts";
 
 export const vocabSize = 4096;
@@ -117,7 +117,7 @@ async function tokenizerConfig(): Promise<Record<string, unknown>> {
 export function corpusWords(): Map<string, number> {
   const counts = new Map<string, number>();
   const random = seeded("tokenizer");
-  for (let i = 0; i < documents; i++) countWords(document(random, longMix).text, counts);
+  for (let i = 0; i < documents; i++) countWords(document(random, vocabularyMix).text, counts);
   return counts;
 }
 
