@@ -5,6 +5,7 @@
 
 import { chance, type Random, weighted, whole } from "./draw.ts";
 import { codeChat, fimDocument, functionsFile } from "./functions.ts";
+import { lateWording } from "./late.ts";
 import { lookup, passageChat, questionJson, recordJson, repeat, type Size, tableChat } from "./questions.ts";
 import { story } from "./stories.ts";
 import { review, smallTalkChat, storyChat, summaryChat } from "./talk.ts";
@@ -83,6 +84,25 @@ export const mainMix: Mix = [
   [answers(lookup), 4],
   [answers(tableChat), 2],
   [answers(repeat), 2],
+];
+
+/** Last: the same, worded in more ways, with words and names of any kind, and more plain copying again. */
+export const lateMix: Mix = [
+  [all(functionsFile), 2],
+  [answers(codeChat), 4],
+  [answers((random) => fimDocument(random, 0.8)), 24],
+  [all(tale), 3],
+  [answers(storyChat), 3],
+  [answers(summaryChat), 2],
+  [all(review), 3],
+  [answers(smallTalkChat), 1],
+  [answers(questionJson), 12],
+  [answers(recordJson), 5],
+  [answers((random) => toolChat(random, chance(random, 0.4))), 13],
+  [answers((random) => passageChat(random, { subjects: [2, 3], facts: [1, 3] }, lateWording)), 44],
+  [answers(lookup), 5],
+  [answers(tableChat), 1],
+  [answers(repeat), 6],
 ];
 
 /** What the vocabulary is learned from: all kinds, with long stories and passages of up to forty facts. */

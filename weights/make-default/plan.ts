@@ -2,7 +2,7 @@
 // function of its number alone, so a run that was stopped goes on as if it had not been, and two trainers see the same.
 
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
-import { type Document, document, firstMix, type Mix, mainMix } from "./corpus.ts";
+import { type Document, document, firstMix, lateMix, type Mix, mainMix } from "./corpus.ts";
 import { chance, type Random, seeded, whole } from "./draw.ts";
 
 /** config.json of the model, without its vocabulary size. */
@@ -35,6 +35,7 @@ export interface Phase {
 export const phases: readonly Phase[] = [
   { steps: 1200, sequences: 16, positions: 256, mix: firstMix, echo: 0.1 },
   { steps: 1000, sequences: 8, positions: 512, mix: mainMix, echo: 0.01 },
+  { steps: 700, sequences: 16, positions: 256, mix: lateMix, echo: 0.08 },
 ];
 
 export const steps = phases.reduce((sum, phase) => sum + phase.steps, 0);
@@ -50,17 +51,23 @@ export const rates = {
   eps: 1e-8,
   /** Gradients of the embedding table and the norms are scaled down to this length. */
   clip: 1,
-  warmUp: 100,
-  /** Steps at the end in which the rates fall to `last` of what they were. */
-  coolDown: 1000,
-  last: 0.02,
+  /** Share of the full rates at some steps; between them a line. */
+  share: [
+    [0, 0.01],
+    [99, 1],
+    [1200, 1],
+    [2199, 0.02],
+    [2200, 0.4],
+    [2900, 0.01],
+  ],
 } as const;
 
-/** Share of the full learning rate at a step: a line up, a plateau, a line down. */
-export function rateAt(step: number, total = steps): number {
-  if (step < rates.warmUp) return (step + 1) / rates.warmUp;
-  const left = (total - step) / rates.coolDown;
-  return left >= 1 ? 1 : rates.last + (1 - rates.last) * left;
+/** Share of the full learning rates at a step. */
+export function rateAt(step: number): number {
+  const next = rates.share.findIndex(([at]) => at > step);
+  if (next < 0) return rates.share[rates.share.length - 1][1];
+  const [[from, low], [to, high]] = [rates.share[next - 1], rates.share[next]];
+  return low + ((high - low) * (step - from)) / (to - from);
 }
 
 /** Token ids [sequences, positions] and which of them count in the loss. */

@@ -2,7 +2,7 @@
 
 import { assistant, endOfSentence, json, turn, user } from "./chat-form.ts";
 import { chance, code, invented, inventedName, pick, type Random, sample, shuffled, weighted, whole } from "./draw.ts";
-import { type Asked, loneFact, type Passage, passage } from "./passages.ts";
+import { type Asked, loneFact, type Passage, passage, type Wording } from "./passages.ts";
 import { colors } from "./stories.ts";
 
 const asIs = [
@@ -58,8 +58,8 @@ export interface Size {
 }
 
 /** Questions about a passage, several to a passage. */
-export function passageChat(random: Random, { subjects, facts }: Size): string {
-  const one = passage(random, whole(random, ...subjects), whole(random, ...facts));
+export function passageChat(random: Random, { subjects, facts }: Size, wording?: Wording): string {
+  const one = passage(random, whole(random, ...subjects), whole(random, ...facts), wording);
   const asked = sample(random, one.asked, whole(random, Math.min(2, one.asked.length), Math.min(8, one.asked.length)));
   const short = chance(random, 0.25);
   const system = short ? pick(random, briefly) : pick(random, systems);
