@@ -67,7 +67,11 @@ export function strangeName(random: Random): string {
 }
 
 const places = new Set(["home", "seat", "capital"]);
-const named = new Set("employer petName language teacher sister friend mayor river owner maker author founder boss longest highest king".split(" "));
+const named = new Set(
+  "employer petName language teacher sister friend mayor river owner maker author founder boss longest highest king".split(
+    " ",
+  ),
+);
 const plain = new Set("job food known drink pet about color owns paint instrument sport bridge".split(" "));
 
 /** What training says and more, about things with stranger names. */
