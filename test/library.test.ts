@@ -330,7 +330,7 @@ async function loadTiny(directory: string): Promise<Plainformer> {
   return load(copy);
 }
 
-test("the model that ships: transformers' 64 greedy ids (weights/make-default/evaluate.py prints them)", async () => {
+test("the model that ships: transformers' 64 greedy ids (test/golden/make-default-model.py)", async () => {
   const golden = JSON.parse(readFileSync(new URL("golden/default-model.json", import.meta.url), "utf8"));
   expect(model.tokenizer.encode(golden.prompt)).toEqual(golden.ids);
   const { end } = await run({ input: golden.prompt, maxTokens: 64, temperature: 0, ignoreEnd: true });

@@ -1,0 +1,72 @@
+// Writes trained weights as the default model: Hugging Face layout, rounded to bf16, with the tokenizer beside them.
+// Usage: tsx weights/make-default/export.ts CHECKPOINT TOKENIZER_DIR OUT_DIR
+// CHECKPOINT is what the trainer saves, or the last.safetensors of its twin.
+
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { encodeF32 } from "../dtype.ts";
+import { openSafetensors, readF32, writeSafetensors } from "../safetensors.ts";
+import { shape } from "./plan.ts";
+import { weightShapes } from "./start.ts";
+
+/** Where the model's record has a weight, given its Hugging Face name. */
+export function placeOf(name: string): string {
+  const [, layer, rest] = /^model\.layers\.(\d+)\.(.+)$/.exec(name) ?? [];
+  if (layer === undefined) return name === "model.norm.weight" ? "finalNorm.weight" : "embedding";
+  const inside = rest
+    .replace("input_layernorm", "attnNorm")
+    .replace("post_attention_layernorm", "ffNorm")
+    .replace(/self_attn\.(.)_proj/, "attn.$1")
+    .replace(/mlp\.(\w+)_proj/, "ff.$1");
+  return `layers.${layer}.${inside}`;
+}
+
+/** config.json of a model with this vocabulary. */
+export function configOf(vocabSize: number): Record<string, unknown> {
+  return {
+    architectures: ["LlamaForCausalLM"],
+    model_type: "llama",
+    vocab_size: vocabSize,
+    ...shape,
+    hidden_act: "silu",
+    attention_bias: false,
+    mlp_bias: false,
+    torch_dtype: "bfloat16",
+  };
+}
+
+/** Writes config.json, generation_config.json and model.safetensors; `dtype` F32 to train from, BF16 to ship. */
+export async function writeModel(
+  out: string,
+  vocabSize: number,
+  dtype: "F32" | "BF16",
+  valuesOf: (name: string) => Promise<Float32Array>,
+): Promise<void> {
+  await mkdir(out, { recursive: true });
+  const tensors = Object.entries(weightShapes(vocabSize)).map(([name, shape]) => ({
+    name,
+    dtype,
+    shape,
+    data: async () => encodeF32(dtype === "F32" ? "f32" : "bf16", await valuesOf(name)),
+  }));
+  await writeSafetensors(join(out, "model.safetensors"), tensors, { format: "pt" });
+  await writeFile(join(out, "config.json"), `${JSON.stringify(configOf(vocabSize), null, 2)}\n`);
+  await writeFile(
+    join(out, "generation_config.json"),
+    `${JSON.stringify({ bos_token_id: 0, eos_token_id: 1, pad_token_id: 2 }, null, 2)}\n`,
+  );
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const [file, tokenizer, out] = process.argv.slice(2);
+  const checkpoint = await openSafetensors(file);
+  const ours = checkpoint.tensors.has("weights/embedding");
+  const embedding = checkpoint.tensors.get(ours ? "weights/embedding" : "model.embed_tokens.weight");
+  const vocabSize = (embedding?.shape.reduce((product, dim) => product * dim, 1) ?? 0) / shape.hidden_size;
+  await writeModel(out, vocabSize, "BF16", (name) => readF32(checkpoint, ours ? `weights/${placeOf(name)}` : name));
+  await checkpoint.close();
+  for (const name of ["tokenizer.json", "tokenizer_config.json"])
+    await copyFile(join(tokenizer, name), join(out, name));
+  process.stdout.write(`${out}: step ${checkpoint.metadata.step ?? checkpoint.metadata.steps}\n`);
+}
