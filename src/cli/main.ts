@@ -3,40 +3,31 @@
 // 1 a failure, 2 wrong use.
 
 import { Command, CommanderError } from "commander";
-import { addBench } from "./bench.ts";
-import { addChat } from "./chat.ts";
-import { addConvert } from "./convert.ts";
-import { addFim } from "./fim.ts";
-import { addGenerate } from "./generate.ts";
-import { addGrammar } from "./grammar.ts";
-import { addInspect } from "./inspect.ts";
-import { addPull } from "./pull.ts";
-import { addScore } from "./score.ts";
-import { addServe } from "./serve.ts";
-import { addTokenize } from "./tokenize.ts";
 import { tour } from "./tour.ts";
-import { addTune } from "./tune.ts";
+
+/** Only the file of the command that is asked for is loaded: a server's libraries take as long as a small model. */
+const commands: Record<string, () => Promise<(program: Command) => void>> = {
+  generate: async () => (await import("./generate.ts")).addGenerate,
+  chat: async () => (await import("./chat.ts")).addChat,
+  fim: async () => (await import("./fim.ts")).addFim,
+  serve: async () => (await import("./serve.ts")).addServe,
+  score: async () => (await import("./score.ts")).addScore,
+  tune: async () => (await import("./tune.ts")).addTune,
+  grammar: async () => (await import("./grammar.ts")).addGrammar,
+  tokenize: async () => (await import("./tokenize.ts")).addTokenize,
+  inspect: async () => (await import("./inspect.ts")).addInspect,
+  convert: async () => (await import("./convert.ts")).addConvert,
+  pull: async () => (await import("./pull.ts")).addPull,
+  bench: async () => (await import("./bench.ts")).addBench,
+};
 
 const program = new Command("plainformer")
   .description("A transformer in pure TypeScript. Without a command: a short tour.")
   .option("--verbose", "show where in the code an error came from")
   .showHelpAfterError("(add --help for what is possible)")
   .action(tour);
-const commands = [
-  addGenerate,
-  addChat,
-  addFim,
-  addGrammar,
-  addTokenize,
-  addServe,
-  addScore,
-  addTune,
-  addInspect,
-  addConvert,
-  addPull,
-  addBench,
-];
-for (const add of commands) add(program);
+const asked = commands[process.argv[2]];
+for (const command of asked ? [asked] : Object.values(commands)) (await command())(program);
 for (const command of [program, ...program.commands]) command.exitOverride().allowExcessArguments(false);
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -170,7 +170,7 @@ async function lossAndGradients(
       const batch = createBatch(ops, model, cacheOf(atOnce * pages * 64), parts);
       const all = Int32Array.from(ids.subarray(begin * positions, (begin + rows.length) * positions));
       const x = tape.ops.gather(model.embedding, ops.upload(all)); // [rows, dModel]
-      const logits = forward(tape.ops, model, x, batch, tape.layers()); // [outputs, vocabSize]
+      const logits = forward(tape.ops, model, x, batch); // [outputs, vocabSize]
       const logProbs = tape.ops.logProbs(logits, ops.upload(Int32Array.from(wanted))); // [outputs]
       const found = tape.backward([[logProbs, ops.upload(new Float32Array(wanted.length).fill(-1 / counted))]]);
       const values = ops.read(logProbs);
