@@ -63,22 +63,34 @@ function linear(dtype: DType, rows: number, inDim: number, outDim: number): Meas
   };
 }
 
-function attention(rows: number, past: number, nHeads: number, nCacheHeads: number, dim: number): Measured {
-  const maxPages = Math.ceil((past + rows) / 64);
+/** Rows of one sequence that has `past` positions, or one row each of as many sequences. */
+function attention(
+  dtype: "f32" | "f16",
+  rows: number,
+  past: number,
+  nHeads: number,
+  nCacheHeads: number,
+  dim: number,
+  apart = false,
+): Measured {
+  const sequences = apart ? rows : 1;
+  const length = apart ? past + 1 : past + rows;
+  const maxPages = Math.ceil(length / 64);
   const ints = (values: number[]) => kernels.upload(Int32Array.from(values));
-  const positions = Array.from({ length: rows }, (_, r) => past + r);
-  const cache = { k: pool, v: { address: pool.address + maxPages * 64 * nCacheHeads * dim * 4 } };
+  const positions = Array.from({ length: rows }, (_, r) => (apart ? past : past + r));
+  const width = nCacheHeads * dim * (dtype === "f32" ? 4 : 2);
+  const cache = { k: pool, v: { address: pool.address + sequences * maxPages * 64 * width } };
   const where = {
-    sequences: ints(positions.map(() => 0)),
+    sequences: ints(positions.map((_, r) => (apart ? r : 0))),
     positions: ints(positions),
-    pageTable: ints(Array.from({ length: maxPages }, (_, i) => i)),
+    pageTable: ints(Array.from({ length: sequences * maxPages }, (_, i) => i)),
   };
   const shape = { rows, nHeads, nCacheHeads, kDim: dim, vDim: dim, maxPages, scale: dim ** -0.5 };
   return {
-    name: `attention, ${rows} ${rows === 1 ? "row" : "rows"} after ${past}, ${nHeads} heads on ${nCacheHeads}`,
+    name: `attention ${dtype}, ${rows} ${rows === 1 ? "row" : "rows"}${apart ? " apart" : ""} after ${past}, ${nHeads} heads on ${nCacheHeads}`,
     operations: 4 * dim * nHeads * positions.reduce((sum, position) => sum + position + 1, 0),
-    bytes: 8 * dim * nCacheHeads * (past + rows),
-    run: () => kernels.attention(out, x, y, y, cache, "f32", where, shape),
+    bytes: 2 * width * sequences * length,
+    run: () => kernels.attention(out, x, y, y, cache, dtype, where, shape),
     seconds: [],
   };
 }
@@ -90,6 +102,7 @@ function simple(name: string, floatsMoved: number, run: () => void): Measured {
 const n = 512 * 5504;
 const matrices = [
   [576, 1536],
+  [2048, 2048],
   [2048, 5504],
 ];
 const measured: Measured[] = [
@@ -97,10 +110,14 @@ const measured: Measured[] = [
     matrices.flatMap(([inDim, outDim]) => [1, 8, 512].map((rows) => linear(dtype, rows, inDim, outDim))),
   ),
   ...(["q4_1", "q4_K", "q6_K"] as const).flatMap((dtype) => [1, 8, 512].map((rows) => linear(dtype, rows, 2048, 5632))),
-  attention(1, 127, 9, 3, 64),
-  attention(1, 4095, 9, 3, 64),
-  attention(512, 0, 9, 3, 64),
-  attention(1, 4095, 16, 16, 128),
+  ...(["f32", "f16"] as const).flatMap((dtype) => [
+    attention(dtype, 1, 127, 9, 3, 64),
+    attention(dtype, 1, 4095, 9, 3, 64),
+    attention(dtype, 1, 4095, 16, 16, 128),
+    attention(dtype, 8, 1000, 16, 16, 128, true),
+    attention(dtype, 512, 0, 9, 3, 64),
+    attention(dtype, 512, 0, 16, 16, 128),
+  ]),
   simple("rmsNorm, 512 rows of 2048", 2 * 512 * 2048, () => kernels.rmsNorm(out, x, y, 512, 2048, 1e-5)),
   simple("layerNorm, 512 rows of 2048", 2 * 512 * 2048, () => kernels.layerNorm(out, x, y, y, 512, 2048, 1e-5)),
   simple("rope, 512 rows, 16 heads of 128", 2 * 512 * 2048, () => kernels.rope(out, x, y, y, 512, 16, 128, 128, 0)),
@@ -135,7 +152,7 @@ console.log(
   `memory ${(bandwidth / 1e9).toFixed(1)} GB/s, arithmetic ${(peak / 1e9).toFixed(1)} GFLOP/s; medians of ${rounds} rounds\n`,
 );
 console.log(
-  `${"kernel".padEnd(48)}${"ms".padStart(10)}${"GB/s".padStart(8)}${"GFLOP/s".padStart(9)}  share of its limit`,
+  `${"kernel".padEnd(56)}${"ms".padStart(10)}${"GB/s".padStart(8)}${"GFLOP/s".padStart(9)}  share of its limit`,
 );
 for (const kernel of measured) {
   const seconds = median(kernel);
@@ -143,7 +160,7 @@ for (const kernel of measured) {
   const limit = forBytes > forOperations ? "memory" : "arithmetic";
   const share = Math.max(forBytes, forOperations) / seconds;
   console.log(
-    kernel.name.padEnd(48) +
+    kernel.name.padEnd(56) +
       (seconds * 1000).toFixed(3).padStart(10) +
       (kernel.bytes / seconds / 1e9).toFixed(1).padStart(8) +
       (kernel.operations / seconds / 1e9).toFixed(1).padStart(9) +

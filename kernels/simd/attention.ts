@@ -5,25 +5,35 @@
 // FlashAttention, Dao et al. 2022, arXiv 2205.14135). With m the largest score so far, l = Σ e^(score − m) and
 // acc = Σ e^(score − m) · v, the result is acc / l.
 //
-// A chunk of the first job is a few rows, one cache head with all its query heads, and one segment of four pages: so the threads share the work of a single row too (split keys:
-// Dao et al. 2023, "Flash-Decoding"). Its m, l and acc go to scratch memory; the second job joins the segments of each row
-// in their order. Where segments begin depends on the row's own positions alone, so its sum has the same order whatever
+// A chunk of the first job is one segment of four pages and the query heads of one cache head of a few rows, or of a few cache
+// heads of one row: so the threads share the work of a single row too (split keys: Dao et al. 2023, "Flash-Decoding"). Its m,
+// l and acc go to scratch memory; the second job joins the segments of each row in their order. Where segments begin depends on the row's own positions alone, so its sum has the same order whatever
 // else the step holds; and memory grows with the number of positions, not with its square.
 //
-// A cache in f16 halves the bytes to read. Of each page that a chunk looks at, its cache head's keys and values are first
-// widened into scratch memory, once for all the heads and rows of the chunk; from there on it is as with f32.
+// A cache in f16 halves the bytes to read. Where many heads and rows of a chunk share a page, its keys and values are first
+// widened into scratch memory, once for all; few of them widen what they load, as they go.
 //
-// Within a page, four keys at a time share each load of q, and 32 sums over v stay in registers while the page passes.
-// Tried without gain: 4, 8 or 16 rows to a chunk at 512 positions; constants of eˣ read from memory.
+// Within a page, two queries share each load of k and v, four keys share each load of q, and four values each load and store
+// of a sum; a query alone goes by the same order.
+// Tried without gain: 4, 8 or 16 rows to a chunk at 512 positions; constants of eˣ read from memory. Eight sums over v in
+// registers while a page passes: the compiler loads all of v first, runs out of registers and has a sum wait in memory.
 
 import { f32Code } from "./codes";
 import { chunksOf, Job } from "./jobs";
 import { arg, floatArg, ownNumber, ownScratch, parallel, setArg, setFloatArg } from "./threads";
-import { exp, madd, maxLanes, sumLanes } from "./vector";
-import { bytesOf, narrowRow, widenRow } from "./widen";
+import { exp, madd, maxLanes, sumLanes, sumsOfLanes } from "./vector";
+import { bytesOf, narrowRow, nextFour, one, widenRow } from "./widen";
 
 const pageSize: i32 = 64;
 const segmentSize: i32 = 4 * pageSize;
+/** Bytes of the scores of a page. */
+const scoresBytes: i32 = 4 * pageSize;
+/** Most cache heads of a chunk of one row. */
+const mostHeads: i32 = 4;
+/** Fewer, if there are not so many chunks then. */
+const leastChunks: i32 = 8;
+/** So many query heads of a chunk that share a page of another dtype, and it pays to widen it once for all. */
+const leastWidened: i32 = 6;
 
 const outArg: i32 = 0;
 const qArg: i32 = 1;
@@ -44,7 +54,9 @@ const partsArg: i32 = 15;
 const rowsArg: i32 = 16;
 const rowsPerChunkArg: i32 = 17;
 const dtypeArg: i32 = 18;
-const widenedArg: i32 = 19;
+const roomArg: i32 = 19;
+const roomBytesArg: i32 = 20;
+const headsPerChunkArg: i32 = 21;
 
 /** Most segments of a row of the step. */
 function segmentsOf(positions: usize, rows: i32): i32 {
@@ -63,7 +75,12 @@ function widenedBytes(dtype: i32, kDim: i32, vDim: i32): usize {
   return dtype === f32Code ? 0 : (<usize>(pageSize * (kDim + vDim))) << 2;
 }
 
-/** Bytes of scratch memory that a call needs: what is known of each head and segment, and a widened page for each thread. */
+/** Bytes that each thread needs: a widened page, or the scores of a page for each head. */
+function threadBytes(dtype: i32, nHeads: i32, kDim: i32, vDim: i32): usize {
+  return max(widenedBytes(dtype, kDim, vDim), <usize>(nHeads * scoresBytes));
+}
+
+/** Bytes of scratch memory that a call needs: room for each thread, and what is known of each head and segment. */
 export function attentionScratch(
   dtype: i32,
   positions: usize,
@@ -74,7 +91,7 @@ export function attentionScratch(
   threads: i32,
 ): usize {
   const parts = <usize>rows * nHeads * segmentsOf(positions, rows) * partBytes(vDim);
-  return <usize>threads * widenedBytes(dtype, kDim, vDim) + parts;
+  return <usize>threads * threadBytes(dtype, nHeads, kDim, vDim) + parts;
 }
 
 /** q [rows, nHeads, kDim], k [rows, nCacheHeads, kDim], v [rows, nCacheHeads, vDim] or 0 → out [rows, nHeads, vDim] */
@@ -101,7 +118,8 @@ export function attention(
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
   setArg(dtypeArg, dtype);
-  setArg(widenedArg, scratch);
+  setArg(roomArg, scratch);
+  setArg(roomBytesArg, threadBytes(dtype, nHeads, kDim, vDim));
   // Without values of their own, the first vDim of each key are the values.
   setArg(valuesArg, values ? values : keys);
   setArg(valueStrideArg, values ? vDim : kDim);
@@ -115,10 +133,13 @@ export function attention(
   const segments = segmentsOf(positions, rows);
   setArg(segmentsArg, segments);
   setArg(rowsArg, rows);
-  setArg(partsArg, scratch + <usize>threads * widenedBytes(dtype, kDim, vDim));
+  setArg(partsArg, scratch + <usize>threads * threadBytes(dtype, nHeads, kDim, vDim));
   const rowsPerChunk = min(16, max(1, rows >> 3));
   setArg(rowsPerChunkArg, rowsPerChunk);
-  parallel(Job.Attention, chunksOf(rows, rowsPerChunk) * segments * nCacheHeads);
+  let heads = rowsPerChunk > 1 ? 1 : mostHeads;
+  while (heads > 1 && rows * segments * chunksOf(nCacheHeads, heads) < leastChunks) heads >>= 1;
+  setArg(headsPerChunkArg, heads);
+  parallel(Job.Attention, chunksOf(rows, rowsPerChunk) * segments * chunksOf(nCacheHeads, heads));
   parallel(Job.AttentionJoin, chunksOf(rows, joinedRows));
 }
 
@@ -127,46 +148,121 @@ function storeRow(pages: usize, slot: i32, from: usize, r: i32, width: i32): voi
   narrowRow(pages + bytesOf(dtype, slot * width), from + ((<usize>r * width) << 2), dtype, width);
 }
 
-/** One segment of the heads of one cache head of a few rows. A page stays in the processor's cache while all of them look at it. */
+/** One segment of one row and a few cache heads, or of a few rows and one cache head. */
 export function attentionChunk(chunk: i32): void {
-  const nCacheHeads = <i32>arg(nCacheHeadsArg);
+  const heads = <i32>arg(headsPerChunkArg);
+  const headChunks = chunksOf(<i32>arg(nCacheHeadsArg), heads);
   const segments = <i32>arg(segmentsArg);
   const rowsPerChunk = <i32>arg(rowsPerChunkArg);
-  const cacheHead = chunk % nCacheHeads;
-  const segment = (chunk / nCacheHeads) % segments;
-  const firstRow = (chunk / (nCacheHeads * segments)) * rowsPerChunk;
-  const lastRow = min(<i32>arg(rowsArg), firstRow + rowsPerChunk);
+  const begin = (chunk % headChunks) * heads;
+  const segment = (chunk / headChunks) % segments;
+  const firstRow = (chunk / (headChunks * segments)) * rowsPerChunk;
+  const room = arg(roomArg) + <usize>ownNumber() * arg(roomBytesArg);
+  if (rowsPerChunk > 1) attendRows(firstRow, min(<i32>arg(rowsArg), firstRow + rowsPerChunk), begin, segment, room);
+  else if (<i32>arg(dtypeArg) === f32Code) attendHeads<f32>(firstRow, begin, heads, segment, room);
+  else attendHeads<i16>(firstRow, begin, heads, segment, room);
+}
+
+/**
+ * The queries of some cache heads of one row. Keys and values come from memory: position after position, all these heads at
+ * each, so that they are read in longer runs. T: f32, or i16 for f16.
+ */
+function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: usize): void {
+  const nCacheHeads = <i32>arg(nCacheHeadsArg);
   const group = <i32>arg(nHeadsArg) / nCacheHeads;
   const kDim = <i32>arg(kDimArg);
   const vDim = <i32>arg(vDimArg);
   const stride = <i32>arg(valueStrideArg);
-  const narrow = <i32>arg(dtypeArg) !== f32Code;
-  const widened = arg(widenedArg) + <usize>ownNumber() * widenedBytes(<i32>arg(dtypeArg), kDim, vDim);
+  const kWidth = <usize>(nCacheHeads * kDim) * sizeof<T>();
+  const vWidth = <usize>(nCacheHeads * stride) * sizeof<T>();
+  const firstHead = begin * group;
+  const lastHead = min(nCacheHeads, begin + heads) * group;
+  const first = segment * segmentSize;
+  const end = min(first + segmentSize, positionOf(r) + 1);
+  for (let page = first; page < end; page += pageSize) {
+    const n = min(pageSize, end - page);
+    const slot = slotOf(r, page);
+    const key = headAt(arg(keysArg), slot, 0, kDim);
+    const value = headAt(arg(valuesArg), slot, 0, stride);
+    for (let t = 0; t < n; t += 4)
+      for (let head = firstHead; head < lastHead; head++) {
+        const at = key + <usize>t * kWidth + <usize>((head / group) * kDim) * sizeof<T>();
+        const own = scores + <usize>((head - firstHead) * scoresBytes + t * 4);
+        if ((head + 1) % group === 0) fourDots<T>(own, queryOf(r, head), at, kWidth, kDim);
+        else {
+          twiceFourDots<T>(own, own + scoresBytes, queryOf(r, head), queryOf(r, head + 1), at, kWidth, kDim);
+          head++;
+        }
+      }
+    for (let head = firstHead; head < lastHead; head++) {
+      const own = scores + <usize>((head - firstHead) * scoresBytes);
+      toWeights(own, partOf(r, head, segment), n, vDim, page === first);
+    }
+    for (let t = 0; t < n; t += 4)
+      for (let head = firstHead; head < lastHead; head++) {
+        const own = scores + <usize>((head - firstHead) * scoresBytes);
+        const at = value + <usize>((head / group) * stride) * sizeof<T>();
+        if ((head + 1) % group === 0 || t + 4 > n)
+          addValues<T>(partOf(r, head, segment), at, vWidth, own, t, min(n, t + 4), vDim);
+        else {
+          const four = at + <usize>t * vWidth;
+          const weights = own + ((<usize>t) << 2);
+          const part2 = partOf(r, head + 1, segment);
+          twiceFourValues<T>(partOf(r, head, segment), part2, four, vWidth, weights, weights + scoresBytes, vDim);
+          head++;
+        }
+      }
+  }
+}
+
+/** The queries of one cache head of a few rows. A page stays in the processor's cache while all of them look at it. */
+function attendRows(firstRow: i32, lastRow: i32, cacheHead: i32, segment: i32, widened: usize): void {
+  const nCacheHeads = <i32>arg(nCacheHeadsArg);
+  const group = <i32>arg(nHeadsArg) / nCacheHeads;
+  const kDim = <i32>arg(kDimArg);
+  const vDim = <i32>arg(vDimArg);
+  const stride = <i32>arg(valueStrideArg);
+  const dtype = <i32>arg(dtypeArg);
+  const narrow = dtype !== f32Code;
+  const widen = narrow && (lastRow - firstRow) * group >= leastWidened;
   const values = widened + ((<usize>(pageSize * kDim)) << 2);
   let inScratch = -1; // slot of the page that is widened there
   const first = segment * segmentSize;
+  const queries = (lastRow - firstRow) * group; // row by row
   for (let begin = first; begin < first + segmentSize; begin += pageSize)
-    for (let r = firstRow; r < lastRow; r++) {
+    for (let i = 0; i < queries; i++) {
+      const r = firstRow + i / group;
       const n = min(pageSize, positionOf(r) + 1 - begin);
       if (n <= 0) continue;
       const slot = slotOf(r, begin);
-      if (narrow && slot !== inScratch) {
+      if (widen && slot !== inScratch) {
         widenHead(widened, arg(keysArg), slot, cacheHead, kDim, kDim);
         widenHead(values, arg(valuesArg), slot, cacheHead, stride, vDim);
         inScratch = slot;
       }
-      const key = narrow ? widened : headAt(arg(keysArg), slot, cacheHead, kDim);
-      const value = narrow ? values : headAt(arg(valuesArg), slot, cacheHead, stride);
-      const kWidth = (<usize>(narrow ? kDim : kDim * nCacheHeads)) << 2;
-      const vWidth = (<usize>(narrow ? vDim : stride * nCacheHeads)) << 2;
-      for (let head = cacheHead * group; head < (cacheHead + 1) * group; head++)
-        addPage(partOf(r, head, segment), r, head, n, key, kWidth, value, vWidth, vDim, begin === first);
+      const key = widen ? widened : headAt(arg(keysArg), slot, cacheHead, kDim);
+      const value = widen ? values : headAt(arg(valuesArg), slot, cacheHead, stride);
+      const kWidth = widen ? (<usize>kDim) << 2 : bytesOf(dtype, kDim * nCacheHeads);
+      const vWidth = widen ? (<usize>vDim) << 2 : bytesOf(dtype, stride * nCacheHeads);
+      const head = cacheHead * group + (i % group);
+      const part = partOf(r, head, segment);
+      const q = queryOf(r, head);
+      // The next query looks at the page too, most often: then both take it together.
+      const r2 = firstRow + (i + 1) / group;
+      const head2 = cacheHead * group + ((i + 1) % group);
+      const n2 = r2 < lastRow && slotOf(r2, begin) === slot ? min(pageSize, positionOf(r2) + 1 - begin) : 0;
+      const part2 = n2 > 0 ? partOf(r2, head2, segment) : 0;
+      const q2 = n2 > 0 ? queryOf(r2, head2) : 0;
+      if (narrow && !widen)
+        addPage<i16>(part, q, n, part2, q2, n2, key, kWidth, value, vWidth, kDim, vDim, begin === first);
+      else addPage<f32>(part, q, n, part2, q2, n2, key, kWidth, value, vWidth, kDim, vDim, begin === first);
+      if (n2 > 0) i++;
     }
 }
 
-/** Where an f32 page that begins at `slot` has the first position of a cache head, each head `stride` values wide. */
+/** Where a page that begins at `slot` has the first position of a cache head, each head `stride` values wide. */
 function headAt(pages: usize, slot: i32, cacheHead: i32, stride: i32): usize {
-  return pages + ((<usize>((slot * <i32>arg(nCacheHeadsArg) + cacheHead) * stride)) << 2);
+  return pages + bytesOf(<i32>arg(dtypeArg), (slot * <i32>arg(nCacheHeadsArg) + cacheHead) * stride);
 }
 
 /** The first `dim` values of a cache head at all positions of a page as f32, one position after the other. */
@@ -177,28 +273,62 @@ function widenHead(out: usize, pages: usize, slot: i32, cacheHead: i32, stride: 
     widenRow(out, pages + bytesOf(dtype, ((slot + t) * nCacheHeads + cacheHead) * stride), dtype, dim);
 }
 
-/** Adds n positions of a page to what is known of a head: acc [vDim], m, l at `part`. */
-function addPage(
+/**
+ * Adds the first n positions of a page to what is known of a query at `part`: acc [vDim], m, l; and the first n2 to what is
+ * known of a second one, unless n2 ≤ 0. T: f32, or i16 for f16.
+ */
+function addPage<T>(
   part: usize,
-  r: i32,
-  head: i32,
+  q: usize,
   n: i32,
+  part2: usize,
+  q2: usize,
+  n2: i32,
   key: usize,
   kWidth: usize,
   value: usize,
   vWidth: usize,
+  kDim: i32,
   vDim: i32,
   first: bool,
 ): void {
-  const scores = ownScratch();
+  const weights = ownScratch();
+  const weights2 = weights + pageSize * 4;
+  let t = 0;
+  if (n2 <= 0) {
+    pageScores<T>(weights, q, key, kWidth, kDim, n);
+    toWeights(weights, part, n, vDim, first);
+  } else {
+    for (; t < max(n, n2); t += 4) {
+      const at = (<usize>t) << 2;
+      twiceFourDots<T>(weights + at, weights2 + at, q, q2, key + <usize>t * kWidth, kWidth, kDim);
+    }
+    toWeights(weights, part, n, vDim, first);
+    toWeights(weights2, part2, n2, vDim, first);
+    for (t = 0; t + 4 <= min(n, n2); t += 4) {
+      const at = (<usize>t) << 2;
+      twiceFourValues<T>(part, part2, value + <usize>t * vWidth, vWidth, weights + at, weights2 + at, vDim);
+    }
+    addValues<T>(part2, value, vWidth, weights2, t, n2, vDim);
+  }
+  addValues<T>(part, value, vWidth, weights, t, n, vDim);
+}
+
+/** Scores of n positions of a page → e^(score − m) in place, m and l of the query brought up to date, and acc scaled to the new m. */
+function toWeights(scores: usize, part: usize, n: i32, vDim: i32, first: bool): void {
   const known = part + ((<usize>vDim) << 2);
   const before: f32 = first ? -Infinity : load<f32>(known);
-  const largest = max(before, pageScores(scores, r * <i32>arg(nHeadsArg) + head, key, kWidth, n));
-  const shrink: f32 = first ? 0 : f32x4.extract_lane(exp(f32x4.splat(before - largest)), 0);
-  const total = toWeights(scores, n, largest);
+  const largest = max(before, largestOf(scores, n));
+  const total = exponentials(scores, n, largest);
   store<f32>(known, largest);
-  store<f32>(known, first ? total : load<f32>(known, 4) * shrink + total, 4);
-  addValues(part, shrink, first, value, vWidth, scores, n, vDim);
+  if (first) {
+    memory.fill(part, 0, (<usize>vDim) << 2);
+    store<f32>(known, total, 4);
+  } else {
+    const shrink = f32x4.extract_lane(exp(f32x4.splat(before - largest)), 0);
+    scaleBy(part, shrink, vDim);
+    store<f32>(known, load<f32>(known, 4) * shrink + total, 4);
+  }
 }
 
 /** Rows of a chunk of the second job. */
@@ -241,6 +371,10 @@ function partOf(r: i32, head: i32, segment: i32): usize {
   return arg(partsArg) + <usize>index * partBytes(<i32>arg(vDimArg));
 }
 
+function queryOf(r: i32, head: i32): usize {
+  return arg(qArg) + ((<usize>((r * <i32>arg(nHeadsArg) + head) * <i32>arg(kDimArg))) << 2);
+}
+
 function positionOf(r: i32): i32 {
   return load<i32>(arg(positionsArg) + ((<usize>r) << 2));
 }
@@ -254,33 +388,40 @@ function slotOf(r: i32, position: i32): i32 {
 
 // ---- one page
 
-/** scale · q·k of n positions, from `key` on with `width` bytes between them; → the largest. Fills the last four up with −∞. */
-function pageScores(scores: usize, qRow: i32, key: usize, width: usize, n: i32): f32 {
-  const kDim = <i32>arg(kDimArg);
-  const q = arg(qArg) + ((<usize>qRow * kDim) << 2);
-  const scale = f32x4.splat(floatArg(scaleArg));
-  let largest = f32x4.splat(-Infinity);
-  for (let t = 0; t < n; t += 4, key += 4 * width) {
-    // A page has room for whole fours: keys after the n-th are read, and overruled.
-    let four = f32x4.mul(fourDots(q, key, width, kDim), scale);
-    if (t + 4 > n) four = v128.bitselect(four, f32x4.splat(-Infinity), i32x4.lt_s(lanes(t), i32x4.splat(n)));
-    v128.store(scores + ((<usize>t) << 2), four);
-    largest = f32x4.pmax(largest, four);
+/** scale · q·k of n positions, from `key` on with `width` bytes between them; of the last four all: a page has room for whole fours. */
+function pageScores<T>(scores: usize, q: usize, key: usize, width: usize, kDim: i32, n: i32): void {
+  const end = scores + ((<usize>n) << 2);
+  for (; scores < end; scores += 16, key += 4 * width) fourDots<T>(scores, q, key, width, kDim);
+}
+
+/** scale · q·k for four keys: lane l takes i = 4m + l, then ((s₀ + s₁) + s₂) + s₃ over lanes, then the last kDim mod 4. */
+function fourDots<T>(out: usize, q: usize, key: usize, width: usize, kDim: i32): void {
+  const end = q + ((<usize>(kDim & ~3)) << 2);
+  let k0 = key;
+  let k1 = k0 + width;
+  let k2 = k1 + width;
+  let k3 = k2 + width;
+  let a = f32x4.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (; q < end; q += 16) {
+    const four = v128.load(q);
+    a = madd(nextFour<T>(k0), four, a);
+    b = madd(nextFour<T>(k1), four, b);
+    c = madd(nextFour<T>(k2), four, c);
+    d = madd(nextFour<T>(k3), four, d);
+    k0 += 4 * sizeof<T>();
+    k1 += 4 * sizeof<T>();
+    k2 += 4 * sizeof<T>();
+    k3 += 4 * sizeof<T>();
   }
-  return maxLanes(largest);
+  v128.store(out, lastDots<T>(sumsOfLanes(a, b, c, d), q, k0, k1, k2, k3, kDim & 3));
 }
 
-function lanes(t: i32): v128 {
-  return i32x4.add(i32x4.splat(t), i32x4(0, 1, 2, 3));
-}
-
-/**
- * q · k for four keys. Each product has two accumulators (one would wait for itself): lane l of the first takes i = 8m + l,
- * of the second i = 8m + 4 + l; then their sum, then ((s₀ + s₁) + s₂) + s₃ over lanes, then the last kDim mod 4.
- */
-function fourDots(q: usize, key: usize, width: usize, kDim: i32): v128 {
-  const end8 = q + ((<usize>(kDim & ~7)) << 2);
-  const last = q + ((<usize>kDim) << 2);
+/** The same for two queries, by the same order. */
+function twiceFourDots<T>(out: usize, out2: usize, q: usize, q2: usize, key: usize, width: usize, kDim: i32): void {
+  const end = q + ((<usize>(kDim & ~3)) << 2);
   let k0 = key;
   let k1 = k0 + width;
   let k2 = k1 + width;
@@ -293,51 +434,55 @@ function fourDots(q: usize, key: usize, width: usize, kDim: i32): v128 {
   let b2 = a;
   let c2 = a;
   let d2 = a;
-  for (; q < end8; q += 32, k0 += 32, k1 += 32, k2 += 32, k3 += 32) {
-    const q1 = v128.load(q);
-    a = madd(v128.load(k0), q1, a);
-    b = madd(v128.load(k1), q1, b);
-    c = madd(v128.load(k2), q1, c);
-    d = madd(v128.load(k3), q1, d);
-    const q2 = v128.load(q, 16);
-    a2 = madd(v128.load(k0, 16), q2, a2);
-    b2 = madd(v128.load(k1, 16), q2, b2);
-    c2 = madd(v128.load(k2, 16), q2, c2);
-    d2 = madd(v128.load(k3, 16), q2, d2);
+  for (; q < end; q += 16, q2 += 16) {
+    const four = v128.load(q);
+    const four2 = v128.load(q2);
+    const key0 = nextFour<T>(k0);
+    a = madd(key0, four, a);
+    a2 = madd(key0, four2, a2);
+    const key1 = nextFour<T>(k1);
+    b = madd(key1, four, b);
+    b2 = madd(key1, four2, b2);
+    const key2 = nextFour<T>(k2);
+    c = madd(key2, four, c);
+    c2 = madd(key2, four2, c2);
+    const key3 = nextFour<T>(k3);
+    d = madd(key3, four, d);
+    d2 = madd(key3, four2, d2);
+    k0 += 4 * sizeof<T>();
+    k1 += 4 * sizeof<T>();
+    k2 += 4 * sizeof<T>();
+    k3 += 4 * sizeof<T>();
   }
-  if (kDim & 4) {
-    const q1 = v128.load(q);
-    a = madd(v128.load(k0), q1, a);
-    b = madd(v128.load(k1), q1, b);
-    c = madd(v128.load(k2), q1, c);
-    d = madd(v128.load(k3), q1, d);
-    q += 16;
-    k0 += 16;
-    k1 += 16;
-    k2 += 16;
-    k3 += 16;
+  v128.store(out, lastDots<T>(sumsOfLanes(a, b, c, d), q, k0, k1, k2, k3, kDim & 3));
+  v128.store(out2, lastDots<T>(sumsOfLanes(a2, b2, c2, d2), q2, k0, k1, k2, k3, kDim & 3));
+}
+
+/** Adds the products of the last `rest` elements, and scales. */
+function lastDots<T>(sums: v128, q: usize, k0: usize, k1: usize, k2: usize, k3: usize, rest: i32): v128 {
+  for (let i: usize = 0; i < <usize>rest; i++) {
+    const at = i * sizeof<T>();
+    const four = f32x4(one<T>(k0 + at), one<T>(k1 + at), one<T>(k2 + at), one<T>(k3 + at));
+    sums = f32x4.add(sums, f32x4.mul(four, v128.load_splat<f32>(q + (i << 2))));
   }
-  a = f32x4.add(a, a2);
-  b = f32x4.add(b, b2);
-  c = f32x4.add(c, c2);
-  d = f32x4.add(d, d2);
-  // Turned about: lane l of the four sums becomes a vector.
-  const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-  const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
-  const ab23 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-  const cd23 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
-  let sum = f32x4.add(v128.shuffle<f32>(ab01, cd01, 0, 1, 4, 5), v128.shuffle<f32>(ab01, cd01, 2, 3, 6, 7));
-  sum = f32x4.add(sum, v128.shuffle<f32>(ab23, cd23, 0, 1, 4, 5));
-  sum = f32x4.add(sum, v128.shuffle<f32>(ab23, cd23, 2, 3, 6, 7));
-  for (; q < last; q += 4, k0 += 4, k1 += 4, k2 += 4, k3 += 4) {
-    const four = f32x4(load<f32>(k0), load<f32>(k1), load<f32>(k2), load<f32>(k3));
-    sum = f32x4.add(sum, f32x4.mul(four, v128.load_splat<f32>(q)));
+  return f32x4.mul(sums, f32x4.splat(floatArg(scaleArg)));
+}
+
+/** The largest of n scores. Fills the last four up with −∞. */
+function largestOf(scores: usize, n: i32): f32 {
+  const last = scores + ((<usize>(n & ~3)) << 2);
+  if (n & 3) {
+    const beyond = i32x4.le_s(i32x4.splat(n & 3), i32x4(0, 1, 2, 3));
+    v128.store(last, v128.bitselect(f32x4.splat(-Infinity), v128.load(last), beyond));
   }
-  return sum;
+  let largest = f32x4.splat(-Infinity);
+  for (const end = scores + ((<usize>n) << 2); scores < end; scores += 16)
+    largest = f32x4.pmax(largest, v128.load(scores));
+  return maxLanes(largest);
 }
 
 /** score → e^(score − largest) in place, the last four filled up with zeros; their sum. */
-function toWeights(scores: usize, n: i32, largest: f32): f32 {
+function exponentials(scores: usize, n: i32, largest: f32): f32 {
   const largests = f32x4.splat(largest);
   let sum = f32x4.splat(0);
   for (let t = 0; t < n; t += 4, scores += 16) {
@@ -348,65 +493,88 @@ function toWeights(scores: usize, n: i32, largest: f32): f32 {
   return sumLanes(sum);
 }
 
-/** acc = acc · shrink + Σ_t weight_t · v_t, t = 0, 1, …; where `first`, acc was nothing before. */
-function addValues(
+/** acc += Σ weight_t · v_t over positions t to n, in their order: four at a time, for each load and store of a sum. */
+function addValues<T>(acc: usize, value: usize, width: usize, weights: usize, t: i32, n: i32, vDim: i32): void {
+  for (; t + 4 <= n; t += 4) fourValues<T>(acc, value + <usize>t * width, width, weights + ((<usize>t) << 2), vDim);
+  for (; t < n; t++) oneValue<T>(acc, value + <usize>t * width, load<f32>(weights + ((<usize>t) << 2)), vDim);
+}
+
+function fourValues<T>(acc: usize, value: usize, width: usize, weights: usize, vDim: i32): void {
+  const end = acc + ((<usize>(vDim & ~3)) << 2);
+  const a = v128.load_splat<f32>(weights);
+  const b = v128.load_splat<f32>(weights, 4);
+  const c = v128.load_splat<f32>(weights, 8);
+  const d = v128.load_splat<f32>(weights, 12);
+  let v0 = value;
+  let v1 = v0 + width;
+  let v2 = v1 + width;
+  let v3 = v2 + width;
+  for (; acc < end; acc += 16) {
+    const sum = madd(nextFour<T>(v1), b, madd(nextFour<T>(v0), a, v128.load(acc)));
+    v128.store(acc, madd(nextFour<T>(v3), d, madd(nextFour<T>(v2), c, sum)));
+    v0 += 4 * sizeof<T>();
+    v1 += 4 * sizeof<T>();
+    v2 += 4 * sizeof<T>();
+    v3 += 4 * sizeof<T>();
+  }
+  lastValues<T>(acc, v0, width, weights, vDim & 3);
+}
+
+/** The same for two queries. */
+function twiceFourValues<T>(
   acc: usize,
-  shrink: f32,
-  first: bool,
+  acc2: usize,
   value: usize,
   width: usize,
   weights: usize,
-  n: i32,
+  weights2: usize,
   vDim: i32,
 ): void {
-  if (first) memory.fill(acc, 0, (<usize>vDim) << 2);
-  else scaleBy(acc, shrink, vDim);
-  const end32 = acc + ((<usize>(vDim & ~31)) << 2);
-  const end4 = acc + ((<usize>(vDim & ~3)) << 2);
-  const end = acc + ((<usize>vDim) << 2);
-  const weightsEnd = weights + ((<usize>n) << 2);
-  for (; acc < end32; acc += 128, value += 128) {
-    let a = v128.load(acc);
-    let b = v128.load(acc, 16);
-    let c = v128.load(acc, 32);
-    let d = v128.load(acc, 48);
-    let e = v128.load(acc, 64);
-    let f = v128.load(acc, 80);
-    let g = v128.load(acc, 96);
-    let h = v128.load(acc, 112);
-    let v = value;
-    for (let w = weights; w < weightsEnd; w += 4, v += width) {
-      const weight = v128.load_splat<f32>(w);
-      a = madd(v128.load(v), weight, a);
-      b = madd(v128.load(v, 16), weight, b);
-      c = madd(v128.load(v, 32), weight, c);
-      d = madd(v128.load(v, 48), weight, d);
-      e = madd(v128.load(v, 64), weight, e);
-      f = madd(v128.load(v, 80), weight, f);
-      g = madd(v128.load(v, 96), weight, g);
-      h = madd(v128.load(v, 112), weight, h);
-    }
-    v128.store(acc, a);
-    v128.store(acc, b, 16);
-    v128.store(acc, c, 32);
-    v128.store(acc, d, 48);
-    v128.store(acc, e, 64);
-    v128.store(acc, f, 80);
-    v128.store(acc, g, 96);
-    v128.store(acc, h, 112);
+  const end = acc + ((<usize>(vDim & ~3)) << 2);
+  const a = v128.load_splat<f32>(weights);
+  const b = v128.load_splat<f32>(weights, 4);
+  const c = v128.load_splat<f32>(weights, 8);
+  const d = v128.load_splat<f32>(weights, 12);
+  const a2 = v128.load_splat<f32>(weights2);
+  const b2 = v128.load_splat<f32>(weights2, 4);
+  const c2 = v128.load_splat<f32>(weights2, 8);
+  const d2 = v128.load_splat<f32>(weights2, 12);
+  let v0 = value;
+  let v1 = v0 + width;
+  let v2 = v1 + width;
+  let v3 = v2 + width;
+  for (; acc < end; acc += 16, acc2 += 16) {
+    const value0 = nextFour<T>(v0);
+    const value1 = nextFour<T>(v1);
+    const value2 = nextFour<T>(v2);
+    const value3 = nextFour<T>(v3);
+    v128.store(acc, madd(value3, d, madd(value2, c, madd(value1, b, madd(value0, a, v128.load(acc))))));
+    v128.store(acc2, madd(value3, d2, madd(value2, c2, madd(value1, b2, madd(value0, a2, v128.load(acc2))))));
+    v0 += 4 * sizeof<T>();
+    v1 += 4 * sizeof<T>();
+    v2 += 4 * sizeof<T>();
+    v3 += 4 * sizeof<T>();
   }
-  for (; acc < end4; acc += 16, value += 16) {
-    let a = v128.load(acc);
-    let v = value;
-    for (let w = weights; w < weightsEnd; w += 4, v += width) a = madd(v128.load(v), v128.load_splat<f32>(w), a);
-    v128.store(acc, a);
+  lastValues<T>(acc, v0, width, weights, vDim & 3);
+  lastValues<T>(acc2, v0, width, weights2, vDim & 3);
+}
+
+/** Four positions, `rest` elements. */
+function lastValues<T>(acc: usize, value: usize, width: usize, weights: usize, rest: i32): void {
+  for (let i: usize = 0; i < <usize>rest; i++) {
+    let sum = load<f32>(acc + (i << 2));
+    for (let t: usize = 0; t < 4; t++)
+      sum += one<T>(value + t * width + i * sizeof<T>()) * load<f32>(weights + (t << 2));
+    store<f32>(acc + (i << 2), sum);
   }
-  for (; acc < end; acc += 4, value += 4) {
-    let a = load<f32>(acc);
-    let v = value;
-    for (let w = weights; w < weightsEnd; w += 4, v += width) a += load<f32>(v) * load<f32>(w);
-    store<f32>(acc, a);
-  }
+}
+
+function oneValue<T>(acc: usize, value: usize, weight: f32, vDim: i32): void {
+  const end = acc + ((<usize>(vDim & ~3)) << 2);
+  const last = acc + ((<usize>vDim) << 2);
+  for (; acc < end; acc += 16, value += 4 * sizeof<T>())
+    v128.store(acc, madd(nextFour<T>(value), f32x4.splat(weight), v128.load(acc)));
+  for (; acc < last; acc += 4, value += sizeof<T>()) store<f32>(acc, load<f32>(acc) + one<T>(value) * weight);
 }
 
 /** sum += share · x */
@@ -448,7 +616,8 @@ export function attentionProbs(
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
   setArg(dtypeArg, dtype);
-  setArg(widenedArg, scratch);
+  setArg(roomArg, scratch);
+  setArg(roomBytesArg, threadBytes(dtype, nHeads, kDim, 0));
   parallel(Job.AttentionProbs, rows * nHeads);
 }
 
@@ -461,7 +630,7 @@ export function attentionProbsChunk(chunk: i32): void {
   const out = arg(outArg) + ((<usize>chunk * columns) << 2);
   const kDim = <i32>arg(kDimArg);
   const narrow = <i32>arg(dtypeArg) !== f32Code;
-  const widened = arg(widenedArg) + <usize>ownNumber() * widenedBytes(<i32>arg(dtypeArg), kDim, 0);
+  const widened = arg(roomArg) + <usize>ownNumber() * arg(roomBytesArg);
   const width = (<usize>(narrow ? kDim : kDim * <i32>arg(nCacheHeadsArg))) << 2;
   let largest: f32 = -Infinity;
   for (let begin = 0; begin < positions; begin += pageSize) {
@@ -469,9 +638,11 @@ export function attentionProbsChunk(chunk: i32): void {
     const slot = slotOf(r, begin);
     if (narrow) widenHead(widened, arg(keysArg), slot, cacheHead, kDim, kDim);
     const key = narrow ? widened : headAt(arg(keysArg), slot, cacheHead, kDim);
-    largest = max(largest, pageScores(out + ((<usize>begin) << 2), chunk, key, width, n));
+    const scores = out + ((<usize>begin) << 2);
+    pageScores<f32>(scores, queryOf(r, chunk % nHeads), key, width, kDim, n);
+    largest = max(largest, largestOf(scores, n));
   }
-  const total = toWeights(out, positions, largest);
+  const total = exponentials(out, positions, largest);
   scaleBy(out, 1 / total, positions);
   memory.fill(out + ((<usize>positions) << 2), 0, (<usize>(columns - positions)) << 2);
 }

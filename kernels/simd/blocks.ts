@@ -1,12 +1,9 @@
-// Block-quantized weights (layouts: weights/blocks.ts), unpacked into one common form: 32 elements are
-//   x = scale · q + minimum, with one scale for the first 16 and one for the last 16, q small integers
-// in a unit of 80 bytes: q as 32 × i16, then the two scales and the minimum as f32. Only q6_K has two different scales, only
-// q4_1 and q4_K have a minimum. Every number is exact: d · scale has at most 17 significant bits.
+// Block-quantized weights (layouts: weights/blocks.ts), unpacked into one common form: a unit is 32 elements
+//   x = scale · q + minimum
+// in 80 bytes: q as 32 × i16, scale and minimum as f32, and 8 that keep units aligned. Only q4_1 and q4_K have a minimum. q6_K has a scale d · s, s of 8 bits, for
+// each 16 elements: there q takes s in, and the scale is d. Every number is exact: q has at most 13 bits, d · s at most 17.
 
 import { q4_0Code, q4_1Code, q4_KCode, q6_KCode, q8_0Code } from "./codes";
-
-/** Bytes of an unpacked unit of 32 elements. */
-export const unitBytes: i32 = 80;
 
 const twoTo112: f32 = 5.192296858534828e33;
 const twoToMinus112: f32 = 1.925929944387236e-34;
@@ -26,22 +23,28 @@ export function halfAt(at: usize): f32 {
   return reinterpret<f32>((bits << 13) & 0x8fffe000) * twoTo112 * twoTo112 * twoToMinus112;
 }
 
-/** Unit b (elements 32b … 32b + 31) of the row at w. */
-export function unpackUnit(out: usize, w: usize, b: i32, dtype: i32): void {
-  if (dtype === q8_0Code) unpackQ8_0(out, w + <usize>b * 34);
-  else if (dtype === q4_0Code) unpackQ4_0(out, w + <usize>b * 18);
-  else if (dtype === q4_1Code) unpackQ4_1(out, w + <usize>b * 20);
-  else if (dtype === q4_KCode) unpackQ4_K(out, w + <usize>(b >> 3) * 144, b & 7);
-  else if (dtype === q6_KCode) unpackQ6_K(out, w + <usize>(b >> 3) * 210, b & 7);
+/** Bytes of an unpacked unit of 32 elements. */
+export const unitBytes: i32 = 80;
+
+/** Units begin to end (elements 32 · begin … 32 · end − 1) of the row at w. */
+export function unpackUnits(out: usize, w: usize, dtype: i32, begin: i32, end: i32): void {
+  // A loop for each dtype: a test inside would cost as much as the work.
+  if (dtype === q8_0Code) for (let b = begin; b < end; b++, out += unitBytes) unpackQ8_0(out, w + <usize>b * 34);
+  else if (dtype === q4_0Code) for (let b = begin; b < end; b++, out += unitBytes) unpackQ4_0(out, w + <usize>b * 18);
+  else if (dtype === q4_1Code) for (let b = begin; b < end; b++, out += unitBytes) unpackQ4_1(out, w + <usize>b * 20);
+  else if (dtype === q4_KCode)
+    for (let b = begin; b < end; b++, out += unitBytes) unpackQ4_K(out, w + <usize>(b >> 3) * 144, b & 7);
+  else if (dtype === q6_KCode)
+    for (let b = begin; b < end; b++, out += unitBytes) unpackQ6_K(out, w + <usize>(b >> 3) * 210, b & 7);
 }
 
-/** n elements from unit `begin` on of the row at w as f32, by way of `unit`, unitBytes of scratch. */
+/** n elements of the row at w as f32, by way of `unit`, unitBytes of scratch. */
 export function widenUnits(out: usize, w: usize, dtype: i32, n: i32, unit: usize): void {
   for (let b = 0; b < n >> 5; b++, out += 128) {
-    unpackUnit(unit, w, b, dtype);
-    const minimum = v128.load_splat<f32>(unit + 72);
+    unpackUnits(unit, w, dtype, b, b + 1);
+    const scale = v128.load_splat<f32>(unit, 64);
+    const minimum = v128.load_splat<f32>(unit, 68);
     for (let i: usize = 0; i < 8; i++) {
-      const scale = v128.load_splat<f32>(unit + 64 + ((i >> 2) << 2));
       const q = f32x4.convert_i32x4_s(v128.load_ext<i16>(unit + (i << 3)));
       v128.store(out + (i << 4), f32x4.add(f32x4.mul(scale, q), minimum));
     }
@@ -49,9 +52,11 @@ export function widenUnits(out: usize, w: usize, dtype: i32, n: i32, unit: usize
 }
 
 function unpackQ8_0(out: usize, block: usize): void {
-  storeBytes(out, v128.load(block + 2));
-  storeBytes(out + 32, v128.load(block + 18));
-  storeScales(out, halfAt(block), halfAt(block), 0);
+  v128.store(out, v128.load_ext<i8>(block, 2));
+  v128.store(out, v128.load_ext<i8>(block, 10), 16);
+  v128.store(out, v128.load_ext<i8>(block, 18), 32);
+  v128.store(out, v128.load_ext<i8>(block, 26), 48);
+  storeScale(out, halfAt(block), 0);
 }
 
 function unpackQ4_0(out: usize, block: usize): void {
@@ -59,14 +64,14 @@ function unpackQ4_0(out: usize, block: usize): void {
   const eight = i8x16.splat(8);
   storeBytes(out, i8x16.sub(lowNibbles(pairs), eight));
   storeBytes(out + 32, i8x16.sub(highNibbles(pairs), eight));
-  storeScales(out, halfAt(block), halfAt(block), 0);
+  storeScale(out, halfAt(block), 0);
 }
 
 function unpackQ4_1(out: usize, block: usize): void {
   const pairs = v128.load(block + 4);
   storeBytes(out, lowNibbles(pairs));
   storeBytes(out + 32, highNibbles(pairs));
-  storeScales(out, halfAt(block), halfAt(block), halfAt(block + 2));
+  storeScale(out, halfAt(block), halfAt(block + 2));
 }
 
 /** Group g of 8: two groups share 32 bytes, the low nibbles are the first. */
@@ -84,8 +89,7 @@ function unpackQ4_K(out: usize, block: usize, g: i32): void {
   const c = <i32>load<u8>(at, 8);
   const scale = g < 4 ? a & 63 : (c & 15) | ((a >> 2) & 48);
   const minimum = g < 4 ? b & 63 : (c >> 4) | ((b >> 2) & 48);
-  const d = halfAt(block) * <f32>scale;
-  storeScales(out, d, d, -(halfAt(block + 2) * <f32>minimum));
+  storeScale(out, halfAt(block) * <f32>scale, -(halfAt(block + 2) * <f32>minimum));
 }
 
 /** Group g of 8: each half of 128 elements has four runs of 32, nibbles and two upper bits apart. */
@@ -94,11 +98,10 @@ function unpackQ6_K(out: usize, block: usize, g: i32): void {
   const run = g & 3;
   const low = block + (half << 6) + ((<usize>(run & 1)) << 5);
   const high = block + 128 + (half << 5);
-  storeBytes(out, sixBits(v128.load(low), v128.load(high), run));
-  storeBytes(out + 32, sixBits(v128.load(low, 16), v128.load(high, 16), run));
-  const d = halfAt(block + 208);
   const scales = block + 192 + ((<usize>g) << 1);
-  storeScales(out, d * <f32>load<i8>(scales), d * <f32>load<i8>(scales, 1), 0);
+  storeProducts(out, sixBits(v128.load(low), v128.load(high), run), load<i8>(scales));
+  storeProducts(out + 32, sixBits(v128.load(low, 16), v128.load(high, 16), run), load<i8>(scales, 1));
+  storeScale(out, halfAt(block + 208), 0);
 }
 
 function sixBits(low: v128, high: v128, run: i32): v128 {
@@ -121,8 +124,13 @@ function storeBytes(out: usize, bytes: v128): void {
   v128.store(out, i16x8.extend_high_i8x16_s(bytes), 16);
 }
 
-function storeScales(unit: usize, first: f32, last: f32, minimum: f32): void {
-  store<f32>(unit, first, 64);
-  store<f32>(unit, last, 68);
-  store<f32>(unit, minimum, 72);
+/** 16 × i8 times a scale as i16 */
+function storeProducts(out: usize, bytes: v128, scale: i16): void {
+  v128.store(out, i16x8.mul(i16x8.extend_low_i8x16_s(bytes), i16x8.splat(scale)));
+  v128.store(out, i16x8.mul(i16x8.extend_high_i8x16_s(bytes), i16x8.splat(scale)), 16);
+}
+
+function storeScale(out: usize, scale: f32, minimum: f32): void {
+  store<f32>(out, scale, 64);
+  store<f32>(out, minimum, 68);
 }

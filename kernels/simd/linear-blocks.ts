@@ -7,88 +7,98 @@
 // What that costs in accuracy: x is off by at most dx/2, so the normalized mean squared error of a product is about
 // (largest / rms)² / (12 · 127²), some 3e-5 for values of a normal distribution.
 //
-// The order of summation. The sums over q·xq are exact whatever their order; lane l takes elements 8n + 2l and 8n + 2l + 1,
-// which is what the instruction i32x4.dot_i16x8_s adds. Each unit of 32 is then added in f32 to one accumulator of four
-// lanes, unit after unit (with two scales the first 16 elements before the last 16, with a minimum that after the rest), and
-// at the end the lanes: ((s₀ + s₁) + s₂) + s₃. All kernels below keep to it.
+// The order of summation. The sums of integers are exact, whatever their order. An output is one f32 to which the first term
+// of each unit of 32 is added, unit after unit, and then, where there are minima, the second term of each. All kernels below
+// keep to it: they compute four outputs at once, turn their lanes about and go on with one output in each lane.
+//
+// Few rows go one by one along four outputs that lie far apart (why: linear-floats.ts), the most usual formats as they are
+// stored, the others unpacked first. Many rows go in tiles of eight, a row in each lane, along four outputs, unpacked.
 //
 // 16-bit products of values widened from 8 bits, because they are exact on every engine and cost no more than the 8-bit
 // product of relaxed SIMD, whose left operand alone may have a sign: moving signs to one side takes what it would save.
+// Tried for tiles: lanes along the elements, turned about at the end (15 % slower); a loop of more than one pair of elements
+// (20 % slower: the compiler loads everything first and runs out of registers); unpacking four outputs by turns.
 
-import { blockBytesOf, halfAt, highNibbles, lowNibbles, unitBytes, unpackUnit } from "./blocks";
-import { q4_0Code, q4_1Code, q4_KCode, q6_KCode, q8_0Code } from "./codes";
-import {
-  dtypeArg,
-  finish,
-  inDimArg,
-  outDimArg,
-  outsPerChunkArg,
-  packedArg,
-  packRows,
-  panelOuts,
-  panelsArg,
-  rowsArg,
-  tileRows,
-  wArg,
-  xArg,
-} from "./linear";
-import { arg, ownNumber } from "./threads";
+import { blockBytesOf, highNibbles, lowNibbles, unitBytes, unpackUnits } from "./blocks";
+import { q4_0Code, q4_1Code, q4_KCode, q8_0Code } from "./codes";
+import { dtypeArg, finishFour, finishNext, inDimArg, packedArg, tiledArg, wArg, xArg } from "./linear";
+import { arg, ownScratch } from "./threads";
 import { madd, maxLanes } from "./vector";
+import { fromF16 } from "./widen";
 
-/** Bytes of 32 quantized elements of x: 32 × i16, the sums of each lane as i32x4, dx in all four lanes. */
-const xUnitBytes: i32 = 96;
+/** From so many rows on they go in tiles. */
+const leastTiled: i32 = 5;
+/** Rows of a tile. */
+const tileRows: i32 = 8;
+/** Outputs that are computed together. */
+const panelOuts: i32 = 4;
+/** Bytes of 32 quantized elements of a tile's rows: [pair of elements][row] 2 × i16, then dx and Σ xq (i32) of each row. */
+const tileUnitBytes: i32 = tileRows * 72;
 
-/** Bytes of a packed row of x. */
-export function blocksRowBytes(inDim: i32): usize {
-  return <usize>(inDim >> 5) * xUnitBytes;
+export function blocksTiled(rows: i32): bool {
+  return rows >= leastTiled;
 }
 
-/** Bytes of the unpacked weights of one thread; single rows need one row of them. */
-export function blocksPanelBytes(rows: i32, inDim: i32): usize {
-  return <usize>(inDim >> 5) * unitBytes * (rows < tileRows ? 1 : panelOuts);
+/** Bytes of packed rows of x; one alone lies as an unpacked row of weights does, with dx and Σ xq (i32) for scale and minimum. */
+export function blocksPackedBytes(rows: i32, inDim: i32): usize {
+  if (rows < leastTiled) return <usize>(rows * (inDim >> 5)) * unitBytes;
+  return <usize>(((rows + tileRows - 1) / tileRows) * (inDim >> 5)) * tileUnitBytes;
+}
+
+/** Bytes of the unpacked weights of four outputs. */
+export function blocksPanelBytes(inDim: i32): usize {
+  return <usize>(inDim >> 5) * (panelOuts * unitBytes);
 }
 
 // ---- x
 
-/** Quantizes rows of x: whole tiles as [unit][row of the tile], what is left row by row. */
-export function packBlocks(chunk: i32): void {
+/** Quantizes rows of x. */
+export function packBlocks(begin: i32, end: i32): void {
   const inDim = <i32>arg(inDimArg);
-  const rows = <i32>arg(rowsArg);
-  const rowBytes = blocksRowBytes(inDim);
-  const tiled = rows - (rows % tileRows);
-  const end = min(rows, (chunk + 1) * packRows);
-  for (let r = chunk * packRows; r < end; r++) {
-    const x = arg(xArg) + ((<usize>r * inDim) << 2);
-    if (r < tiled) {
+  const units = inDim >> 5;
+  const unit = ownScratch();
+  for (let r = begin; r < end; r++) {
+    let x = arg(xArg) + ((<usize>r * <usize>inDim) << 2);
+    if (!arg(tiledArg)) {
+      const out = packedRow(r);
+      for (let b = 0; b < units; b++, x += 128) quantize(out + <usize>(b * unitBytes), x);
+    } else {
       const row = r % tileRows;
-      quantizeRow(
-        arg(packedArg) + <usize>(r - row) * rowBytes + <usize>row * xUnitBytes,
-        x,
-        inDim,
-        xUnitBytes * tileRows,
-      );
-    } else quantizeRow(arg(packedArg) + <usize>r * rowBytes, x, inDim, xUnitBytes);
+      const out = packedTile(r) + ((<usize>row) << 2);
+      for (let b = 0; b < units; b++, x += 128) {
+        quantize(unit, x);
+        const to = out + <usize>(b * tileUnitBytes);
+        for (let i = 0; i < 72; i += 4) store<i32>(to + <usize>(i * tileRows), load<i32>(unit + i));
+      }
+    }
   }
 }
 
-function quantizeRow(out: usize, x: usize, inDim: i32, stride: usize): void {
-  const end = x + ((<usize>inDim) << 2);
-  for (; x < end; x += 128, out += stride) {
-    let largest = f32x4.abs(v128.load(x));
-    for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
-    const most = maxLanes(largest);
-    const inverse = f32x4.splat(most > 0 ? 127 / most : 0);
-    let sums = i32x4.splat(0);
-    for (let i: usize = 0; i < 4; i++) {
-      const low = rounded(v128.load(x + (i << 5)), inverse);
-      const high = rounded(v128.load(x + (i << 5), 16), inverse);
-      const q = i16x8.narrow_i32x4_s(low, high);
-      v128.store(out + (i << 4), q);
-      sums = i32x4.add(sums, i32x4.dot_i16x8_s(q, i16x8.splat(1)));
-    }
-    v128.store(out, sums, 64);
-    v128.store(out, f32x4.splat(most / 127), 80);
+/** Where row r lies, when rows go one by one. */
+function packedRow(r: i32): usize {
+  return arg(packedArg) + <usize>(r * (<i32>arg(inDimArg) >> 5)) * unitBytes;
+}
+
+/** Where the tile of row r begins. */
+function packedTile(r: i32): usize {
+  return arg(packedArg) + <usize>((r / tileRows) * (<i32>arg(inDimArg) >> 5)) * tileUnitBytes;
+}
+
+/** 32 values of x: xq as i16, dx, Σ xq. */
+function quantize(out: usize, x: usize): void {
+  let largest = f32x4.abs(v128.load(x));
+  for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
+  const most = maxLanes(largest);
+  const inverse = f32x4.splat(most > 0 ? 127 / most : 0);
+  let sums = i32x4.splat(0);
+  for (let i: usize = 0; i < 4; i++) {
+    const low = rounded(v128.load(x + (i << 5)), inverse);
+    const high = rounded(v128.load(x + (i << 5), 16), inverse);
+    v128.store(out + (i << 4), i16x8.narrow_i32x4_s(low, high));
+    sums = i32x4.add(sums, i32x4.add(low, high));
   }
+  store<f32>(out, most / 127, 64);
+  store<i32>(out, i32x4.extract_lane(sumsOf4(sums, sums, sums, sums), 0), 68);
 }
 
 function rounded(x: v128, inverse: v128): v128 {
@@ -97,219 +107,281 @@ function rounded(x: v128, inverse: v128): v128 {
 
 // ---- products
 
-export function multiplyBlocks(chunk: i32): void {
-  const rows = <i32>arg(rowsArg);
-  const begin = chunk * <i32>arg(outsPerChunkArg);
-  const end = min(<i32>arg(outDimArg), begin + <i32>arg(outsPerChunkArg));
-  const tiled = rows - (rows % tileRows);
-  if (tiled > 0) tiles(begin, end, tiled);
-  if (tiled < rows) singles(begin, end, tiled, rows);
-}
-
-/** Rows `from` to `to` one by one. */
-function singles(begin: i32, end: i32, from: i32, to: i32): void {
-  const inDim = <i32>arg(inDimArg);
+export function multiplyBlocks(begin: i32, end: i32, from: i32, to: i32, panel: usize): void {
+  if (arg(tiledArg)) {
+    tiles(begin, end, from, to, panel);
+    return;
+  }
   const dtype = <i32>arg(dtypeArg);
-  const units = inDim >> 5;
-  const wBytes = blockBytesOf(dtype, inDim);
-  const rowBytes = blocksRowBytes(inDim);
-  const panel = arg(panelsArg) + <usize>ownNumber() * blocksPanelBytes(<i32>arg(rowsArg), inDim);
-  for (let o = begin; o < end; o++) {
-    const w = arg(wArg) + <usize>o * wBytes;
-    if (dtype === q4_KCode || dtype === q6_KCode) unpackRow(panel, w, dtype, units);
+  // Outputs are `step` apart, four times; where there are none left, the last one is computed again and not stored.
+  const step = (end - begin + 3) >> 2;
+  for (let o = begin; o < begin + step; o++) {
+    if (dtype !== q8_0Code && dtype !== q4_0Code) unpackFour(panel, o, step, end);
     for (let r = from; r < to; r++) {
-      const x = arg(packedArg) + <usize>r * rowBytes;
-      if (dtype === q8_0Code) finish(r, o, dotQ8_0(x, w, units));
-      else if (dtype === q4_0Code) finish(r, o, dotQ4_0(x, w, units));
-      else if (dtype === q4_1Code) finish(r, o, dotQ4_1(x, w, units));
-      else if (dtype === q4_KCode) finish(r, o, dotUnitsWithMinimum(x, panel, units));
-      else finish(r, o, dotUnitsOfTwoScales(x, panel, units));
+      if (dtype === q8_0Code) finishFour(r, o, step, end, fourQ8_0(r, o, step, end));
+      else if (dtype === q4_0Code) finishFour(r, o, step, end, fourQ4_0(r, o, step, end));
+      else finishFour(r, o, step, end, fourUnits(r, panel));
     }
   }
 }
 
-function unpackRow(panel: usize, w: usize, dtype: i32, units: i32): void {
-  for (let b = 0; b < units; b++, panel += unitBytes) unpackUnit(panel, w, b, dtype);
+/** Unpacks the weights of outputs o, o + step … */
+function unpackFour(panel: usize, o: i32, step: i32, end: i32): void {
+  const dtype = <i32>arg(dtypeArg);
+  const units = <i32>arg(inDimArg) >> 5;
+  for (let i = 0; i < panelOuts; i++)
+    unpackUnits(panel + <usize>(i * units * unitBytes), rowOf(o + i * step, end), dtype, 0, units);
 }
 
-function dotQ8_0(x: usize, w: usize, units: i32): v128 {
+/** Whether weights of the dtype have minima. */
+function withMinima(): bool {
+  return <i32>arg(dtypeArg) === q4_1Code || <i32>arg(dtypeArg) === q4_KCode;
+}
+
+/** Where the weights of output o begin, or those of the last one before `end`. */
+function rowOf(o: i32, end: i32): usize {
+  return arg(wArg) + <usize>min(o, end - 1) * blockBytesOf(<i32>arg(dtypeArg), <i32>arg(inDimArg));
+}
+
+/** Row r times outputs o, o + step … of q8_0. */
+function fourQ8_0(r: i32, o: i32, step: i32, end: i32): v128 {
+  let x = packedRow(r);
+  let a = rowOf(o, end);
+  let b = rowOf(o + step, end);
+  let c = rowOf(o + 2 * step, end);
+  let d = rowOf(o + 3 * step, end);
   let sum = f32x4.splat(0);
-  const end = x + <usize>units * xUnitBytes;
-  for (; x < end; x += xUnitBytes, w += 34) {
-    const first = i32x4.add(product(x, v128.load_ext<i8>(w, 2)), product(x + 16, v128.load_ext<i8>(w, 10)));
-    const last = i32x4.add(product(x + 32, v128.load_ext<i8>(w, 18)), product(x + 48, v128.load_ext<i8>(w, 26)));
-    sum = addScaled(sum, i32x4.add(first, last), x, f32x4.splat(halfAt(w)));
+  const last = packedRow(r + 1);
+  for (; x < last; x += unitBytes) {
+    const all = sumsOf4(productOfBytes(x, a), productOfBytes(x, b), productOfBytes(x, c), productOfBytes(x, d));
+    sum = addScaled(sum, all, x, fourHalves(a, b, c, d));
+    a += 34;
+    b += 34;
+    c += 34;
+    d += 34;
   }
   return sum;
 }
 
-function dotQ4_0(x: usize, w: usize, units: i32): v128 {
+/** Row r times outputs o, o + step … of q4_0: Σ (q − 8)·xq = Σ q·xq − 8·Σ xq. */
+function fourQ4_0(r: i32, o: i32, step: i32, end: i32): v128 {
+  let x = packedRow(r);
+  let a = rowOf(o, end);
+  let b = rowOf(o + step, end);
+  let c = rowOf(o + 2 * step, end);
+  let d = rowOf(o + 3 * step, end);
   let sum = f32x4.splat(0);
-  const end = x + <usize>units * xUnitBytes;
-  for (; x < end; x += xUnitBytes, w += 18) {
-    // Σ (q − 8)·xq = Σ q·xq − 8·Σ xq
-    const q = productOfNibbles(x, v128.load(w, 2));
-    sum = addScaled(sum, i32x4.sub(q, i32x4.shl(v128.load(x, 64), 3)), x, f32x4.splat(halfAt(w)));
+  const last = packedRow(r + 1);
+  for (; x < last; x += unitBytes) {
+    const all = sumsOf4(productOfNibbles(x, a), productOfNibbles(x, b), productOfNibbles(x, c), productOfNibbles(x, d));
+    const eights = i32x4.splat(load<i32>(x, 68) << 3);
+    sum = addScaled(sum, i32x4.sub(all, eights), x, fourHalves(a, b, c, d));
+    a += 18;
+    b += 18;
+    c += 18;
+    d += 18;
   }
   return sum;
 }
 
-function dotQ4_1(x: usize, w: usize, units: i32): v128 {
+/** Row r times four outputs, unpacked one after the other. */
+function fourUnits(r: i32, panel: usize): v128 {
+  let x = packedRow(r);
+  const rowBytes = packedRow(r + 1) - x;
+  let a = panel;
+  let b = a + rowBytes;
+  let c = b + rowBytes;
+  let d = c + rowBytes;
   let sum = f32x4.splat(0);
-  const end = x + <usize>units * xUnitBytes;
-  for (; x < end; x += xUnitBytes, w += 20) {
-    sum = addScaled(sum, productOfNibbles(x, v128.load(w, 4)), x, f32x4.splat(halfAt(w)));
-    sum = addScaled(sum, v128.load(x, 64), x, f32x4.splat(halfAt(w + 2)));
+  for (; a < panel + rowBytes; x += unitBytes) {
+    const all = sumsOf4(productOfUnit(x, a), productOfUnit(x, b), productOfUnit(x, c), productOfUnit(x, d));
+    sum = addScaled(sum, all, x, four(a, b, c, d, 64));
+    a += unitBytes;
+    b += unitBytes;
+    c += unitBytes;
+    d += unitBytes;
+  }
+  if (!withMinima()) return sum;
+  x = packedRow(r);
+  for (let w = panel; w < panel + rowBytes; w += unitBytes, x += unitBytes) {
+    const minima = four(w, w + rowBytes, w + 2 * rowBytes, w + 3 * rowBytes, 68);
+    sum = madd(f32x4.splat(load<f32>(x, 64) * <f32>load<i32>(x, 68)), minima, sum);
   }
   return sum;
 }
 
-function dotUnitsWithMinimum(x: usize, w: usize, units: i32): v128 {
-  let sum = f32x4.splat(0);
-  const end = x + <usize>units * xUnitBytes;
-  for (; x < end; x += xUnitBytes, w += unitBytes) {
-    const all = i32x4.add(
-      productOf16(x, v128.load(w), v128.load(w, 16)),
-      productOf16(x + 32, v128.load(w, 32), v128.load(w, 48)),
-    );
-    sum = addScaled(sum, all, x, v128.load_splat<f32>(w, 64));
-    sum = addScaled(sum, v128.load(x, 64), x, v128.load_splat<f32>(w, 72));
-  }
-  return sum;
+/** The f32 at four places and an offset. */
+function four(a: usize, b: usize, c: usize, d: usize, offset: usize): v128 {
+  return f32x4(load<f32>(a + offset), load<f32>(b + offset), load<f32>(c + offset), load<f32>(d + offset));
 }
 
-function dotUnitsOfTwoScales(x: usize, w: usize, units: i32): v128 {
-  let sum = f32x4.splat(0);
-  const end = x + <usize>units * xUnitBytes;
-  for (; x < end; x += xUnitBytes, w += unitBytes) {
-    sum = addScaled(sum, productOf16(x, v128.load(w), v128.load(w, 16)), x, v128.load_splat<f32>(w, 64));
-    sum = addScaled(sum, productOf16(x + 32, v128.load(w, 32), v128.load(w, 48)), x, v128.load_splat<f32>(w, 68));
-  }
-  return sum;
+/** The f16 at four places as f32. */
+function fourHalves(a: usize, b: usize, c: usize, d: usize): v128 {
+  let halves = v128.load16_lane(a, i32x4.splat(0), 1);
+  halves = v128.load16_lane(b, halves, 3);
+  halves = v128.load16_lane(c, halves, 5);
+  return fromF16(i32x4.shr_s(v128.load16_lane(d, halves, 7), 3));
 }
 
-/** q·xq of eight elements, in pairs. */
-function product(x: usize, q: v128): v128 {
-  return i32x4.dot_i16x8_s(v128.load(x), q);
+/** q·xq of 32 elements in four lanes, from a block of q8_0. */
+function productOfBytes(x: usize, block: usize): v128 {
+  return product(
+    x,
+    v128.load_ext<i8>(block, 2),
+    v128.load_ext<i8>(block, 10),
+    v128.load_ext<i8>(block, 18),
+    v128.load_ext<i8>(block, 26),
+  );
 }
 
-/** q·xq of sixteen elements. */
-function productOf16(x: usize, first: v128, last: v128): v128 {
-  return i32x4.add(product(x, first), product(x + 16, last));
-}
-
-/** q·xq of 32 elements, whose q are the nibbles of 16 bytes: the low ones first. */
-function productOfNibbles(x: usize, pairs: v128): v128 {
+/** q·xq of 32 elements in four lanes, whose q are the nibbles of a block of q4_0: the low ones first. */
+function productOfNibbles(x: usize, block: usize): v128 {
+  const pairs = v128.load(block, 2);
   const low = lowNibbles(pairs);
   const high = highNibbles(pairs);
-  return i32x4.add(
-    productOf16(x, i16x8.extend_low_i8x16_u(low), i16x8.extend_high_i8x16_u(low)),
-    productOf16(x + 32, i16x8.extend_low_i8x16_u(high), i16x8.extend_high_i8x16_u(high)),
+  return product(
+    x,
+    i16x8.extend_low_i8x16_u(low),
+    i16x8.extend_high_i8x16_u(low),
+    i16x8.extend_low_i8x16_u(high),
+    i16x8.extend_high_i8x16_u(high),
   );
+}
+
+/** q·xq of 32 elements in four lanes, from an unpacked unit. */
+function productOfUnit(x: usize, unit: usize): v128 {
+  return product(x, v128.load(unit), v128.load(unit, 16), v128.load(unit, 32), v128.load(unit, 48));
+}
+
+/** q·xq of 32 elements in four lanes. */
+function product(x: usize, q0: v128, q1: v128, q2: v128, q3: v128): v128 {
+  const first = i32x4.add(i32x4.dot_i16x8_s(v128.load(x), q0), i32x4.dot_i16x8_s(v128.load(x, 16), q1));
+  const last = i32x4.add(i32x4.dot_i16x8_s(v128.load(x, 32), q2), i32x4.dot_i16x8_s(v128.load(x, 48), q3));
+  return i32x4.add(first, last);
+}
+
+/** The lane sums of four vectors. */
+function sumsOf4(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
+  const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
+  return i32x4.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
 }
 
 /** sum + dx · scale · integers, dx from the unit at x. */
 function addScaled(sum: v128, integers: v128, x: usize, scale: v128): v128 {
-  return madd(f32x4.convert_i32x4_s(integers), f32x4.mul(v128.load(x, 80), scale), sum);
+  return madd(f32x4.convert_i32x4_s(integers), f32x4.mul(v128.load_splat<f32>(x, 64), scale), sum);
 }
 
-/** Rows 0 to `rows`, a multiple of tileRows, times outputs begin to end: a unit of weights is loaded once for four rows. */
-function tiles(begin: i32, end: i32, rows: i32): void {
-  const inDim = <i32>arg(inDimArg);
-  const dtype = <i32>arg(dtypeArg);
-  const units = inDim >> 5;
-  const wBytes = blockBytesOf(dtype, inDim);
-  const rowBytes = blocksRowBytes(inDim);
-  const outBytes = <usize>units * unitBytes;
-  const panel = arg(panelsArg) + <usize>ownNumber() * panelOuts * outBytes;
-  for (let o = begin; o < end; o++)
-    unpackRow(panel + <usize>(o - begin) * outBytes, arg(wArg) + <usize>o * wBytes, dtype, units);
-  for (let r = 0; r < rows; r += tileRows) {
-    const x = arg(packedArg) + <usize>r * rowBytes;
-    for (let o = begin; o < end; o++) {
-      const w = panel + <usize>(o - begin) * outBytes;
-      if (dtype === q8_0Code || dtype === q4_0Code) tile(x, w, units, r, o);
-      else if (dtype === q6_KCode) tileOfTwoScales(x, w, units, r, o);
-      else tileWithMinimum(x, w, units, r, o);
+// ---- tiles
+
+/** Rows `from`, a multiple of 8, to `to` times outputs begin to end. */
+function tiles(begin: i32, end: i32, from: i32, to: i32, panel: usize): void {
+  const minima = withMinima();
+  const sums = ownScratch();
+  for (let o = begin; o < end; o += panelOuts) {
+    unpackFour(panel, o, 1, end);
+    for (let r = from; r < to; r += tileRows) {
+      tile(packedTile(r), panel, sums);
+      if (minima) addMinima(packedTile(r), panel, sums);
+      finishTile(r, min(to, r + tileRows), o, end, sums);
     }
   }
 }
 
-function tile(x: usize, w: usize, units: i32, r: i32, o: i32): void {
+/** Eight rows at x times four outputs: [output][row]. */
+function tile(x: usize, panel: usize, sums: usize): void {
+  const rowBytes = <usize>(<i32>arg(inDimArg) >> 5) * unitBytes;
+  let w0 = panel;
+  let w1 = w0 + rowBytes;
+  let w2 = w1 + rowBytes;
+  let w3 = w2 + rowBytes;
   let a = f32x4.splat(0);
   let b = a;
   let c = a;
   let d = a;
-  const end = w + <usize>units * unitBytes;
-  for (; w < end; w += unitBytes, x += 4 * xUnitBytes) {
-    const q0 = v128.load(w);
-    const q1 = v128.load(w, 16);
-    const q2 = v128.load(w, 32);
-    const q3 = v128.load(w, 48);
-    const scale = v128.load_splat<f32>(w, 64);
-    a = addScaled(a, i32x4.add(productOf16(x, q0, q1), productOf16(x + 32, q2, q3)), x, scale);
-    b = addScaled(b, i32x4.add(productOf16(x + 96, q0, q1), productOf16(x + 128, q2, q3)), x + 96, scale);
-    c = addScaled(c, i32x4.add(productOf16(x + 192, q0, q1), productOf16(x + 224, q2, q3)), x + 192, scale);
-    d = addScaled(d, i32x4.add(productOf16(x + 288, q0, q1), productOf16(x + 320, q2, q3)), x + 288, scale);
+  let e = a;
+  let f = a;
+  let g = a;
+  let h = a;
+  const last = w1;
+  while (w0 < last) {
+    let ia = i32x4.splat(0);
+    let ib = ia;
+    let ic = ia;
+    let id = ia;
+    let ie = ia;
+    let jf = ia;
+    let ig = ia;
+    let ih = ia;
+    for (const end = x + 16 * tileRows * 4; x < end; x += tileRows * 4) {
+      const low = v128.load(x);
+      const high = v128.load(x, 16);
+      const pair0 = v128.load32_splat(w0);
+      ia = i32x4.add(ia, i32x4.dot_i16x8_s(low, pair0));
+      ib = i32x4.add(ib, i32x4.dot_i16x8_s(high, pair0));
+      const pair1 = v128.load32_splat(w1);
+      ic = i32x4.add(ic, i32x4.dot_i16x8_s(low, pair1));
+      id = i32x4.add(id, i32x4.dot_i16x8_s(high, pair1));
+      const pair2 = v128.load32_splat(w2);
+      ie = i32x4.add(ie, i32x4.dot_i16x8_s(low, pair2));
+      jf = i32x4.add(jf, i32x4.dot_i16x8_s(high, pair2));
+      const pair3 = v128.load32_splat(w3);
+      ig = i32x4.add(ig, i32x4.dot_i16x8_s(low, pair3));
+      ih = i32x4.add(ih, i32x4.dot_i16x8_s(high, pair3));
+      w0 += 4;
+      w1 += 4;
+      w2 += 4;
+      w3 += 4;
+    }
+    const low = v128.load(x);
+    const high = v128.load(x, 16);
+    const scale0 = v128.load32_splat(w0);
+    a = madd(f32x4.convert_i32x4_s(ia), f32x4.mul(low, scale0), a);
+    b = madd(f32x4.convert_i32x4_s(ib), f32x4.mul(high, scale0), b);
+    const scale1 = v128.load32_splat(w1);
+    c = madd(f32x4.convert_i32x4_s(ic), f32x4.mul(low, scale1), c);
+    d = madd(f32x4.convert_i32x4_s(id), f32x4.mul(high, scale1), d);
+    const scale2 = v128.load32_splat(w2);
+    e = madd(f32x4.convert_i32x4_s(ie), f32x4.mul(low, scale2), e);
+    f = madd(f32x4.convert_i32x4_s(jf), f32x4.mul(high, scale2), f);
+    const scale3 = v128.load32_splat(w3);
+    g = madd(f32x4.convert_i32x4_s(ig), f32x4.mul(low, scale3), g);
+    h = madd(f32x4.convert_i32x4_s(ih), f32x4.mul(high, scale3), h);
+    x += tileRows * 8; // over dx and Σ xq
+    w0 += 16;
+    w1 += 16;
+    w2 += 16;
+    w3 += 16;
   }
-  finish(r, o, a);
-  finish(r + 1, o, b);
-  finish(r + 2, o, c);
-  finish(r + 3, o, d);
+  v128.store(sums, a);
+  v128.store(sums, b, 16);
+  v128.store(sums, c, 32);
+  v128.store(sums, d, 48);
+  v128.store(sums, e, 64);
+  v128.store(sums, f, 80);
+  v128.store(sums, g, 96);
+  v128.store(sums, h, 112);
 }
 
-function tileWithMinimum(x: usize, w: usize, units: i32, r: i32, o: i32): void {
-  let a = f32x4.splat(0);
-  let b = a;
-  let c = a;
-  let d = a;
-  const end = w + <usize>units * unitBytes;
-  for (; w < end; w += unitBytes, x += 4 * xUnitBytes) {
-    const q0 = v128.load(w);
-    const q1 = v128.load(w, 16);
-    const q2 = v128.load(w, 32);
-    const q3 = v128.load(w, 48);
-    const scale = v128.load_splat<f32>(w, 64);
-    const minimum = v128.load_splat<f32>(w, 72);
-    a = addScaled(a, i32x4.add(productOf16(x, q0, q1), productOf16(x + 32, q2, q3)), x, scale);
-    a = addScaled(a, v128.load(x, 64), x, minimum);
-    b = addScaled(b, i32x4.add(productOf16(x + 96, q0, q1), productOf16(x + 128, q2, q3)), x + 96, scale);
-    b = addScaled(b, v128.load(x, 160), x + 96, minimum);
-    c = addScaled(c, i32x4.add(productOf16(x + 192, q0, q1), productOf16(x + 224, q2, q3)), x + 192, scale);
-    c = addScaled(c, v128.load(x, 256), x + 192, minimum);
-    d = addScaled(d, i32x4.add(productOf16(x + 288, q0, q1), productOf16(x + 320, q2, q3)), x + 288, scale);
-    d = addScaled(d, v128.load(x, 352), x + 288, minimum);
+/** sums + dx · minimum · Σ xq, unit after unit. */
+function addMinima(tile: usize, panel: usize, sums: usize): void {
+  const units = <i32>arg(inDimArg) >> 5;
+  for (let i = 0; i < panelOuts; i++, sums += 32) {
+    let x = tile + 16 * tileRows * 4;
+    let low = v128.load(sums);
+    let high = v128.load(sums, 16);
+    for (let b = 0; b < units; b++, panel += unitBytes, x += tileUnitBytes) {
+      const minimum = v128.load_splat<f32>(panel, 68);
+      low = madd(f32x4.mul(v128.load(x), f32x4.convert_i32x4_s(v128.load(x, 32))), minimum, low);
+      high = madd(f32x4.mul(v128.load(x, 16), f32x4.convert_i32x4_s(v128.load(x, 48))), minimum, high);
+    }
+    v128.store(sums, low);
+    v128.store(sums, high, 16);
   }
-  finish(r, o, a);
-  finish(r + 1, o, b);
-  finish(r + 2, o, c);
-  finish(r + 3, o, d);
 }
 
-function tileOfTwoScales(x: usize, w: usize, units: i32, r: i32, o: i32): void {
-  let a = f32x4.splat(0);
-  let b = a;
-  let c = a;
-  let d = a;
-  const end = w + <usize>units * unitBytes;
-  for (; w < end; w += unitBytes, x += 4 * xUnitBytes) {
-    const q0 = v128.load(w);
-    const q1 = v128.load(w, 16);
-    const q2 = v128.load(w, 32);
-    const q3 = v128.load(w, 48);
-    const first = v128.load_splat<f32>(w, 64);
-    const last = v128.load_splat<f32>(w, 68);
-    a = addScaled(a, productOf16(x, q0, q1), x, first);
-    a = addScaled(a, productOf16(x + 32, q2, q3), x, last);
-    b = addScaled(b, productOf16(x + 96, q0, q1), x + 96, first);
-    b = addScaled(b, productOf16(x + 128, q2, q3), x + 96, last);
-    c = addScaled(c, productOf16(x + 192, q0, q1), x + 192, first);
-    c = addScaled(c, productOf16(x + 224, q2, q3), x + 192, last);
-    d = addScaled(d, productOf16(x + 288, q0, q1), x + 288, first);
-    d = addScaled(d, productOf16(x + 320, q2, q3), x + 288, last);
-  }
-  finish(r, o, a);
-  finish(r + 1, o, b);
-  finish(r + 2, o, c);
-  finish(r + 3, o, d);
+/** Stores rows r to `to` of a tile. */
+function finishTile(r: i32, to: i32, o: i32, end: i32, sums: usize): void {
+  for (; r < to; r++, sums += 4)
+    finishNext(r, o, end, f32x4(load<f32>(sums), load<f32>(sums, 32), load<f32>(sums, 64), load<f32>(sums, 96)));
 }

@@ -1,46 +1,60 @@
 // Products with weights that are stored one by one: f32, bf16, f16. The op is linear.ts.
 //
-// The order of summation. Elements of a row are taken 16 at a time (the last block is filled up with zeros), four for each
-// of four accumulators a₀ … a₃ of four lanes: accumulator j, lane l of an f32 row takes i = 16m + 4j + l, m = 0, 1, …; with
-// 16-bit weights i = 16m + 8·(j >> 1) + (j & 1) + 2l, because even and odd elements widen apart. At the end the sum is
-// lane by lane ((a₀ + a₁) + a₂) + a₃, then over lanes ((s₀ + s₁) + s₂) + s₃, then the bias. Both kernels below keep to it,
-// so an output has the same bits whichever of them computed it and whatever else was computed beside it.
+// The order of summation: one accumulator of four lanes; lane l takes i = 4m + l, m = 0, 1, … (the last elements of a row are
+// filled up with zeros to a multiple of 8), then the lanes are added, ((s₀ + s₁) + s₂) + s₃, then the bias. Every kernel
+// below keeps to it, so an output has the same bits whichever of them computed it and whatever was computed beside it. One
+// chain of multiply-adds would wait for itself; each kernel has eight and more of them, for as many outputs.
 //
-// One row (`dot…`): each weight is used once, memory is the limit. All four accumulators walk along the row together; four
-// independent sums hide the latency of multiply-add.
+// Few rows: memory is the limit. One row goes along eight outputs at once, their weights far apart: processors fetch ahead
+// within each stream that they see, and one stream alone gets little more than half of the bandwidth. Four rows go along two.
 //
-// Four rows and more (`tile`): arithmetic is the limit, so each number that is loaded must be used several times. A tile of
-// 4 rows × 2 outputs needs 8 sums; times four accumulators they would not fit into 16 registers, so the tile is walked four
-// times, once for each j, and the partial sums wait in scratch memory. x is rearranged before (`packFloats`), weights while
-// a chunk begins (`packWeights`, which widens them too), such that each walk reads straight ahead.
+// Tiles: arithmetic is the limit, so each number that is loaded is used several times: 6 rows × 2 outputs, 12 sums, two
+// weights and one x fill the 15 registers there are. The elements of a row are walked in slices, such that the weights of 4
+// outputs (`packPanel`, which widens them too) and a tile's rows stay in the first-level cache, and all the rows of a chunk in
+// the second; sums wait in memory from one slice to the next.
 //
-// A chunk of the job is a run of outputs, all rows.
+// Tried without gain: 3 × 3 tiles (5 % slower), two steps to a loop (registers run out, 25 % slower), 2 × 6 tiles (likewise),
+// slices of 512 or 768 and panels of 8 (the same), unpacked weights for 8 rows (25 % slower than going along the stored ones).
 
 import { bf16Code, f32Code } from "./codes";
+import { chunksOf } from "./jobs";
 import {
   dtypeArg,
-  finish,
+  finishFour,
+  finishNext,
+  finishRows,
   inDimArg,
-  outDimArg,
-  outsPerChunkArg,
   packedArg,
-  packRows,
-  panelOuts,
-  panelsArg,
   rowsArg,
-  tileRows,
+  tiledArg,
+  tiledOuts,
   wArg,
   xArg,
 } from "./linear";
-import { arg, ownNumber, ownScratch } from "./threads";
-import { madd } from "./vector";
-import { bytesOf, evenBf16, evenF16, oddBf16, oddF16 } from "./widen";
+import { arg, ownScratch } from "./threads";
+import { madd, sumsOfLanes } from "./vector";
+import { bytesOf, firstFour, lastFour, nextFour } from "./widen";
 
-const tileOuts: i32 = 2;
+/** From so many rows on, unpacking pays. */
+const leastTiled: i32 = 24;
+/** Most elements of a slice. */
+const mostDepth: i32 = 1024;
+/** Outputs whose weights are unpacked at a time. */
+const panelOuts: i32 = 4;
 
-/** Elements of a row with its last block filled up. */
+/** Elements of a row filled up. */
 function paddedOf(inDim: i32): i32 {
-  return (inDim + 15) & ~15;
+  return (inDim + 7) & ~7;
+}
+
+/** Elements of a slice: all alike, but that the last may be shorter. */
+function depthOf(inDim: i32): i32 {
+  return paddedOf(chunksOf(inDim, chunksOf(inDim, mostDepth)));
+}
+
+/** Whether rows go in tiles; those that have to be filled up always do. */
+export function floatsTiled(rows: i32, inDim: i32): bool {
+  return rows >= leastTiled || (inDim & 7) !== 0;
 }
 
 /** Bytes of a packed row of x. */
@@ -48,242 +62,53 @@ export function floatsRowBytes(inDim: i32): usize {
   return (<usize>paddedOf(inDim)) << 2;
 }
 
-/** Bytes of the packed weights of one thread. */
-export function floatsPanelBytes(rows: i32, inDim: i32): usize {
-  return rows < tileRows ? 0 : <usize>panelOuts * floatsRowBytes(inDim);
+/** Most bytes of a slice of a packed row. */
+export const floatsSliceBytes: usize = mostDepth * 4;
+
+/** Bytes of a panel of weights. */
+export function floatsPanelBytes(): usize {
+  return panelOuts * mostDepth * 4;
 }
 
-// ---- x
+/** Bytes of the sums of a chunk of tiles: [row][output][lane], with rows to spare for the last tile. */
+export function floatsSumsBytes(rows: i32): usize {
+  return <usize>(rows + 5) * (tiledOuts * 16);
+}
 
-/** Rearranges rows of x: whole tiles as [j][m][row of the tile][lane], what is left row by row as [m][j][lane]. */
-export function packFloats(chunk: i32): void {
-  const inDim = <i32>arg(inDimArg);
-  const rows = <i32>arg(rowsArg);
-  const rowBytes = (<usize>paddedOf(inDim)) << 2;
-  const tiled = rows - (rows % tileRows);
-  const begin = chunk * packRows;
-  const end = min(rows, begin + packRows);
-  for (let r = begin; r < end; r++) {
-    const x = arg(xArg) + ((<usize>r * inDim) << 2);
-    if (r < tiled) {
-      const tile = arg(packedArg) + <usize>(r - (r % tileRows)) * rowBytes;
-      packRow(tile + ((<usize>(r % tileRows)) << 4), x, inDim, 16 * tileRows, rowBytes);
-    } else packRow(arg(packedArg) + <usize>r * rowBytes, x, inDim, 64, 16);
+export function multiplyFloats(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
+  if (arg(tiledArg)) {
+    tiles(begin, end, from, to, room);
+    return;
   }
-}
-
-/** One row: part j of block m goes to out + m · blockStride + j · partStride. */
-function packRow(out: usize, x: usize, inDim: i32, blockStride: usize, partStride: usize): void {
-  const natural = <i32>arg(dtypeArg) === f32Code;
-  const blocks = inDim >> 4;
-  for (let m = 0; m < blocks; m++, out += blockStride, x += 64) packBlock(out, x, natural, partStride);
-  const rest = inDim & 15;
-  if (rest === 0) return;
-  const last = ownScratch();
-  memory.fill(last, 0, 64);
-  memory.copy(last, x, (<usize>rest) << 2);
-  packBlock(out, last, natural, partStride);
-}
-
-function packBlock(out: usize, x: usize, natural: bool, partStride: usize): void {
-  const a = v128.load(x);
-  const b = v128.load(x, 16);
-  const c = v128.load(x, 32);
-  const d = v128.load(x, 48);
-  v128.store(out, natural ? a : v128.shuffle<f32>(a, b, 0, 2, 4, 6));
-  v128.store(out + partStride, natural ? b : v128.shuffle<f32>(a, b, 1, 3, 5, 7));
-  v128.store(out + 2 * partStride, natural ? c : v128.shuffle<f32>(c, d, 0, 2, 4, 6));
-  v128.store(out + 3 * partStride, natural ? d : v128.shuffle<f32>(c, d, 1, 3, 5, 7));
-}
-
-// ---- products
-
-export function multiplyFloats(chunk: i32): void {
-  const rows = <i32>arg(rowsArg);
-  const begin = chunk * <i32>arg(outsPerChunkArg);
-  const end = min(<i32>arg(outDimArg), begin + <i32>arg(outsPerChunkArg));
-  const tiled = rows - (rows % tileRows);
-  if (tiled > 0) tiles(begin, end, tiled);
-  if (tiled < rows) singles(begin, end, tiled, rows);
-}
-
-/** Rows `from` to `to` one by one. */
-function singles(begin: i32, end: i32, from: i32, to: i32): void {
-  const inDim = <i32>arg(inDimArg);
   const dtype = <i32>arg(dtypeArg);
-  const wBytes = bytesOf(dtype, inDim);
-  const rowBytes = (<usize>paddedOf(inDim)) << 2;
-  for (let o = begin; o < end; o++) {
-    const w = arg(wArg) + <usize>o * wBytes;
-    for (let r = from; r < to; r++) {
-      const x = arg(packedArg) + <usize>r * rowBytes;
-      if (dtype === f32Code) finish(r, o, dotF32(x, w, inDim));
-      else if (dtype === bf16Code) finish(r, o, dotBf16(x, w, inDim));
-      else finish(r, o, dotF16(x, w, inDim));
-    }
-  }
+  if (dtype === f32Code) stream<f32>(begin, end, from, to);
+  else if (dtype === bf16Code) stream<u16>(begin, end, from, to);
+  else stream<i16>(begin, end, from, to);
 }
 
-/** The last, partial block of a weight row, filled up with zeros. */
-function lastBlock(w: usize, bytes: usize): usize {
-  const last = ownScratch();
-  memory.fill(last, 0, 64);
-  memory.copy(last, w, bytes);
-  return last;
+// ---- few rows
+
+/**
+ * Rows `from` to `to`: fours of them, then single ones. Outputs that are computed together are `step` apart; where there are
+ * none left, the last one is computed again and not stored. T: f32, u16 for bf16, i16 for f16.
+ */
+function stream<T>(begin: i32, end: i32, from: i32, to: i32): void {
+  const half = (end - begin + 1) >> 1;
+  const eighth = (end - begin + 7) >> 3;
+  for (; from + 4 <= to; from += 4) for (let o = begin; o < begin + half; o++) fourTimesTwo<T>(from, o, half, end);
+  for (; from < to; from++) for (let o = begin; o < begin + eighth; o++) eight<T>(from, o, eighth, end);
 }
 
-function dotF32(x: usize, w: usize, inDim: i32): v128 {
-  const end = x + ((<usize>(inDim & ~15)) << 2);
-  let a0 = f32x4.splat(0);
-  let a1 = a0;
-  let a2 = a0;
-  let a3 = a0;
-  for (; x < end; x += 64, w += 64) {
-    a0 = madd(v128.load(x), v128.load(w), a0);
-    a1 = madd(v128.load(x, 16), v128.load(w, 16), a1);
-    a2 = madd(v128.load(x, 32), v128.load(w, 32), a2);
-    a3 = madd(v128.load(x, 48), v128.load(w, 48), a3);
-  }
-  const rest = inDim & 15;
-  if (rest !== 0) {
-    w = lastBlock(w, (<usize>rest) << 2);
-    a0 = madd(v128.load(x), v128.load(w), a0);
-    a1 = madd(v128.load(x, 16), v128.load(w, 16), a1);
-    a2 = madd(v128.load(x, 32), v128.load(w, 32), a2);
-    a3 = madd(v128.load(x, 48), v128.load(w, 48), a3);
-  }
-  return f32x4.add(f32x4.add(f32x4.add(a0, a1), a2), a3);
-}
-
-function dotBf16(x: usize, w: usize, inDim: i32): v128 {
-  const end = x + ((<usize>(inDim & ~15)) << 2);
-  let a0 = f32x4.splat(0);
-  let a1 = a0;
-  let a2 = a0;
-  let a3 = a0;
-  for (; x < end; x += 64, w += 32) {
-    const low = v128.load(w);
-    const high = v128.load(w, 16);
-    a0 = madd(v128.load(x), evenBf16(low), a0);
-    a1 = madd(v128.load(x, 16), oddBf16(low), a1);
-    a2 = madd(v128.load(x, 32), evenBf16(high), a2);
-    a3 = madd(v128.load(x, 48), oddBf16(high), a3);
-  }
-  const rest = inDim & 15;
-  if (rest !== 0) {
-    w = lastBlock(w, (<usize>rest) << 1);
-    const low = v128.load(w);
-    const high = v128.load(w, 16);
-    a0 = madd(v128.load(x), evenBf16(low), a0);
-    a1 = madd(v128.load(x, 16), oddBf16(low), a1);
-    a2 = madd(v128.load(x, 32), evenBf16(high), a2);
-    a3 = madd(v128.load(x, 48), oddBf16(high), a3);
-  }
-  return f32x4.add(f32x4.add(f32x4.add(a0, a1), a2), a3);
-}
-
-function dotF16(x: usize, w: usize, inDim: i32): v128 {
-  const end = x + ((<usize>(inDim & ~15)) << 2);
-  let a0 = f32x4.splat(0);
-  let a1 = a0;
-  let a2 = a0;
-  let a3 = a0;
-  for (; x < end; x += 64, w += 32) {
-    const low = v128.load(w);
-    const high = v128.load(w, 16);
-    a0 = madd(v128.load(x), evenF16(low), a0);
-    a1 = madd(v128.load(x, 16), oddF16(low), a1);
-    a2 = madd(v128.load(x, 32), evenF16(high), a2);
-    a3 = madd(v128.load(x, 48), oddF16(high), a3);
-  }
-  const rest = inDim & 15;
-  if (rest !== 0) {
-    w = lastBlock(w, (<usize>rest) << 1);
-    const low = v128.load(w);
-    const high = v128.load(w, 16);
-    a0 = madd(v128.load(x), evenF16(low), a0);
-    a1 = madd(v128.load(x, 16), oddF16(low), a1);
-    a2 = madd(v128.load(x, 32), evenF16(high), a2);
-    a3 = madd(v128.load(x, 48), oddF16(high), a3);
-  }
-  return f32x4.add(f32x4.add(f32x4.add(a0, a1), a2), a3);
-}
-
-/** Rows 0 to `rows`, a multiple of tileRows, times outputs begin to end. */
-function tiles(begin: i32, end: i32, rows: i32): void {
+/** Rows r to r + 3 times outputs o and o + step. */
+function fourTimesTwo<T>(r: i32, o: i32, step: i32, end: i32): void {
   const inDim = <i32>arg(inDimArg);
-  const blocks = paddedOf(inDim) >> 4;
-  const rowBytes = (<usize>blocks) << 6;
-  const panel = arg(panelsArg) + <usize>ownNumber() * panelOuts * rowBytes;
-  packWeights(panel, begin, end, blocks);
-  const pairs = (end - begin + 1) >> 1;
-  const sums = ownScratch(); // [pair][row][output of the pair][lane]
-  const xPart = ((<usize>blocks) << 4) * tileRows;
-  const wPart = ((<usize>blocks) << 4) * tileOuts;
-  for (let r = 0; r < rows; r += tileRows) {
-    const x = arg(packedArg) + <usize>r * rowBytes;
-    for (let j = 0; j < 4; j++)
-      for (let pair = 0; pair < pairs; pair++)
-        tile(x + <usize>j * xPart, panel + <usize>(pair * 4 + j) * wPart, blocks, sums + ((<usize>pair) << 7), j === 0);
-    for (let row = 0; row < tileRows; row++)
-      for (let o = begin; o < end; o++) {
-        const i = o - begin;
-        finish(r + row, o, v128.load(sums + ((<usize>((i >> 1) * 8 + row * 2 + (i & 1))) << 4)));
-      }
-  }
-}
-
-/** Widens the weights of outputs begin to end: [pair of outputs][j][m][output of the pair][lane] */
-function packWeights(panel: usize, begin: i32, end: i32, blocks: i32): void {
-  const inDim = <i32>arg(inDimArg);
-  const dtype = <i32>arg(dtypeArg);
-  const wBytes = bytesOf(dtype, inDim);
-  const partBytes = ((<usize>blocks) << 4) * tileOuts;
-  const whole = inDim >> 4;
-  const rest = inDim & 15;
-  for (let o = begin; o < begin + ((end - begin + 1) & ~1); o++) {
-    const i = o - begin;
-    // The pair of a lone last output is that output again; what comes of it is never stored.
-    const w = arg(wArg) + <usize>min(o, end - 1) * wBytes;
-    const to = panel + <usize>(i >> 1) * 4 * partBytes + ((<usize>(i & 1)) << 4);
-    packBlocksOf(dtype, to, w, whole, partBytes);
-    if (rest) {
-      const last = lastBlock(w + bytesOf(dtype, whole << 4), bytesOf(dtype, rest));
-      packBlocksOf(dtype, to + ((<usize>whole) << 5), last, 1, partBytes);
-    }
-  }
-}
-
-/** Parts 0 … 3 of each of n blocks of 16, one loop for each dtype: a test inside would cost more than the work. */
-function packBlocksOf(dtype: i32, to: usize, w: usize, n: i32, part: usize): void {
-  const end = to + ((<usize>n) << 5);
-  if (dtype === f32Code) {
-    for (; to < end; to += 32, w += 64)
-      storeParts(to, part, v128.load(w), v128.load(w, 16), v128.load(w, 32), v128.load(w, 48));
-  } else if (dtype === bf16Code) {
-    for (; to < end; to += 32, w += 32) {
-      const low = v128.load(w);
-      const high = v128.load(w, 16);
-      storeParts(to, part, evenBf16(low), oddBf16(low), evenBf16(high), oddBf16(high));
-    }
-  } else {
-    for (; to < end; to += 32, w += 32) {
-      const low = v128.load(w);
-      const high = v128.load(w, 16);
-      storeParts(to, part, evenF16(low), oddF16(low), evenF16(high), oddF16(high));
-    }
-  }
-}
-
-function storeParts(to: usize, part: usize, a: v128, b: v128, c: v128, d: v128): void {
-  v128.store(to, a);
-  v128.store(to + part, b);
-  v128.store(to + 2 * part, c);
-  v128.store(to + 3 * part, d);
-}
-
-/** One walk of a tile: accumulator j of 4 × 2 sums, from x [m][4][lane] and w [m][2][lane], added to `sums` [4][2][lane]. */
-function tile(x: usize, w: usize, blocks: i32, sums: usize, first: bool): void {
+  const xBytes = (<usize>inDim) << 2;
+  let xa = arg(xArg) + <usize>r * xBytes;
+  let xb = xa + xBytes;
+  let xc = xb + xBytes;
+  let xd = xc + xBytes;
+  let w0 = rowOf(o, end, <usize>inDim * sizeof<T>());
+  let w1 = rowOf(o + step, end, <usize>inDim * sizeof<T>());
   let a0 = f32x4.splat(0);
   let a1 = a0;
   let b0 = a0;
@@ -292,39 +117,239 @@ function tile(x: usize, w: usize, blocks: i32, sums: usize, first: bool): void {
   let c1 = a0;
   let d0 = a0;
   let d1 = a0;
-  const end = x + ((<usize>blocks) << 6);
-  for (; x < end; x += 64, w += 32) {
+  for (const last = xb; xa < last; xa += 16) {
+    const v0 = nextFour<T>(w0);
+    const v1 = nextFour<T>(w1);
+    const a = v128.load(xa);
+    a0 = madd(a, v0, a0);
+    a1 = madd(a, v1, a1);
+    const b = v128.load(xb);
+    b0 = madd(b, v0, b0);
+    b1 = madd(b, v1, b1);
+    const c = v128.load(xc);
+    c0 = madd(c, v0, c0);
+    c1 = madd(c, v1, c1);
+    const d = v128.load(xd);
+    d0 = madd(d, v0, d0);
+    d1 = madd(d, v1, d1);
+    xb += 16;
+    xc += 16;
+    xd += 16;
+    w0 += 4 * sizeof<T>();
+    w1 += 4 * sizeof<T>();
+  }
+  const first = sumsOfLanes(a0, b0, c0, d0);
+  finishRows(r, o, first);
+  if (o + step < end) finishRows(r, o + step, sumsOfLanes(a1, b1, c1, d1));
+}
+
+/** Row r times outputs o, o + step, … */
+function eight<T>(r: i32, o: i32, step: i32, end: i32): void {
+  const inDim = <i32>arg(inDimArg);
+  const rowBytes = <usize>inDim * sizeof<T>();
+  let x = arg(xArg) + ((<usize>r * <usize>inDim) << 2);
+  let w0 = rowOf(o, end, rowBytes);
+  let w1 = rowOf(o + step, end, rowBytes);
+  let w2 = rowOf(o + 2 * step, end, rowBytes);
+  let w3 = rowOf(o + 3 * step, end, rowBytes);
+  let w4 = rowOf(o + 4 * step, end, rowBytes);
+  let w5 = rowOf(o + 5 * step, end, rowBytes);
+  let w6 = rowOf(o + 6 * step, end, rowBytes);
+  let w7 = rowOf(o + 7 * step, end, rowBytes);
+  let a0 = f32x4.splat(0);
+  let a1 = a0;
+  let a2 = a0;
+  let a3 = a0;
+  let a4 = a0;
+  let a5 = a0;
+  let a6 = a0;
+  let a7 = a0;
+  const last = x + ((<usize>inDim) << 2);
+  for (; x < last; x += 32) {
+    const first = v128.load(x);
+    const second = v128.load(x, 16);
+    a0 = madd(second, lastFour<T>(w0), madd(first, firstFour<T>(w0), a0));
+    a1 = madd(second, lastFour<T>(w1), madd(first, firstFour<T>(w1), a1));
+    a2 = madd(second, lastFour<T>(w2), madd(first, firstFour<T>(w2), a2));
+    a3 = madd(second, lastFour<T>(w3), madd(first, firstFour<T>(w3), a3));
+    a4 = madd(second, lastFour<T>(w4), madd(first, firstFour<T>(w4), a4));
+    a5 = madd(second, lastFour<T>(w5), madd(first, firstFour<T>(w5), a5));
+    a6 = madd(second, lastFour<T>(w6), madd(first, firstFour<T>(w6), a6));
+    a7 = madd(second, lastFour<T>(w7), madd(first, firstFour<T>(w7), a7));
+    w0 += 8 * sizeof<T>();
+    w1 += 8 * sizeof<T>();
+    w2 += 8 * sizeof<T>();
+    w3 += 8 * sizeof<T>();
+    w4 += 8 * sizeof<T>();
+    w5 += 8 * sizeof<T>();
+    w6 += 8 * sizeof<T>();
+    w7 += 8 * sizeof<T>();
+  }
+  finishFour(r, o, step, end, sumsOfLanes(a0, a1, a2, a3));
+  if (o + 4 * step < end) finishFour(r, o + 4 * step, step, end, sumsOfLanes(a4, a5, a6, a7));
+}
+
+/** Where the weights of output o begin, or those of the last one before `end`. */
+function rowOf(o: i32, end: i32, rowBytes: usize): usize {
+  return arg(wArg) + <usize>min(o, end - 1) * rowBytes;
+}
+
+// ---- tiles
+
+/** Copies rows of x, filled up: [slice][row][element of the slice]. */
+export function packFloats(begin: i32, end: i32): void {
+  const inDim = <i32>arg(inDimArg);
+  const padded = paddedOf(inDim);
+  const depth = depthOf(inDim);
+  const rows = <i32>arg(rowsArg);
+  for (let r = begin; r < end; r++)
+    for (let i = 0; i < padded; i += depth) {
+      const n = min(depth, padded - i);
+      const from = arg(xArg) + ((<usize>r * <usize>inDim + <usize>i) << 2);
+      const to = arg(packedArg) + ((<usize>i * <usize>rows + <usize>(r * n)) << 2);
+      const stored = (<usize>min(n, inDim - i)) << 2;
+      memory.copy(to, from, stored);
+      memory.fill(to + stored, 0, ((<usize>n) << 2) - stored);
+    }
+}
+
+function tiles(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
+  const padded = paddedOf(<i32>arg(inDimArg));
+  const depth = depthOf(<i32>arg(inDimArg));
+  const rows = <usize>arg(rowsArg);
+  const panel = room;
+  const sums = room + floatsPanelBytes();
+  memory.fill(sums, 0, floatsSumsBytes(to - from));
+  for (let i = 0; i < padded; i += depth) {
+    const n = min(depth, padded - i);
+    const xBytes = (<usize>n) << 2;
+    const x = arg(packedArg) + ((<usize>i * rows) << 2) + <usize>from * xBytes;
+    for (let o = begin; o < end; o += panelOuts) {
+      const outs = min(panelOuts, end - o);
+      packPanel(panel, o, outs, i, n);
+      for (let r = 0; r < to - from; r += 6) {
+        const xRow = x + <usize>r * xBytes;
+        const rowSums = sums + ((<usize>(r * tiledOuts + o - begin)) << 4);
+        for (let pair = 0; pair < outs; pair += 2)
+          tile(xRow, xBytes, to - from - r, panel + <usize>pair * xBytes, n, rowSums + ((<usize>pair) << 4));
+      }
+    }
+  }
+  for (let r = from; r < to; r++)
+    for (let o = begin; o < end; o += 4) {
+      const four = sums + ((<usize>((r - from) * tiledOuts + o - begin)) << 4);
+      finishNext(
+        r,
+        o,
+        end,
+        sumsOfLanes(v128.load(four), v128.load(four, 16), v128.load(four, 32), v128.load(four, 48)),
+      );
+    }
+}
+
+/** Widens elements i to i + n of so many outputs from o on: [pair of outputs][m][output of the pair][lane]. */
+function packPanel(panel: usize, o: i32, outs: i32, i: i32, n: i32): void {
+  const dtype = <i32>arg(dtypeArg);
+  const inDim = <i32>arg(inDimArg);
+  const rowBytes = bytesOf(dtype, inDim);
+  const stored = min(n, inDim - i);
+  const whole = stored & ~7;
+  for (let pair = 0; pair < outs; pair += 2) {
+    const a = arg(wArg) + <usize>(o + pair) * rowBytes + bytesOf(dtype, i);
+    const b = pair + 1 < outs ? a + rowBytes : a; // the pair of a lone last output is that output again, and not stored
+    const to = panel + <usize>pair * ((<usize>n) << 2);
+    packPairOf(dtype, to, a, b, whole);
+    if (whole === n) continue;
+    const last = ownScratch();
+    const restBytes = bytesOf(dtype, stored - whole);
+    memory.fill(last, 0, 64);
+    memory.copy(last, a + bytesOf(dtype, whole), restBytes);
+    memory.copy(last + 32, b + bytesOf(dtype, whole), restBytes);
+    packPairOf(dtype, to + ((<usize>whole) << 3), last, last + 32, 8);
+  }
+}
+
+function packPairOf(dtype: i32, to: usize, a: usize, b: usize, n: i32): void {
+  if (dtype === f32Code) packPair<f32>(to, a, b, n);
+  else if (dtype === bf16Code) packPair<u16>(to, a, b, n);
+  else packPair<i16>(to, a, b, n);
+}
+
+function packPair<T>(to: usize, a: usize, b: usize, n: i32): void {
+  const end = to + ((<usize>n) << 3);
+  for (; to < end; to += 64) {
+    v128.store(to, firstFour<T>(a));
+    v128.store(to, firstFour<T>(b), 16);
+    v128.store(to, lastFour<T>(a), 32);
+    v128.store(to, lastFour<T>(b), 48);
+    a += 8 * sizeof<T>();
+    b += 8 * sizeof<T>();
+  }
+}
+
+/** n elements of 6 rows of x, `xBytes` apart, times 2 outputs, added to `sums`. Of rows that are not there the last is taken. */
+function tile(x: usize, xBytes: usize, rows: i32, w: usize, n: i32, sums: usize): void {
+  const sumsB = sums + tiledOuts * 16;
+  const sumsC = sums + 2 * tiledOuts * 16;
+  const sumsD = sums + 3 * tiledOuts * 16;
+  const sumsE = sums + 4 * tiledOuts * 16;
+  const sumsF = sums + 5 * tiledOuts * 16;
+  let a0 = v128.load(sums);
+  let a1 = v128.load(sums, 16);
+  let b0 = v128.load(sumsB);
+  let b1 = v128.load(sumsB, 16);
+  let c0 = v128.load(sumsC);
+  let c1 = v128.load(sumsC, 16);
+  let d0 = v128.load(sumsD);
+  let d1 = v128.load(sumsD, 16);
+  let e0 = v128.load(sumsE);
+  let e1 = v128.load(sumsE, 16);
+  let f0 = v128.load(sumsF);
+  let f1 = v128.load(sumsF, 16);
+  let xb = rows > 1 ? x + xBytes : x;
+  let xc = rows > 2 ? xb + xBytes : xb;
+  let xd = rows > 3 ? xc + xBytes : xc;
+  let xe = rows > 4 ? xd + xBytes : xd;
+  let xf = rows > 5 ? xe + xBytes : xe;
+  const end = x + ((<usize>n) << 2);
+  for (; x < end; w += 32) {
     const w0 = v128.load(w);
     const w1 = v128.load(w, 16);
-    const xa = v128.load(x);
-    a0 = madd(xa, w0, a0);
-    a1 = madd(xa, w1, a1);
-    const xb = v128.load(x, 16);
-    b0 = madd(xb, w0, b0);
-    b1 = madd(xb, w1, b1);
-    const xc = v128.load(x, 32);
-    c0 = madd(xc, w0, c0);
-    c1 = madd(xc, w1, c1);
-    const xd = v128.load(x, 48);
-    d0 = madd(xd, w0, d0);
-    d1 = madd(xd, w1, d1);
-  }
-  if (!first) {
-    a0 = f32x4.add(v128.load(sums), a0);
-    a1 = f32x4.add(v128.load(sums, 16), a1);
-    b0 = f32x4.add(v128.load(sums, 32), b0);
-    b1 = f32x4.add(v128.load(sums, 48), b1);
-    c0 = f32x4.add(v128.load(sums, 64), c0);
-    c1 = f32x4.add(v128.load(sums, 80), c1);
-    d0 = f32x4.add(v128.load(sums, 96), d0);
-    d1 = f32x4.add(v128.load(sums, 112), d1);
+    const a = v128.load(x);
+    a0 = madd(a, w0, a0);
+    a1 = madd(a, w1, a1);
+    const b = v128.load(xb);
+    b0 = madd(b, w0, b0);
+    b1 = madd(b, w1, b1);
+    const c = v128.load(xc);
+    c0 = madd(c, w0, c0);
+    c1 = madd(c, w1, c1);
+    const d = v128.load(xd);
+    d0 = madd(d, w0, d0);
+    d1 = madd(d, w1, d1);
+    const e = v128.load(xe);
+    e0 = madd(e, w0, e0);
+    e1 = madd(e, w1, e1);
+    const f = v128.load(xf);
+    f0 = madd(f, w0, f0);
+    f1 = madd(f, w1, f1);
+    x += 16;
+    xb += 16;
+    xc += 16;
+    xd += 16;
+    xe += 16;
+    xf += 16;
   }
   v128.store(sums, a0);
   v128.store(sums, a1, 16);
-  v128.store(sums, b0, 32);
-  v128.store(sums, b1, 48);
-  v128.store(sums, c0, 64);
-  v128.store(sums, c1, 80);
-  v128.store(sums, d0, 96);
-  v128.store(sums, d1, 112);
+  v128.store(sumsB, b0);
+  v128.store(sumsB, b1, 16);
+  v128.store(sumsC, c0);
+  v128.store(sumsC, c1, 16);
+  v128.store(sumsD, d0);
+  v128.store(sumsD, d1, 16);
+  v128.store(sumsE, e0);
+  v128.store(sumsE, e1, 16);
+  v128.store(sumsF, f0);
+  v128.store(sumsF, f1, 16);
 }

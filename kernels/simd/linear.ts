@@ -1,49 +1,70 @@
 // out[r, o] = Σ_i x[r, i] · w[o, i] + bias[o]
 //
-// Two jobs follow one another: the first brings the rows of x into the order in which the second reads them (and quantizes
-// them, where the weights are quantized), the second multiplies. How, and in what order products are summed, is in
-// linear-floats.ts and linear-blocks.ts: few rows go one by one, straight along the stored weights; the others in tiles of
-// four, against weights that each chunk unpacks first. All give the same bits.
+// In what order products are summed is in linear-floats.ts and linear-blocks.ts. Both have two ways that give the same bits:
+// few rows go one by one, straight along the stored weights, for memory is their limit; many rows go in tiles, against
+// weights that each chunk unpacks first, for arithmetic is theirs. Where a way wants x in another form, a job of its own
+// brings it there.
 
 import { q8_0Code } from "./codes";
 import { chunksOf, Job } from "./jobs";
-import { blocksPanelBytes, blocksRowBytes, multiplyBlocks, packBlocks } from "./linear-blocks";
-import { floatsPanelBytes, floatsRowBytes, multiplyFloats, packFloats } from "./linear-floats";
-import { arg, parallel, setArg } from "./threads";
-import { sumLanes } from "./vector";
+import { blocksPackedBytes, blocksPanelBytes, blocksTiled, multiplyBlocks, packBlocks } from "./linear-blocks";
+import {
+  floatsPanelBytes,
+  floatsRowBytes,
+  floatsSliceBytes,
+  floatsSumsBytes,
+  floatsTiled,
+  multiplyFloats,
+  packFloats,
+} from "./linear-floats";
+import { arg, ownNumber, parallel, setArg } from "./threads";
 import { bytesOf } from "./widen";
 
-/** Rows of a tile. */
-export const tileRows: i32 = 4;
-/** Rows of x that a chunk packs; whole tiles. */
+/** Rows of x that a chunk packs. */
 export const packRows: i32 = 32;
-/** Outputs of a chunk of tiles: their unpacked weights stay in the second-level cache while all rows pass. */
-export const panelOuts: i32 = 16;
+/** Outputs of a chunk of tiles: a multiple of 8. */
+export const tiledOuts: i32 = 48;
 /** Weights of a chunk of single rows, in bytes, about. */
 const chunkBytes: i32 = 65536;
+/** Bytes of packed x that a chunk of tiles goes over again and again: they stay in the second-level cache. Of floats half, for sums. */
+const residentBytes: i32 = 1 << 21;
 
 // Arguments of both jobs.
-const outArg: i32 = 0;
+export const outArg: i32 = 0;
 export const xArg: i32 = 1;
 export const wArg: i32 = 2;
 export const dtypeArg: i32 = 3;
-const biasArg: i32 = 4;
+export const biasArg: i32 = 4;
 export const rowsArg: i32 = 5;
 export const inDimArg: i32 = 6;
 export const outDimArg: i32 = 7;
 export const packedArg: i32 = 8;
-export const panelsArg: i32 = 9;
-export const outsPerChunkArg: i32 = 10;
+const roomArg: i32 = 9;
+const roomBytesArg: i32 = 10;
+export const tiledArg: i32 = 11;
+const outsPerChunkArg: i32 = 12;
+const rowsPerChunkArg: i32 = 13;
 
-/** Bytes of scratch memory that a call needs: x packed, and a panel of weights for each thread. */
+/** Bytes of scratch memory that a call needs: x packed, and room for each thread. */
 export function linearScratch(dtype: i32, rows: i32, inDim: i32, threads: i32): usize {
-  const panelBytes = dtype < q8_0Code ? floatsPanelBytes(rows, inDim) : blocksPanelBytes(rows, inDim);
-  return <usize>rows * rowBytesOf(dtype, inDim) + <usize>threads * panelBytes;
+  if (dtype < q8_0Code && !floatsTiled(rows, inDim)) return 0;
+  return packedBytes(dtype, rows, inDim) + <usize>threads * threadBytes(dtype, rows, inDim);
 }
 
-/** Bytes of a packed row of x. */
-function rowBytesOf(dtype: i32, inDim: i32): usize {
-  return dtype < q8_0Code ? floatsRowBytes(inDim) : blocksRowBytes(inDim);
+function packedBytes(dtype: i32, rows: i32, inDim: i32): usize {
+  return dtype < q8_0Code ? <usize>rows * floatsRowBytes(inDim) : blocksPackedBytes(rows, inDim);
+}
+
+/** Bytes that each thread needs for its chunks. */
+function threadBytes(dtype: i32, rows: i32, inDim: i32): usize {
+  if (dtype >= q8_0Code) return blocksPanelBytes(inDim);
+  return floatsPanelBytes() + floatsSumsBytes(rowsPerChunkOf(dtype, rows, inDim));
+}
+
+/** Rows of a chunk of tiles: as many as stay in the second-level cache, in shares as equal as whole tiles allow. */
+function rowsPerChunkOf(dtype: i32, rows: i32, inDim: i32): i32 {
+  const most = residentBytes / (dtype < q8_0Code ? 2 * <i32>floatsSliceBytes : <i32>(blocksPackedBytes(8, inDim) >> 3));
+  return (chunksOf(rows, chunksOf(rows, most)) + 7) & ~7;
 }
 
 /** x [rows, inDim], w [outDim, inDim] in `dtype`, bias [outDim] or 0 → out [rows, outDim]; `scratch` as linearScratch says */
@@ -58,7 +79,10 @@ export function linear(
   outDim: i32,
   scratch: usize,
 ): void {
-  const outsPerChunk = rows >= tileRows ? panelOuts : max(1, chunkBytes / <i32>bytesOf(dtype, inDim));
+  const floats = dtype < q8_0Code;
+  const tiled = floats ? floatsTiled(rows, inDim) : blocksTiled(rows);
+  const outsPerChunk = tiled ? tiledOuts : max(8, (chunkBytes / <i32>bytesOf(dtype, inDim)) & ~7);
+  const rowsPerChunk = tiled ? rowsPerChunkOf(dtype, rows, inDim) : rows;
   setArg(outArg, out);
   setArg(xArg, x);
   setArg(wArg, w);
@@ -68,26 +92,64 @@ export function linear(
   setArg(inDimArg, inDim);
   setArg(outDimArg, outDim);
   setArg(packedArg, scratch);
-  setArg(panelsArg, scratch + <usize>rows * rowBytesOf(dtype, inDim));
+  setArg(roomArg, scratch + packedBytes(dtype, rows, inDim));
+  setArg(roomBytesArg, threadBytes(dtype, rows, inDim));
+  setArg(tiledArg, <usize>tiled);
   setArg(outsPerChunkArg, outsPerChunk);
-  parallel(Job.Pack, chunksOf(rows, packRows));
-  parallel(Job.Linear, chunksOf(outDim, outsPerChunk));
+  setArg(rowsPerChunkArg, rowsPerChunk);
+  if (tiled || !floats) parallel(Job.Pack, chunksOf(rows, packRows));
+  parallel(Job.Linear, chunksOf(outDim, outsPerChunk) * chunksOf(rows, rowsPerChunk));
 }
 
 export function packChunk(chunk: i32): void {
-  if (<i32>arg(dtypeArg) < q8_0Code) packFloats(chunk);
-  else packBlocks(chunk);
+  const begin = chunk * packRows;
+  const end = min(<i32>arg(rowsArg), begin + packRows);
+  if (<i32>arg(dtypeArg) < q8_0Code) packFloats(begin, end);
+  else packBlocks(begin, end);
 }
 
 export function linearChunk(chunk: i32): void {
-  if (<i32>arg(dtypeArg) < q8_0Code) multiplyFloats(chunk);
-  else multiplyBlocks(chunk);
+  const outsPerChunk = <i32>arg(outsPerChunkArg);
+  const rowsPerChunk = <i32>arg(rowsPerChunkArg);
+  const chunks = chunksOf(<i32>arg(outDimArg), outsPerChunk);
+  const begin = (chunk % chunks) * outsPerChunk;
+  const end = min(<i32>arg(outDimArg), begin + outsPerChunk);
+  const from = (chunk / chunks) * rowsPerChunk;
+  const to = min(<i32>arg(rowsArg), from + rowsPerChunk);
+  const room = arg(roomArg) + <usize>ownNumber() * arg(roomBytesArg);
+  if (<i32>arg(dtypeArg) < q8_0Code) multiplyFloats(begin, end, from, to, room);
+  else multiplyBlocks(begin, end, from, to, room);
 }
 
-/** Stores an output: the lanes of its sum added up, and the bias. */
-export function finish(r: i32, o: i32, sum: v128): void {
+/** Stores outputs o to o + 3 of row r, those before `end`, with their biases. */
+export function finishNext(r: i32, o: i32, end: i32, sums: v128): void {
+  if (o + 4 > end) {
+    finishFour(r, o, 1, end, sums);
+    return;
+  }
   const bias = arg(biasArg);
-  let total = sumLanes(sum);
-  if (bias) total += load<f32>(bias + ((<usize>o) << 2));
-  store<f32>(arg(outArg) + ((<usize>r * <usize>arg(outDimArg) + <usize>o) << 2), total);
+  if (bias) sums = f32x4.add(sums, v128.load(bias + ((<usize>o) << 2)));
+  v128.store(arg(outArg) + ((<usize>r * <usize>arg(outDimArg) + <usize>o) << 2), sums);
+}
+
+/** Stores outputs o, o + step, o + 2 · step and o + 3 · step, likewise. */
+export function finishFour(r: i32, o: i32, step: i32, end: i32, sums: v128): void {
+  finish(r, o, f32x4.extract_lane(sums, 0));
+  if (o + step < end) finish(r, o + step, f32x4.extract_lane(sums, 1));
+  if (o + 2 * step < end) finish(r, o + 2 * step, f32x4.extract_lane(sums, 2));
+  if (o + 3 * step < end) finish(r, o + 3 * step, f32x4.extract_lane(sums, 3));
+}
+
+/** Stores output o of rows r to r + 3. */
+export function finishRows(r: i32, o: i32, sums: v128): void {
+  finish(r, o, f32x4.extract_lane(sums, 0));
+  finish(r + 1, o, f32x4.extract_lane(sums, 1));
+  finish(r + 2, o, f32x4.extract_lane(sums, 2));
+  finish(r + 3, o, f32x4.extract_lane(sums, 3));
+}
+
+function finish(r: i32, o: i32, sum: f32): void {
+  const bias = arg(biasArg);
+  if (bias) sum += load<f32>(bias + ((<usize>o) << 2));
+  store<f32>(arg(outArg) + ((<usize>r * <usize>arg(outDimArg) + <usize>o) << 2), sum);
 }

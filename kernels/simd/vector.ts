@@ -11,6 +11,18 @@ export function sumLanes(v: v128): f32 {
   return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3);
 }
 
+/** The lane sums of four vectors, each as sumLanes adds them. */
+export function sumsOfLanes(a: v128, b: v128, c: v128, d: v128): v128 {
+  // Turned about: lane l of the four becomes a vector.
+  const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+  const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+  const ab23 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  const cd23 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+  const sum01 = f32x4.add(v128.shuffle<f32>(ab01, cd01, 0, 1, 4, 5), v128.shuffle<f32>(ab01, cd01, 2, 3, 6, 7));
+  const sum012 = f32x4.add(sum01, v128.shuffle<f32>(ab23, cd23, 0, 1, 4, 5));
+  return f32x4.add(sum012, v128.shuffle<f32>(ab23, cd23, 2, 3, 6, 7));
+}
+
 export function maxLanes(v: v128): f32 {
   return max(
     max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),

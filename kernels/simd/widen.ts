@@ -1,8 +1,6 @@
 // How stored elements become f32. Every bf16 and f16 number becomes its exact value; blocks are in blocks.ts.
 //
-// A bf16 is the upper half of an f32. Eight of them fill a vector; seen as four 32-bit lanes, each lane holds an element of
-// even index in its lower half and one of odd index in its upper half, so a shift gives the four even elements and a mask
-// the four odd ones: one instruction for four numbers, where taking them in their order costs two.
+// A bf16 is the upper half of an f32: four of them interleaved with zeros are four f32, by one instruction.
 
 import { blockBytesOf, widenUnits } from "./blocks";
 import { f16Code, f32Code, q8_0Code } from "./codes";
@@ -14,24 +12,32 @@ export function bytesOf(dtype: i32, n: i32): usize {
   return dtype === f32Code ? (<usize>n) << 2 : (<usize>n) << 1;
 }
 
-/** The even elements of eight bf16. */
-export function evenBf16(v: v128): v128 {
-  return i32x4.shl(v, 16);
+/** Elements 0 … 3 of eight at `from`. T: f32, u16 for bf16, i16 for f16. */
+export function firstFour<T>(from: usize): v128 {
+  if (isFloat<T>()) return v128.load(from);
+  const upper = v128.shuffle<u16>(i32x4.splat(0), v128.load(from), 0, 8, 1, 9, 2, 10, 3, 11);
+  return isSigned<T>() ? fromF16(i32x4.shr_s(upper, 3)) : upper;
 }
 
-/** The odd elements of eight bf16. */
-export function oddBf16(v: v128): v128 {
-  return v128.and(v, i32x4.splat(0xffff0000));
+/** Elements 4 … 7 of eight at `from`. */
+export function lastFour<T>(from: usize): v128 {
+  if (isFloat<T>()) return v128.load(from, 16);
+  const upper = v128.shuffle<u16>(i32x4.splat(0), v128.load(from), 4, 12, 5, 13, 6, 14, 7, 15);
+  return isSigned<T>() ? fromF16(i32x4.shr_s(upper, 3)) : upper;
 }
 
-/** The even elements of eight f16. */
-export function evenF16(v: v128): v128 {
-  return fromF16(i32x4.shr_s(i32x4.shl(v, 16), 3));
+/** The four elements at `from`. */
+export function nextFour<T>(from: usize): v128 {
+  if (isFloat<T>()) return v128.load(from);
+  const upper = v128.shuffle<u16>(i32x4.splat(0), v128.load64_zero(from), 0, 8, 1, 9, 2, 10, 3, 11);
+  return isSigned<T>() ? fromF16(i32x4.shr_s(upper, 3)) : upper;
 }
 
-/** The odd elements of eight f16. */
-export function oddF16(v: v128): v128 {
-  return fromF16(i32x4.shr_s(v, 3));
+/** The element at `from`. */
+export function one<T>(from: usize): f32 {
+  if (isFloat<T>()) return load<f32>(from);
+  const upper = i32x4.splat((<i32>load<u16>(from)) << 16);
+  return f32x4.extract_lane(isSigned<T>() ? fromF16(i32x4.shr_s(upper, 3)) : upper, 0);
 }
 
 /**
@@ -39,7 +45,7 @@ export function oddF16(v: v128): v128 {
  * it). The exponent is 112 too small then, and a multiplication by 2^112 sets it right, of subnormals too. An f16 infinity
  * has become 2^16 by that; multiplying once more by 2^112 overflows it and nothing smaller. (A NaN turns into an infinity.)
  */
-function fromF16(shifted: v128): v128 {
+export function fromF16(shifted: v128): v128 {
   const up = f32x4.splat(5.192296858534828e33); // 2^112
   const value = f32x4.mul(v128.and(shifted, i32x4.splat(0x8fffe000)), up);
   return f32x4.mul(f32x4.mul(value, up), f32x4.splat(1.925929944387236e-34)); // 2^-112
@@ -67,8 +73,8 @@ export function widenRow(out: usize, from: usize, dtype: i32, n: i32): void {
 
 /** The first four of eight 16-bit elements. */
 function widen4(v: v128, dtype: i32): v128 {
-  const low = i32x4.extend_low_i16x8_u(v);
-  return dtype === f16Code ? evenF16(low) : evenBf16(low);
+  const upper = i32x4.shl(i32x4.extend_low_i16x8_u(v), 16);
+  return dtype === f16Code ? fromF16(i32x4.shr_s(upper, 3)) : upper;
 }
 
 /** n f32 values stored as f32 or f16, the latter rounded to nearest, ties to even. */

@@ -52,7 +52,7 @@ export function roundedActivations(x: Float32Array): Float32Array {
 
 type Run = (ops: Ops) => Promise<Tensor>;
 
-/** rows, inDim, outDim of products: around blocks of 16, tiles of 4 × 2, panels of 16, chunks of 32 rows. */
+/** rows, inDim, outDim of products: around steps of 8, rows in fours, tiles of 6 and 8 rows, chunks of 48 outputs, slices of 1024. */
 const linears = [
   [1, 1, 1],
   [1, 15, 3],
@@ -62,6 +62,9 @@ const linears = [
   [4, 32, 2],
   [5, 17, 33],
   [8, 128, 15],
+  [9, 64, 50],
+  [24, 1040, 49],
+  [31, 2056, 97],
   [33, 100, 47],
   [67, 1000, 31],
   [70, 16, 129],

@@ -56,7 +56,8 @@ test("a cache in f16 holds keys and values rounded to nearest, ties to even", as
 });
 
 describe("the same bits", () => {
-  const sizes = (dtype: FloatDType) => (blockDTypes.includes(dtype) ? [256, 768] : [1, 15, 16, 37, 576, 1000]);
+  const sizes = (dtype: FloatDType) =>
+    blockDTypes.includes(dtype) ? [256, 768] : [1, 15, 16, 37, 576, 1000, 1031, 1032];
   test.each(dtypes.flatMap((dtype) => sizes(dtype).map((inDim) => [dtype, inDim] as const)))(
     "linear, %s, inDim %i: rows alone, in chunks, all at once",
     async (dtype, inDim) => {
@@ -98,10 +99,14 @@ describe("the same bits", () => {
       const kernels = simdKernels({ threads });
       const ops = createOps(kernels as Kernels);
       const w = await weights(ops, "bf16", [1100, 577], 1); // over a megabyte: starts the workers
+      const w576 = await weights(ops, "bf16", [1100, 576], 1);
+      const blocks = await weights(ops, "q8_0", [1100, 576], 1);
       while (!kernels.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
       const of = async (): Promise<Uint32Array[]> => {
         const x = ops.upload(noise(130 * 577, 2), [130, 577]);
+        const even = (rows: number) => ops.upload(noise(rows * 576, 6), [rows, 576]);
         const all: Tensor[] = [
+          ...[1, 9, 130].flatMap((rows) => [ops.linear(even(rows), w576), ops.linear(even(rows), blocks)]),
           ops.linear(x, w),
           ops.linear(ops.upload(noise(577, 3), [1, 577]), w),
           ops.add(x, x),
