@@ -252,6 +252,41 @@ const allFaults: Fault[] = [
     to: "",
     tests: ["test/tune/gradients.test.ts"],
   },
+  {
+    name: "tools: free text may spell what opens a call",
+    file: "src/decode/grammar/free-text.ts",
+    from: "if (next !== trigger && reserved",
+    to: "if (next === trigger && reserved",
+    tests: ["test/prompt/answer-grammar.test.ts"],
+  },
+  {
+    name: "tools: text may begin like a call of a format without tags",
+    file: "src/decode/grammar/free-text.ts",
+    from: "if (begun !== undefined && refused.includes(begun)) return undefined;",
+    to: "",
+    tests: ["test/prompt/answer-grammar.test.ts"],
+  },
+  {
+    name: "tools: a tag within a string of arguments counts as one",
+    file: "src/prompt/chat-output.ts",
+    from: 'state === "calls" && calls.quoting',
+    to: "false",
+    tests: ["test/prompt/answer-grammar.test.ts"],
+  },
+  {
+    name: "thoughts: the answer may end within them",
+    file: "src/decode/grammar/free-text.ts",
+    from: "reserved: [], mayEnd: false",
+    to: "reserved: [], mayEnd: true",
+    tests: ["test/prompt/answer-grammar.test.ts"],
+  },
+  {
+    name: "grammar: the reported log-probabilities are those before the mask",
+    file: "src/decode/decoder.ts",
+    from: "if (logits[id] === -Infinity) raw[id] = -Infinity;",
+    to: "if (logits[id] === Infinity) raw[id] = -Infinity;",
+    tests: ["test/server/routes/answer-form.test.ts"],
+  },
 ];
 
 const faults = allFaults.filter((fault) => fault.name.includes(process.argv[2] ?? ""));
