@@ -1,8 +1,11 @@
 // /soft_prompts: up, listed, down, away; used by name; and everything that must not happen to them.
 
+import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, expect, test } from "vitest";
 import { readSoftPrompt, writeSoftPrompt } from "../../../src/prompt/soft-prompt-file.ts";
 import { keysOf } from "../../../src/server/access.ts";
@@ -198,19 +201,29 @@ async function adapterOf(embeds: Float32Array) {
   return bytes;
 }
 
-test("a disk that is full: told so, and what was there stays", async () => {
+test("a disk that takes no more: told so, and what was there stays", async () => {
+  // For real, in a process that may write files of 50 KiB only …
+  const program = fileURLToPath(new URL("../full-disk.ts", import.meta.url));
+  const args = [process.execPath, "--import", "tsx", program, join(folder, "small")];
+  const { stdout } = await promisify(execFile)("sh", ["-c", 'ulimit -f 100; exec "$0" "$@"', ...args]);
+  const { said, ...left } = JSON.parse(stdout);
+  expect(said).toContain("cannot be written: EFBIG");
+  expect(left).toEqual({ rows: 1, files: ["kept.safetensors"] });
+
+  // … and what the route makes of it.
   const full = {
     ...softPrompts,
     put: async () => {
-      // as writeSafetensors says it, which a test of its own holds against a disk
-      throw new Error("x: cannot be written: ENOSPC: no space left on device, write (rule: file)");
+      throw new Error(said.replace("EFBIG", "ENOSPC"));
     },
   };
   const { url: there } = await api({}, { softPrompts: full });
   await put("steady", { embeds: tensor(rowsOf(2, 4)) });
   const response = await put("steady", { embeds: tensor(rowsOf(3, 5)) }, {}, there);
   expect(response.status).toBe(503);
-  expect((await errorOf(response)).message).toContain("ENOSPC");
+  const { message } = await errorOf(response);
+  expect(message).toContain("ENOSPC");
+  expect(message).not.toContain(folder);
   expect((await json(get("/steady"))).embeds).toEqual(tensor(rowsOf(2, 4)));
 });
 
