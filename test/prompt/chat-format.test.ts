@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { type ChatRequest, createChatFormat } from "../../src/prompt/chat-format.ts";
 import type { ChatMessage, Tool } from "../../src/prompt/chat-message.ts";
 import type { Segment } from "../../src/prompt/segments.ts";
+import { toolList } from "../../weights/make-default/chat-form.ts";
 import { family, goldens } from "./chat-families.ts";
 
 const families = Object.keys(goldens.families);
@@ -218,9 +219,9 @@ describe("tools where a template does not know them", () => {
   const results = "<｜tool▁outputs▁begin｜><｜tool▁output▁begin｜>dry<｜tool▁output▁end｜><｜tool▁outputs▁end｜>";
 
   test("the default model is told of them as it was in training", () => {
-    expect(promptText("default", { messages: [user("Rain?")], tools: [weather] })).toBe(
-      '<｜begin▁of▁sentence｜>You can use these tools:\n{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}<｜User｜>Rain?<｜Assistant｜>',
-    );
+    const described = { ...weather.function, description: "The weather." };
+    const tools = [{ ...weather, function: described }];
+    expect(promptText("default", { messages: [user("Rain?")], tools })).toContain(toolList([described as never]));
   });
 
   test("DeepSeek's list of calls is closed, which its own template forgets; words beside it stay", () => {

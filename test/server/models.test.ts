@@ -22,9 +22,9 @@ test("the model as data: dimensions, limits, capabilities, the table's statistic
     object: "model",
     aliases: ["deepseek-chat", "deepseek-coder", "deepseek-reasoner"],
     context_window: 8192,
-    hidden_size: 128,
+    hidden_size: 256,
     num_hidden_layers: 6,
-    vocab_size: 2560,
+    vocab_size: 4096,
     tie_word_embeddings: true,
     fingerprint: served.fingerprint,
     limits: { max_stop: 16, max_tools: 128, max_top_logprobs: 20, max_body_bytes: 8 * 2 ** 20, max_embed_rows: 8192 },
@@ -70,5 +70,5 @@ test("the table is read once, in pieces, and once more after a failure", async (
   broken = false;
   await Promise.all([embeddingStatistics(counted), embeddingStatistics(counted)]);
   await embeddingStatistics(counted);
-  expect(asked).toEqual([2048, 2048, 512]);
+  expect(asked).toEqual([2048, 2048, 2048]);
 });

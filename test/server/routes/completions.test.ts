@@ -119,7 +119,7 @@ test("the RFC's body: rows of one's own, then text", async () => {
 });
 
 test("prompts and continuations stand in order; seeds make them independent and repeatable", async () => {
-  const body = { prompt: ["The fox", tokenizer.encode("A bird")], n: 3, seed: 7, temperature: 1, max_tokens: 8 };
+  const body = { prompt: ["The fox", tokenizer.encode("A bird")], n: 3, seed: 7, temperature: 1.5, max_tokens: 8 };
   const [a, b] = await Promise.all([ask("/completions", body), ask("/completions", body)]);
   expect(a.choices).toEqual(b.choices);
   expect(a.choices.map((choice: Json) => choice.index)).toEqual([0, 1, 2, 3, 4, 5]);
@@ -314,7 +314,7 @@ test.each<[string, string, object, string]>([
   ["no prompt", "/completions", {}, "prompt"],
   ["an empty list", "/completions", { prompt: [] }, "prompt"],
   ["no token ids", "/completions", { prompt: [[]] }, "prompt"],
-  ["an id outside the vocabulary", "/completions", { prompt: [5, 2560] }, "prompt"],
+  ["an id outside the vocabulary", "/completions", { prompt: [5, 4096] }, "prompt"],
   ["a negative id", "/completions", { prompt: [5, -1] }, "prompt[1]"],
   ["a prompt longer than the context", "/completions", { prompt: new Array(8200).fill(5) }, "prompt"],
   ["too many prompts", "/completions", { prompt: new Array(129).fill("a") }, "prompt"],
@@ -334,15 +334,15 @@ test.each<[string, string, object, string]>([
   ["a bias of 101", "/completions", { prompt: "a", logit_bias: { 5: 101 } }, "logit_bias.5"],
   ["no such soft prompt", "/completions", { input: [{ type: "soft_prompt", name: "x" }] }, "input[0].name"],
   ["an unknown segment", "/completions", { input: [{ type: "image" }] }, "input[0].type"],
-  ["an id in a segment", "/completions", { input: [{ type: "tokens", ids: [2560] }] }, "input[0].ids"],
+  ["an id in a segment", "/completions", { input: [{ type: "tokens", ids: [4096] }] }, "input[0].ids"],
   ["no rows", "/completions_from_embeds", { prompt_text: "a" }, "prompt_embeds"],
   ["no target", "/score", { input: "a", targets: [] }, "targets"],
   ["an empty target", "/score", { input: "a", targets: ["x", ""] }, "targets[1]"],
-  ["an id in a target", "/score", { input: "a", targets: [[2560]] }, "targets[0]"],
+  ["an id in a target", "/score", { input: "a", targets: [[4096]] }, "targets[0]"],
   ["candidates for nothing", "/score", { input: "a", targets: ["x"], candidates: [[[0]]] }, "candidates[0][0]"],
   ["no input", "/token_embeddings", {}, "input"],
   ["an empty input", "/token_embeddings", { input: [] }, "input"],
-  ["an id beyond", "/token_embeddings", { input: [2560] }, "input"],
+  ["an id beyond", "/token_embeddings", { input: [4096] }, "input"],
   ["more rows than the context", "/token_embeddings", { input: new Array(8193).fill(5) }, "input"],
   ["more numbers than are written out", "/token_embeddings", { input: new Array(4097).fill(5) }, "input"],
   ["a text of a million letters", "/token_embeddings", { input: "x".repeat(3e6) }, "input"],
