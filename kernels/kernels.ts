@@ -122,6 +122,7 @@ export interface Kernels<B extends Buffer = Buffer> {
   /**
    * Writes k and v of every row to its place in the cache, then for each row and head
    * out = Σ_t softmax_t(scale · q·k_t) · v_t over positions t = 0 … the row's own, read from its sequence's pages.
+   * An f16 cache holds finite numbers: beyond ±65504, keys and values are stored as that (a NaN too).
    * q [rows, nHeads, kDim], k [rows, nCacheHeads, kDim], v [rows, nCacheHeads, vDim] or null → out [rows, nHeads, vDim].
    * Vaswani et al. 2017, arXiv 1706.03762; grouped heads: Ainslie et al. 2023, arXiv 2305.13245
    */

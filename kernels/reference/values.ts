@@ -21,10 +21,17 @@ export function readRow(row: Float64Array, stored: Stored, dtype: DType, begin: 
   }
 }
 
-/** Stores numbers as elements begin … of a tensor of a float dtype, rounded to it: what a cache does with keys and values. */
+/**
+ * Stores numbers as elements begin … of a tensor of a float dtype, rounded to it: what a cache does with keys and values.
+ * As f16, numbers beyond ±65504 become that, and so does NaN: what a cache holds is finite.
+ */
 export function writeRow(stored: Stored, dtype: DType, begin: number, row: Floats): void {
   if (stored instanceof Uint16Array) {
-    const bytes = encodeF32(dtype as FloatDType, Float32Array.from(row));
+    const fit = (x: number) => (Number.isNaN(x) ? 65504 : Math.min(65504, Math.max(-65504, x)));
+    const bytes = encodeF32(
+      dtype as FloatDType,
+      dtype === "f16" ? Float32Array.from(row, fit) : Float32Array.from(row),
+    );
     stored.set(new Uint16Array(bytes.buffer), begin);
   } else stored.set(row, begin);
 }

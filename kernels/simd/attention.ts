@@ -7,22 +7,24 @@
 //
 // A chunk of the first job is one segment of four pages and the query heads of one cache head of a few rows, or of a few cache
 // heads of one row: so the threads share the work of a single row too (split keys: Dao et al. 2023, "Flash-Decoding"). Its m,
-// l and acc go to scratch memory; the second job joins the segments of each row in their order. Where segments begin depends on the row's own positions alone, so its sum has the same order whatever
-// else the step holds; and memory grows with the number of positions, not with its square.
+// l and acc go to scratch memory; the second job joins the segments of each row in their order. Where segments begin depends
+// on the row's own positions alone, so its sum has the same order whatever else the step holds; and memory grows with the
+// number of positions, not with its square.
 //
 // A cache in f16 halves the bytes to read. Where many heads and rows of a chunk share a page, its keys and values are first
 // widened into scratch memory, once for all; few of them widen what they load, as they go.
 //
-// Within a page, two queries share each load of k and v, four keys share each load of q, and four values each load and store
-// of a sum; a query alone goes by the same order.
-// Tried without gain: 4, 8 or 16 rows to a chunk at 512 positions; constants of eˣ read from memory. Eight sums over v in
-// registers while a page passes: the compiler loads all of v first, runs out of registers and has a sum wait in memory.
+// Within a page, two or three queries share each load of k and v, two or four keys each load of q, and as many values each
+// load and store of a sum; a query alone goes by the same order.
+// Tried without gain: 4, 8 or 16 rows to a chunk at 512 positions; constants of eˣ read from memory; in decoding, keys of
+// four pages side by side, one cache head to a chunk, loads of the next page's keys or this page's values ahead. Eight sums
+// over v in registers while a page passes: the compiler loads all of v first and has a sum wait in memory.
 
 import { f32Code } from "./codes";
 import { chunksOf, Job } from "./jobs";
 import { arg, floatArg, ownNumber, ownScratch, parallel, setArg, setFloatArg } from "./threads";
 import { exp, madd, maxLanes, sumLanes, sumsOfLanes } from "./vector";
-import { bytesOf, narrowRow, nextFour, one, widenRow } from "./widen";
+import { bytesOf, narrowRow, nextCached, one, widenRow } from "./widen";
 
 const pageSize: i32 = 64;
 const segmentSize: i32 = 4 * pageSize;
@@ -65,9 +67,9 @@ function segmentsOf(positions: usize, rows: i32): i32 {
   return last / segmentSize + 1;
 }
 
-/** Bytes of what is known of one head and segment: acc [vDim], m, l. */
+/** Bytes of what is known of one head and segment: acc [vDim], m, l. Whole lines of the processor's cache: no two threads share one. */
 function partBytes(vDim: i32): usize {
-  return (<usize>(vDim + 2)) << 2;
+  return (((<usize>(vDim + 2)) << 2) + 63) & ~63;
 }
 
 /** Bytes of a widened page of one cache head, keys and values; none where the cache is f32. */
@@ -91,7 +93,7 @@ export function attentionScratch(
   threads: i32,
 ): usize {
   const parts = <usize>rows * nHeads * segmentsOf(positions, rows) * partBytes(vDim);
-  return <usize>threads * threadBytes(dtype, nHeads, kDim, vDim) + parts;
+  return 64 + <usize>threads * threadBytes(dtype, nHeads, kDim, vDim) + parts;
 }
 
 /** q [rows, nHeads, kDim], k [rows, nCacheHeads, kDim], v [rows, nCacheHeads, vDim] or 0 → out [rows, nHeads, vDim] */
@@ -133,7 +135,7 @@ export function attention(
   const segments = segmentsOf(positions, rows);
   setArg(segmentsArg, segments);
   setArg(rowsArg, rows);
-  setArg(partsArg, scratch + <usize>threads * threadBytes(dtype, nHeads, kDim, vDim));
+  setArg(partsArg, (scratch + <usize>threads * threadBytes(dtype, nHeads, kDim, vDim) + 63) & ~63);
   const rowsPerChunk = min(16, max(1, rows >> 3));
   setArg(rowsPerChunkArg, rowsPerChunk);
   let heads = rowsPerChunk > 1 ? 1 : mostHeads;
@@ -179,18 +181,27 @@ function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: us
   const lastHead = min(nCacheHeads, begin + heads) * group;
   const first = segment * segmentSize;
   const end = min(first + segmentSize, positionOf(r) + 1);
+  const byThrees = group >= 3 && kDim % 16 === 0 && vDim % 16 === 0;
+  const partBetween = partBytes(vDim);
   for (let page = first; page < end; page += pageSize) {
     const n = min(pageSize, end - page);
     const slot = slotOf(r, page);
     const key = headAt(arg(keysArg), slot, 0, kDim);
     const value = headAt(arg(valuesArg), slot, 0, stride);
     for (let t = 0; t < n; t += 4)
-      for (let head = firstHead; head < lastHead; head++) {
+      for (let head = firstHead; head < lastHead; ) {
         const at = key + <usize>t * kWidth + <usize>((head / group) * kDim) * sizeof<T>();
         const own = scores + <usize>((head - firstHead) * scoresBytes + t * 4);
-        if ((head + 1) % group === 0) fourDots<T>(own, queryOf(r, head), at, kWidth, kDim);
-        else {
+        const left = group - (head % group);
+        if (byThrees && left >= 3) {
+          thriceTwoDots<T>(own, queryOf(r, head), at, kWidth, kDim);
+          thriceTwoDots<T>(own + 8, queryOf(r, head), at + 2 * kWidth, kWidth, kDim);
+          head += 3;
+        } else if (left >= 2) {
           twiceFourDots<T>(own, own + scoresBytes, queryOf(r, head), queryOf(r, head + 1), at, kWidth, kDim);
+          head += 2;
+        } else {
+          fourDots<T>(own, queryOf(r, head), at, kWidth, kDim);
           head++;
         }
       }
@@ -199,17 +210,24 @@ function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: us
       toWeights(own, partOf(r, head, segment), n, vDim, page === first);
     }
     for (let t = 0; t < n; t += 4)
-      for (let head = firstHead; head < lastHead; head++) {
+      for (let head = firstHead; head < lastHead; ) {
         const own = scores + <usize>((head - firstHead) * scoresBytes);
         const at = value + <usize>((head / group) * stride) * sizeof<T>();
-        if ((head + 1) % group === 0 || t + 4 > n)
+        const four = at + <usize>t * vWidth;
+        const weights = own + ((<usize>t) << 2);
+        const left = group - (head % group);
+        if (left < 2 || t + 4 > n) {
           addValues<T>(partOf(r, head, segment), at, vWidth, own, t, min(n, t + 4), vDim);
-        else {
-          const four = at + <usize>t * vWidth;
-          const weights = own + ((<usize>t) << 2);
+          head++;
+        } else if (byThrees && left >= 3) {
+          const part = partOf(r, head, segment);
+          thriceTwoValues<T>(part, partBetween, four, vWidth, weights, vDim);
+          thriceTwoValues<T>(part, partBetween, four + 2 * vWidth, vWidth, weights + 8, vDim);
+          head += 3;
+        } else {
           const part2 = partOf(r, head + 1, segment);
           twiceFourValues<T>(partOf(r, head, segment), part2, four, vWidth, weights, weights + scoresBytes, vDim);
-          head++;
+          head += 2;
         }
       }
   }
@@ -348,7 +366,7 @@ export function attentionJoinChunk(chunk: i32): void {
 
 function join(r: i32, head: i32, segments: i32, vDim: i32): void {
   const dimBytes = (<usize>vDim) << 2;
-  const bytes = partBytes(vDim);
+  const bytes = <usize>(<i32>arg(nHeadsArg)) * partBytes(vDim); // from one segment to the next
   const parts = partOf(r, head, 0);
   const out = arg(outArg) + <usize>(r * <i32>arg(nHeadsArg) + head) * dimBytes;
   let largest: f32 = -Infinity;
@@ -366,8 +384,9 @@ function join(r: i32, head: i32, segments: i32, vDim: i32): void {
 
 // ---- where things are
 
+/** What is known of a query in a segment; the heads of a segment lie side by side, as one thread writes them. */
 function partOf(r: i32, head: i32, segment: i32): usize {
-  const index = (r * <i32>arg(nHeadsArg) + head) * <i32>arg(segmentsArg) + segment;
+  const index = (r * <i32>arg(segmentsArg) + segment) * <i32>arg(nHeadsArg) + head;
   return arg(partsArg) + <usize>index * partBytes(<i32>arg(vDimArg));
 }
 
@@ -407,10 +426,10 @@ function fourDots<T>(out: usize, q: usize, key: usize, width: usize, kDim: i32):
   let d = a;
   for (; q < end; q += 16) {
     const four = v128.load(q);
-    a = madd(nextFour<T>(k0), four, a);
-    b = madd(nextFour<T>(k1), four, b);
-    c = madd(nextFour<T>(k2), four, c);
-    d = madd(nextFour<T>(k3), four, d);
+    a = madd(nextCached<T>(k0), four, a);
+    b = madd(nextCached<T>(k1), four, b);
+    c = madd(nextCached<T>(k2), four, c);
+    d = madd(nextCached<T>(k3), four, d);
     k0 += 4 * sizeof<T>();
     k1 += 4 * sizeof<T>();
     k2 += 4 * sizeof<T>();
@@ -437,16 +456,16 @@ function twiceFourDots<T>(out: usize, out2: usize, q: usize, q2: usize, key: usi
   for (; q < end; q += 16, q2 += 16) {
     const four = v128.load(q);
     const four2 = v128.load(q2);
-    const key0 = nextFour<T>(k0);
+    const key0 = nextCached<T>(k0);
     a = madd(key0, four, a);
     a2 = madd(key0, four2, a2);
-    const key1 = nextFour<T>(k1);
+    const key1 = nextCached<T>(k1);
     b = madd(key1, four, b);
     b2 = madd(key1, four2, b2);
-    const key2 = nextFour<T>(k2);
+    const key2 = nextCached<T>(k2);
     c = madd(key2, four, c);
     c2 = madd(key2, four2, c2);
-    const key3 = nextFour<T>(k3);
+    const key3 = nextCached<T>(k3);
     d = madd(key3, four, d);
     d2 = madd(key3, four2, d2);
     k0 += 4 * sizeof<T>();
@@ -456,6 +475,76 @@ function twiceFourDots<T>(out: usize, out2: usize, q: usize, q2: usize, key: usi
   }
   v128.store(out, lastDots<T>(sumsOfLanes(a, b, c, d), q, k0, k1, k2, k3, kDim & 3));
   v128.store(out2, lastDots<T>(sumsOfLanes(a2, b2, c2, d2), q2, k0, k1, k2, k3, kDim & 3));
+}
+
+/**
+ * scale · q·k for three neighboring queries and two keys, by the order of fourDots; kDim is a multiple of 16.
+ */
+function thriceTwoDots<T>(out: usize, q: usize, key: usize, width: usize, kDim: i32): void {
+  const end = q + ((<usize>kDim) << 2);
+  let q2 = end;
+  let q3 = end + ((<usize>kDim) << 2);
+  let k0 = key;
+  let k1 = k0 + width;
+  let a = f32x4.splat(0);
+  let b = a;
+  let a2 = a;
+  let b2 = a;
+  let a3 = a;
+  let b3 = a;
+  for (; q < end; q += 64, q2 += 64, q3 += 64) {
+    let key0 = nextCached<T>(k0 + 0 * sizeof<T>());
+    let key1 = nextCached<T>(k1 + 0 * sizeof<T>());
+    let four = v128.load(q, 0);
+    a = madd(key0, four, a);
+    b = madd(key1, four, b);
+    four = v128.load(q2, 0);
+    a2 = madd(key0, four, a2);
+    b2 = madd(key1, four, b2);
+    four = v128.load(q3, 0);
+    a3 = madd(key0, four, a3);
+    b3 = madd(key1, four, b3);
+    key0 = nextCached<T>(k0 + 4 * sizeof<T>());
+    key1 = nextCached<T>(k1 + 4 * sizeof<T>());
+    four = v128.load(q, 16);
+    a = madd(key0, four, a);
+    b = madd(key1, four, b);
+    four = v128.load(q2, 16);
+    a2 = madd(key0, four, a2);
+    b2 = madd(key1, four, b2);
+    four = v128.load(q3, 16);
+    a3 = madd(key0, four, a3);
+    b3 = madd(key1, four, b3);
+    key0 = nextCached<T>(k0 + 8 * sizeof<T>());
+    key1 = nextCached<T>(k1 + 8 * sizeof<T>());
+    four = v128.load(q, 32);
+    a = madd(key0, four, a);
+    b = madd(key1, four, b);
+    four = v128.load(q2, 32);
+    a2 = madd(key0, four, a2);
+    b2 = madd(key1, four, b2);
+    four = v128.load(q3, 32);
+    a3 = madd(key0, four, a3);
+    b3 = madd(key1, four, b3);
+    key0 = nextCached<T>(k0 + 12 * sizeof<T>());
+    key1 = nextCached<T>(k1 + 12 * sizeof<T>());
+    four = v128.load(q, 48);
+    a = madd(key0, four, a);
+    b = madd(key1, four, b);
+    four = v128.load(q2, 48);
+    a2 = madd(key0, four, a2);
+    b2 = madd(key1, four, b2);
+    four = v128.load(q3, 48);
+    a3 = madd(key0, four, a3);
+    b3 = madd(key1, four, b3);
+    k0 += 16 * sizeof<T>();
+    k1 += 16 * sizeof<T>();
+  }
+  const scale = f32x4.splat(floatArg(scaleArg));
+  const sums = f32x4.mul(sumsOfLanes(a, b, a2, b2), scale);
+  v128.store64_lane(out, sums, 0);
+  v128.store64_lane(out + scoresBytes, sums, 1);
+  v128.store64_lane(out + 2 * scoresBytes, f32x4.mul(sumsOfLanes(a3, b3, a3, b3), scale), 0);
 }
 
 /** Adds the products of the last `rest` elements, and scales. */
@@ -510,8 +599,8 @@ function fourValues<T>(acc: usize, value: usize, width: usize, weights: usize, v
   let v2 = v1 + width;
   let v3 = v2 + width;
   for (; acc < end; acc += 16) {
-    const sum = madd(nextFour<T>(v1), b, madd(nextFour<T>(v0), a, v128.load(acc)));
-    v128.store(acc, madd(nextFour<T>(v3), d, madd(nextFour<T>(v2), c, sum)));
+    const sum = madd(nextCached<T>(v1), b, madd(nextCached<T>(v0), a, v128.load(acc)));
+    v128.store(acc, madd(nextCached<T>(v3), d, madd(nextCached<T>(v2), c, sum)));
     v0 += 4 * sizeof<T>();
     v1 += 4 * sizeof<T>();
     v2 += 4 * sizeof<T>();
@@ -544,10 +633,10 @@ function twiceFourValues<T>(
   let v2 = v1 + width;
   let v3 = v2 + width;
   for (; acc < end; acc += 16, acc2 += 16) {
-    const value0 = nextFour<T>(v0);
-    const value1 = nextFour<T>(v1);
-    const value2 = nextFour<T>(v2);
-    const value3 = nextFour<T>(v3);
+    const value0 = nextCached<T>(v0);
+    const value1 = nextCached<T>(v1);
+    const value2 = nextCached<T>(v2);
+    const value3 = nextCached<T>(v3);
     v128.store(acc, madd(value3, d, madd(value2, c, madd(value1, b, madd(value0, a, v128.load(acc))))));
     v128.store(acc2, madd(value3, d2, madd(value2, c2, madd(value1, b2, madd(value0, a2, v128.load(acc2))))));
     v0 += 4 * sizeof<T>();
@@ -557,6 +646,45 @@ function twiceFourValues<T>(
   }
   lastValues<T>(acc, v0, width, weights, vDim & 3);
   lastValues<T>(acc2, v0, width, weights2, vDim & 3);
+}
+
+/** acc += w₀ · v₀ + w₁ · v₁ of three neighboring queries; vDim is a multiple of 16. */
+function thriceTwoValues<T>(acc: usize, between: usize, value: usize, width: usize, weights: usize, vDim: i32): void {
+  const end = acc + ((<usize>vDim) << 2);
+  const a = v128.load_splat<f32>(weights);
+  const b = v128.load_splat<f32>(weights, 4);
+  const a2 = v128.load_splat<f32>(weights + scoresBytes);
+  const b2 = v128.load_splat<f32>(weights + scoresBytes, 4);
+  const a3 = v128.load_splat<f32>(weights + 2 * scoresBytes);
+  const b3 = v128.load_splat<f32>(weights + 2 * scoresBytes, 4);
+  let acc2 = acc + between;
+  let acc3 = acc2 + between;
+  let v0 = value;
+  let v1 = v0 + width;
+  for (; acc < end; acc += 64, acc2 += 64, acc3 += 64) {
+    let value0 = nextCached<T>(v0 + 0 * sizeof<T>());
+    let value1 = nextCached<T>(v1 + 0 * sizeof<T>());
+    v128.store(acc, madd(value1, b, madd(value0, a, v128.load(acc, 0))), 0);
+    v128.store(acc2, madd(value1, b2, madd(value0, a2, v128.load(acc2, 0))), 0);
+    v128.store(acc3, madd(value1, b3, madd(value0, a3, v128.load(acc3, 0))), 0);
+    value0 = nextCached<T>(v0 + 4 * sizeof<T>());
+    value1 = nextCached<T>(v1 + 4 * sizeof<T>());
+    v128.store(acc, madd(value1, b, madd(value0, a, v128.load(acc, 16))), 16);
+    v128.store(acc2, madd(value1, b2, madd(value0, a2, v128.load(acc2, 16))), 16);
+    v128.store(acc3, madd(value1, b3, madd(value0, a3, v128.load(acc3, 16))), 16);
+    value0 = nextCached<T>(v0 + 8 * sizeof<T>());
+    value1 = nextCached<T>(v1 + 8 * sizeof<T>());
+    v128.store(acc, madd(value1, b, madd(value0, a, v128.load(acc, 32))), 32);
+    v128.store(acc2, madd(value1, b2, madd(value0, a2, v128.load(acc2, 32))), 32);
+    v128.store(acc3, madd(value1, b3, madd(value0, a3, v128.load(acc3, 32))), 32);
+    value0 = nextCached<T>(v0 + 12 * sizeof<T>());
+    value1 = nextCached<T>(v1 + 12 * sizeof<T>());
+    v128.store(acc, madd(value1, b, madd(value0, a, v128.load(acc, 48))), 48);
+    v128.store(acc2, madd(value1, b2, madd(value0, a2, v128.load(acc2, 48))), 48);
+    v128.store(acc3, madd(value1, b3, madd(value0, a3, v128.load(acc3, 48))), 48);
+    v0 += 16 * sizeof<T>();
+    v1 += 16 * sizeof<T>();
+  }
 }
 
 /** Four positions, `rest` elements. */
@@ -573,7 +701,7 @@ function oneValue<T>(acc: usize, value: usize, weight: f32, vDim: i32): void {
   const end = acc + ((<usize>(vDim & ~3)) << 2);
   const last = acc + ((<usize>vDim) << 2);
   for (; acc < end; acc += 16, value += 4 * sizeof<T>())
-    v128.store(acc, madd(nextFour<T>(value), f32x4.splat(weight), v128.load(acc)));
+    v128.store(acc, madd(nextCached<T>(value), f32x4.splat(weight), v128.load(acc)));
   for (; acc < last; acc += 4, value += sizeof<T>()) store<f32>(acc, load<f32>(acc) + one<T>(value) * weight);
 }
 

@@ -33,6 +33,13 @@ export function nextFour<T>(from: usize): v128 {
   return isSigned<T>() ? fromF16(i32x4.shr_s(upper, 3)) : upper;
 }
 
+/** The four keys or values at `from`: as nextFour, but what the cache holds is finite (narrowRow). T: f32, or i16 for f16. */
+export function nextCached<T>(from: usize): v128 {
+  if (isFloat<T>()) return v128.load(from);
+  const shifted = v128.and(i32x4.shl(v128.load_ext<i16>(from), 13), i32x4.splat(0x8fffe000));
+  return f32x4.mul(shifted, f32x4.splat(5.192296858534828e33)); // 2^112
+}
+
 /** The element at `from`. */
 export function one<T>(from: usize): f32 {
   if (isFloat<T>()) return load<f32>(from);
@@ -77,7 +84,7 @@ function widen4(v: v128, dtype: i32): v128 {
   return dtype === f16Code ? fromF16(i32x4.shr_s(upper, 3)) : upper;
 }
 
-/** n f32 values stored as f32 or f16, the latter rounded to nearest, ties to even. */
+/** n f32 values stored as f32 or f16, the latter rounded to nearest, ties to even, and at most 65504 (NaN becomes that too). */
 export function narrowRow(out: usize, from: usize, dtype: i32, n: i32): void {
   if (dtype === f32Code) {
     memory.copy(out, from, (<usize>n) << 2);
@@ -92,19 +99,13 @@ export function narrowRow(out: usize, from: usize, dtype: i32, n: i32): void {
 /**
  * f32 to f16, in the lower half of each lane. Normal numbers: the exponent made smaller by 112, 13 places rounded off by
  * adding half of the last kept place less one, plus that place. Smaller ones: adding 0.5 leaves the value in units of 2^-24
- * in the low bits, rounded by the addition itself. From 2^16 on: infinity, or NaN.
+ * in the low bits, rounded by the addition itself. Above 65504, the largest of f16: that one.
  */
 function toF16(x: v128): v128 {
-  const magnitude = v128.and(x, i32x4.splat(0x7fffffff));
+  const magnitude = i32x4.min_s(v128.and(x, i32x4.splat(0x7fffffff)), i32x4.splat(0x477fe000));
   const odd = v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(1));
   const normal = i32x4.shr_u(i32x4.add(i32x4.add(magnitude, i32x4.splat(0xc8000fff)), odd), 13);
   const small = i32x4.sub(f32x4.add(magnitude, f32x4.splat(0.5)), f32x4.splat(0.5)); // as integers
-  const large = v128.bitselect(
-    i32x4.splat(0x7e00),
-    i32x4.splat(0x7c00),
-    i32x4.gt_s(magnitude, i32x4.splat(0x7f800000)),
-  );
-  let half = v128.bitselect(small, normal, i32x4.lt_s(magnitude, i32x4.splat(0x38800000))); // below 2^-14
-  half = v128.bitselect(large, half, i32x4.gt_s(magnitude, i32x4.splat(0x477fffff)));
+  const half = v128.bitselect(small, normal, i32x4.lt_s(magnitude, i32x4.splat(0x38800000))); // below 2^-14
   return v128.or(half, v128.and(i32x4.shr_u(x, 16), i32x4.splat(0x8000)));
 }
