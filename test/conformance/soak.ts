@@ -40,7 +40,7 @@ async function one(i: number): Promise<void> {
     });
     const response = await app.fetch(request);
     await response.text();
-    count(response.status);
+    count(leave.signal.aborted ? "gone" : response.status);
   } catch {
     count("gone");
   }
