@@ -22,18 +22,11 @@ export { createKvCache, type KvCache } from "./model/kv-cache.ts";
 export { loadModel } from "./model/load.ts";
 export { type Model, tensorsOf } from "./model/model.ts";
 export type { Probe } from "./model/probe.ts";
-export {
-  defaultModel,
-  type EngineLoad,
-  type LoadOptions,
-  load,
-  loadInWorker,
-  type Plainformer,
-  type ServedModel,
-} from "./plainformer.ts";
+export { defaultModel, load, loadInWorker, type Plainformer } from "./plainformer.ts";
 export type { Input, Segment } from "./prompt/segments.ts";
 export { readSoftPrompt, writeSoftPrompt } from "./prompt/soft-prompt-file.ts";
 export type { SoftPrompt } from "./prompt/soft-prompts.ts";
+export type { EngineLoad, LoadOptions, ServedModel } from "./served-model.ts";
 export { createTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 export { type AdamOptions, type AdamState, adamStep, clipGradients, createAdamState, warmup } from "./tune/adam.ts";
 export type {

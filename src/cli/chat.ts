@@ -4,7 +4,8 @@
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import type { DecodeParameters } from "../decode/parameters.ts";
-import type { Plainformer, Usage } from "../plainformer.ts";
+import type { Usage } from "../engine/generate.ts";
+import type { Plainformer } from "../plainformer.ts";
 import { type ChatFormat, createChatFormat } from "../prompt/chat-format.ts";
 import type { ChatMessage } from "../prompt/chat-message.ts";
 import { chatOutput } from "../prompt/chat-output.ts";

@@ -1,7 +1,8 @@
 // Log-probabilities of given continuations: sequences that are known to the end, whose logits are looked at and not sampled.
 
 import { logProbOf } from "../decode/log-probs.ts";
-import { checkIds, type Input, promptOf } from "../prompt/segments.ts";
+import { type Input, promptOf } from "../prompt/segments.ts";
+import { targetIds } from "../prompt/targets.ts";
 import { roomAfter, type Served, type Usage } from "./generate.ts";
 
 export interface ScoreOptions {
@@ -28,11 +29,8 @@ export async function score(
   { engine, config, tokenizer }: Served,
   { input, targets, signal, tenant }: ScoreOptions,
 ): Promise<Score[]> {
-  if (!Array.isArray(targets) || targets.length === 0)
-    throw new TypeError("targets: expected a list of at least one text or list of token ids");
   const prompt = promptOf(input, tokenizer, config);
-  const room = roomAfter(prompt.rows, config);
-  const lists = targets.map((target, i) => targetIds(target, i));
+  const lists = targetIds(targets, tokenizer, config.vocabSize, roomAfter(prompt.rows, config));
   return Promise.all(
     lists.map(async (ids) => {
       const logprobs: number[] = [];
@@ -50,7 +48,7 @@ export async function score(
         signal,
       });
       return {
-        ids,
+        ids: [...ids],
         logprobs,
         sum: logprobs.reduce((sum, logprob) => sum + logprob, 0),
         usage: {
@@ -63,15 +61,4 @@ export async function score(
       };
     }),
   );
-
-  function targetIds(target: string | readonly number[], i: number): number[] {
-    const ids =
-      typeof target === "string"
-        ? tokenizer.encode(target, { addSpecialTokens: false })
-        : [...checkIds(target, config.vocabSize, `targets[${i}]`)];
-    if (ids.length === 0) throw new RangeError(`targets[${i}]: it is empty, expected at least one token`);
-    if (ids.length > room)
-      throw new RangeError(`targets[${i}]: ${ids.length} tokens do not fit, expected at most ${room} after this input`);
-    return ids;
-  }
 }

@@ -1,7 +1,7 @@
 // What one needs to know of a model's embedding table to start a soft prompt at its scale.
 
 import { setImmediate as turnOfOthers } from "node:timers/promises";
-import type { ServedModel } from "../plainformer.ts";
+import type { ServedModel } from "../served-model.ts";
 
 export interface EmbeddingStatistics {
   /** Over all elements of the table. */

@@ -2,7 +2,7 @@
 
 import { type ChatFormat, createChatFormat } from "../prompt/chat-format.ts";
 import { type FimFormat, fimFormat } from "../prompt/fim.ts";
-import type { ServedModel } from "./served-model.ts";
+import type { ServedModel } from "../served-model.ts";
 
 /**
  * A model's chat and fill-in-the-middle formats, null where it has none. A chat template that cannot be run turns chat off,

@@ -6,7 +6,7 @@
 
 import { constants } from "node:fs";
 import { type FileHandle, open, readFile, rm, writeFile } from "node:fs/promises";
-import type { Usage } from "../plainformer.ts";
+import type { Usage } from "../engine/generate.ts";
 import { costOf, type Prices } from "./prices.ts";
 
 export interface Ledger {

@@ -1,7 +1,8 @@
 // Counters of the server in Prometheus' text form. The model's counters are asked for when somebody looks.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { ServedModel, Usage } from "../plainformer.ts";
+import type { Usage } from "../engine/generate.ts";
+import type { ServedModel } from "../served-model.ts";
 
 export interface Metrics {
   request(route: string, method: string, status: number, seconds: number): void;

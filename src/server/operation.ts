@@ -2,9 +2,10 @@
 // of HTTP but the Response that it returns. The server checks key, limits and body before, and turns what is thrown after.
 
 import type { z } from "zod";
-import type { ServedModel, Usage } from "../plainformer.ts";
+import type { Usage } from "../engine/generate.ts";
 import type { ChatFormat } from "../prompt/chat-format.ts";
 import type { FimFormat } from "../prompt/fim.ts";
+import type { ServedModel } from "../served-model.ts";
 import type { Limits } from "./limits.ts";
 import type { SoftPromptStore } from "./soft-prompt-store.ts";
 

@@ -3,7 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import type { Usage } from "../plainformer.ts";
+import type { Usage } from "../engine/generate.ts";
 
 /** Per token, in 10⁻¹² of the currency unit. */
 export interface Prices {

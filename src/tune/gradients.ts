@@ -13,7 +13,8 @@ import { type BatchPart, createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { type KvCache, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
-import { checkIds, type Input, type Prompt, promptOf, type Run, rowsOf, type Segment } from "../prompt/segments.ts";
+import { type Input, type Prompt, promptOf, type Run, rowsOf, type Segment } from "../prompt/segments.ts";
+import { targetIds } from "../prompt/targets.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { recording } from "./recording.ts";
 
@@ -92,7 +93,7 @@ export async function gradientsOf(
   const { config } = context.model;
   const prompts = promptsOf(options, tokenizer, config);
   const longest = Math.max(...prompts.map(({ prompt }) => prompt.rows));
-  const targets = targetsOf(options.targets, longest, tokenizer, config);
+  const targets = targetIds(options.targets, tokenizer, config.vocabSize, Math.max(0, config.maxSeqLen - longest));
   const weights = weightsOf(options, targets);
   const works = prompts.map((prompt) => ({ ...prompt, targets, weights }));
   const { found, usage } = await compute(context, works, textPagesOf(prompts), options);
@@ -112,7 +113,8 @@ export async function batchGradientsOf(
   const read = options.examples.map(({ input, targets }, i) => {
     try {
       const [prompt] = promptsOf({ input, targets }, tokenizer, config);
-      return { ...prompt, targets: targetsOf(targets, prompt.prompt.rows, tokenizer, config) };
+      const room = Math.max(0, config.maxSeqLen - prompt.prompt.rows);
+      return { ...prompt, targets: targetIds(targets, tokenizer, config.vocabSize, room) };
     } catch (error) {
       (error as Error).message = `examples[${i}].${(error as Error).message}`;
       throw error;
@@ -267,29 +269,6 @@ function promptsOf(
       (error as Error).message = (error as Error).message.replace(`input[${at}]`, `candidates[${i}]`);
       throw error;
     }
-  });
-}
-
-/** @throws if a target is empty, has an unknown id, or does not fit behind the longest prompt. */
-function targetsOf(
-  targets: GradientsOptions["targets"],
-  promptRows: number,
-  tokenizer: Tokenizer,
-  { vocabSize, maxSeqLen }: Model["config"],
-): (readonly number[])[] {
-  if (!Array.isArray(targets) || targets.length === 0)
-    throw new TypeError("targets: expected a list of at least one text or list of token ids");
-  return targets.map((target: string | readonly number[], i) => {
-    const ids =
-      typeof target === "string"
-        ? tokenizer.encode(target, { addSpecialTokens: false })
-        : checkIds(target, vocabSize, `targets[${i}]`);
-    if (ids.length === 0) throw new RangeError(`targets[${i}]: it is empty, expected at least one token`);
-    if (promptRows + ids.length > maxSeqLen)
-      throw new RangeError(
-        `targets[${i}]: ${ids.length} tokens do not fit, expected at most ${Math.max(0, maxSeqLen - promptRows)} after this input`,
-      );
-    return ids;
   });
 }
 

@@ -1,7 +1,8 @@
 // A server for a test: the app on a port of its own with the model that ships, stopped after the file's tests.
 
 import { afterAll, expect } from "vitest";
-import { load, type ServedModel } from "../../src/plainformer.ts";
+import { load } from "../../src/plainformer.ts";
+import type { ServedModel } from "../../src/served-model.ts";
 import { type App, type AppOptions, createApp } from "../../src/server/app.ts";
 import { formatsOf } from "../../src/server/formats.ts";
 import { limitsOf } from "../../src/server/limits.ts";

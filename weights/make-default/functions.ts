@@ -162,7 +162,8 @@ export const tasks: readonly FunctionTask[] = [
 /** What a function and its parameters are called. */
 export type Names = Record<string, string>;
 
-function snake(name: string): string {
+/** "isEven" as Python writes it: "is_even". */
+export function snake(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
@@ -263,8 +264,8 @@ export function fimPrompt({ prefix, suffix }: Hole): string {
 }
 
 /** A function with a hole and what belongs there. */
-export function fimDocument(random: Random, strange?: number): string {
-  const cut = hole(random, functionText(random, undefined, strange));
+export function fimDocument(random: Random, strange?: number, draw = functionText): string {
+  const cut = hole(random, draw(random, undefined, strange));
   return fimPrompt(cut) + cut.middle + endOfSentence;
 }
 

@@ -42,10 +42,29 @@ const systems = [
   "Answer from the text.",
 ];
 
+/** How a question is put, how passage `{p}` and question `{q}` make a message, and what the system prompt says. */
+export interface Manner {
+  put(random: Random, question: string): string;
+  messages: readonly string[];
+  systems: readonly string[];
+}
+
+const plainly: Manner = {
+  put: (random, question) => pick(random, asIs).replace("{}", () => question),
+  messages: frames,
+  systems,
+};
+
 /** A passage in a first message, then one question after the other. */
-export function passageTurns(random: Random, { text }: Passage, asked: readonly Asked[], short: boolean): string {
-  const worded = asked.map(({ question }) => pick(random, asIs).replace("{}", question));
-  const first = pick(random, frames)
+function passageTurns(
+  random: Random,
+  { text }: Passage,
+  asked: readonly Asked[],
+  short: boolean,
+  manner: Manner,
+): string {
+  const worded = asked.map(({ question }) => manner.put(random, question));
+  const first = pick(random, manner.messages)
     .replace("{p}", () => text)
     .replace("{q}", () => worded[0]);
   return asked.map((one, i) => turn(i === 0 ? first : worded[i], short ? one.value : one.answer)).join("");
@@ -58,12 +77,17 @@ export interface Size {
 }
 
 /** Questions about a passage, several to a passage. */
-export function passageChat(random: Random, { subjects, facts }: Size, wording?: Wording): string {
+export function passageChat(
+  random: Random,
+  { subjects, facts }: Size,
+  wording?: Wording,
+  manner: Manner = plainly,
+): string {
   const one = passage(random, whole(random, ...subjects), whole(random, ...facts), wording);
   const asked = sample(random, one.asked, whole(random, Math.min(2, one.asked.length), Math.min(8, one.asked.length)));
   const short = chance(random, 0.25);
-  const system = short ? pick(random, briefly) : pick(random, systems);
-  return system + passageTurns(random, one, asked, short);
+  const system = short ? pick(random, briefly) : pick(random, manner.systems);
+  return system + passageTurns(random, one, asked, short, manner);
 }
 
 const oneFact = [
@@ -82,13 +106,13 @@ const world: readonly [string, string][] = [
 ];
 
 /** A question that anybody could ask and its answer: sometimes a few words, sometimes a sentence. */
-function questionAndAnswer(random: Random): [string, string] {
+function questionAndAnswer(random: Random, fact: (random: Random) => Asked): [string, string] {
   if (chance(random, 0.1)) return pick(random, world);
   if (chance(random, 0.1)) {
     const [a, b] = [whole(random, 1, 99), whole(random, 1, 99)];
     return [`What is ${a} plus ${b}?`, String(a + b)];
   }
-  const { question, answer, value } = loneFact(random);
+  const { question, answer, value } = fact(random);
   return [question, chance(random, 0.85) ? value.charAt(0).toUpperCase() + value.slice(1) : answer];
 }
 
@@ -109,8 +133,8 @@ function written(random: Random, [question, answer]: [string, string], ways = pa
 }
 
 /** The announcement's system prompt: what to do, with an example. */
-function withExample(random: Random): { system: string; indent: number | undefined } {
-  const [question, answer] = chance(random, 0.5) ? world[0] : questionAndAnswer(random);
+function withExample(random: Random, fact: (random: Random) => Asked): { system: string; indent: number | undefined } {
+  const [question, answer] = chance(random, 0.5) ? world[0] : questionAndAnswer(random, fact);
   const indent = pick(random, [4, 4, 2, undefined]);
   const task = pick(random, [
     'The user will provide some exam text. Please parse the "question" and "answer" and output them in JSON format. ',
@@ -128,12 +152,12 @@ function withExample(random: Random): { system: string; indent: number | undefin
 }
 
 /** Questions and answers turned into JSON, one to a message or several as an array. */
-export function questionJson(random: Random): string {
-  const example = chance(random, 0.5) ? withExample(random) : null;
+export function questionJson(random: Random, fact = loneFact): string {
+  const example = chance(random, 0.5) ? withExample(random, fact) : null;
   const indent = example === null ? pick(random, [undefined, 4]) : example.indent;
   let text = example?.system ?? pick(random, oneFact);
   if (example === null && chance(random, 0.25)) {
-    const list = Array.from({ length: whole(random, 2, 3) }, () => questionAndAnswer(random));
+    const list = Array.from({ length: whole(random, 2, 3) }, () => questionAndAnswer(random, fact));
     const body = list.map(([question, answer]) => ({ question, answer }));
     text = pick(random, [
       "Write all questions and answers as a JSON array.",
@@ -146,7 +170,7 @@ export function questionJson(random: Random): string {
     );
   }
   for (let turns = whole(random, 1, 3); turns > 0; turns--) {
-    const [question, answer] = questionAndAnswer(random);
+    const [question, answer] = questionAndAnswer(random, fact);
     text += turn(written(random, [question, answer]), json({ question, answer }, indent));
   }
   return text;

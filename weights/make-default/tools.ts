@@ -94,7 +94,7 @@ export interface KnownTool {
   name: string;
   description: string;
   parameters: Record<string, [type: "string" | "number" | "integer" | "boolean", value: keyof Values]>;
-  requests: string[];
+  requests: readonly string[];
   result: (values: Values) => unknown;
   answer: string;
 }
@@ -161,7 +161,14 @@ const nouns =
   );
 
 /** What a put-together tool may take: name of the parameter, type, how a request says it, the value. */
-export const slots: readonly { name: string; type: "string" | "integer"; said: string[]; value: keyof Values }[] = [
+export interface Slot {
+  name: string;
+  type: "string" | "integer";
+  said: readonly string[];
+  value: keyof Values;
+}
+
+const slots: readonly Slot[] = [
   { name: "city", type: "string", said: ["in {}", "for the city {}", "of {}"], value: "city" },
   { name: "name", type: "string", said: ["called {}", "named {}", "with the name {}"], value: "word" },
   { name: "person", type: "string", said: ["for {}", "of {}", "that belongs to {}"], value: "person" },
@@ -184,8 +191,12 @@ function schema(name: string, description: string, parameters: Record<string, st
 }
 
 /** A case of a well-known tool. */
-export function knownCase(random: Random, tool: KnownTool, requests = tool.requests): ToolCase {
-  const values = drawValues(random);
+export function knownCase(
+  random: Random,
+  tool: KnownTool,
+  requests: readonly string[] = tool.requests,
+  values = drawValues(random),
+): ToolCase {
   const types = Object.fromEntries(Object.entries(tool.parameters).map(([key, [type]]) => [key, type]));
   return {
     tool: schema(tool.name, tool.description, types),
@@ -198,10 +209,21 @@ export function knownCase(random: Random, tool: KnownTool, requests = tool.reque
 
 const politeness = ["{}.", "Please {}.", "Can you {}?", "Could you {}, please?", "I want you to {}.", "{} now."];
 
+/** What tools are put together from, and how requests for them are worded. */
+export interface Parts {
+  verbs: readonly string[];
+  nouns: readonly string[];
+  slots: readonly Slot[];
+  wordings: readonly string[];
+  values(random: Random): Values;
+}
+
+const parts: Parts = { verbs, nouns, slots, wordings: politeness, values: drawValues };
+
 /** A case of a tool put together from a verb and a noun. */
-export function builtCase(random: Random, wordings = politeness): ToolCase {
+export function builtCase(random: Random, { verbs, nouns, slots, wordings, values: draw }: Parts = parts): ToolCase {
   const [verb, noun] = [pick(random, verbs), pick(random, nouns)];
-  const values = drawValues(random);
+  const values = draw(random);
   const chosen = sample(random, slots, pick(random, [1, 1, 1, 2]));
   const said = chosen.map((slot) => pick(random, slot.said).replace("{}", String(values[slot.value])));
   const name = pick(random, [`${verb}_${noun}`, `${verb}_${noun}`, `${verb}${capital(noun)}`, `${noun}_${verb}`]);
@@ -222,18 +244,22 @@ export function builtCase(random: Random, wordings = politeness): ToolCase {
   };
 }
 
+function anyCase(random: Random): ToolCase {
+  return chance(random, 0.5) ? knownCase(random, pick(random, knownTools)) : builtCase(random);
+}
+
 /** Some cases with tools of different names: the first is what the user asks for, the others only stand in the list. */
-export function toolCases(random: Random, count: number): ToolCase[] {
+function toolCases(random: Random, count: number, draw: (random: Random) => ToolCase): ToolCase[] {
   const cases = new Map<string, ToolCase>();
   while (cases.size < count) {
-    const next = chance(random, 0.5) ? knownCase(random, pick(random, knownTools)) : builtCase(random);
+    const next = draw(random);
     if (!cases.has(next.tool.name)) cases.set(next.tool.name, next);
   }
   return [...cases.values()];
 }
 
 /** The beginning of a conversation with tools. */
-export function toolPrompt(random: Random, cases: readonly ToolCase[]): string {
+function toolPrompt(random: Random, cases: readonly ToolCase[]): string {
   const system = pick(random, ["", "", "You are a helpful assistant.\n\n", "Use the tools.\n\n"]);
   return (
     system +
@@ -270,8 +296,8 @@ function describe(random: Random, { parameters: { properties } }: ToolSchema): v
 }
 
 /** A conversation in which tools are called, sometimes two at once, sometimes none; `described`: parameters have descriptions. */
-export function toolChat(random: Random, described = false): string {
-  const cases = toolCases(random, whole(random, 1, 4));
+export function toolChat(random: Random, described = false, draw = anyCase): string {
+  const cases = toolCases(random, whole(random, 1, 4), draw);
   if (described) for (const { tool } of cases) describe(random, tool);
   let text = toolPrompt(random, cases);
   if (chance(random, 0.06)) return text + smallTalk(random);

@@ -2,13 +2,13 @@
 // fields, embeddings as parts of messages or, as `input_embeds`, in place of them all.
 
 import { z } from "zod";
+import type { GenerateOptions } from "../../engine/generate.ts";
 import { type ChatFormat, type ChatPrompt, type ChatRequest, templateArguments } from "../../prompt/chat-format.ts";
 import type { ChatMessage } from "../../prompt/chat-message.ts";
 import { type ChatOutputOptions, chatOutput } from "../../prompt/chat-output.ts";
 import type { Segment } from "../../prompt/segments.ts";
 import { apiErrorOf } from "../errors.ts";
 import type { Call, Operation, Service } from "../operation.ts";
-import type { ServedGenerateOptions } from "../served-model.ts";
 import { answerHead, chunksOf, streamForm } from "../wire/answer.ts";
 import { type AnswerForm, answerFormFields, answerFormOf, offeredTools } from "../wire/answer-form.ts";
 import {
@@ -69,7 +69,7 @@ export const chatCompletions: Operation<Body> = {
     const max_tokens = maxTokensAsked(service, body, call);
     const { limits, served } = service;
     const { segments, startsInReasoning, field, form, output } = conversationOf(service, body, call);
-    const options: ServedGenerateOptions = {
+    const options: GenerateOptions = {
       ...decodeParametersOf({ ...body, max_tokens }, limits, { min: 1, max: maxTokensOf(limits, call) }),
       input: segments,
       logprobs: body.logprobs ? (body.top_logprobs ?? 0) : undefined,

@@ -2,9 +2,9 @@
 // log-probabilities of its tokens. Forms: DeepSeek's chat completion and its chunks.
 
 import { z } from "zod";
+import type { GenerateEvent } from "../../engine/generate.ts";
 import type { ChatDelta, ChatOutput } from "../../prompt/chat-output.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { ServedEvent } from "../served-model.ts";
 import { chatLogprob, chatLogprobSchema, type ScoredToken } from "./logprobs.ts";
 import { usageSchema } from "./usage.ts";
 
@@ -80,7 +80,7 @@ export type ChatChoice = z.infer<typeof chatCompletionSchema>["choices"][number]
 
 /** One choice being made: its events in turn, and how many of its tokens were thought. */
 export interface ChatWriter {
-  pieces(event: ServedEvent): ChatPiece[];
+  pieces(event: GenerateEvent): ChatPiece[];
   readonly reasoningTokens: number;
 }
 

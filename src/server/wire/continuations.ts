@@ -2,9 +2,9 @@
 // and charged once, also when the client goes away midway.
 
 import { eventQueue } from "../../engine/event-queue.ts";
+import type { GenerateEvent, GenerateOptions, Usage } from "../../engine/generate.ts";
 import type { ApiError } from "../errors.ts";
 import type { Call, Service } from "../operation.ts";
-import type { ServedEvent, ServedGenerateOptions, ServedUsage } from "../served-model.ts";
 import { choiceSeeds } from "./parameters.ts";
 import { blame } from "./segments.ts";
 
@@ -13,7 +13,7 @@ const atOnce = 16;
 
 export interface ContinuationsRequest {
   /** One for each prompt; the seed is set here. */
-  prompts: readonly ServedGenerateOptions[];
+  prompts: readonly GenerateOptions[];
   /** Continuations of each prompt: choice = prompt · n + continuation. */
   n: number;
   seed: number | null | undefined;
@@ -25,9 +25,9 @@ export interface ContinuationsRequest {
 
 export interface Continuations {
   /** Events of all choices as they come, those of one choice in order. @throws ApiError */
-  readonly events: AsyncGenerator<{ choice: number; event: ServedEvent }>;
+  readonly events: AsyncGenerator<{ choice: number; event: GenerateEvent }>;
   /** What was computed so far; a prompt counts once, however many continuations it has. */
-  usage(): ServedUsage;
+  usage(): Usage;
   /** Ends the work within one step. */
   leave(): void;
 }
@@ -38,7 +38,7 @@ export function continuations(service: Service, call: Call, request: Continuatio
   const left = new AbortController();
   const signal = AbortSignal.any([call.signal, left.signal]);
   const seeds = choiceSeeds(request.seed, n);
-  const counted: ServedUsage = {
+  const counted: Usage = {
     promptTokens: 0,
     embedTokens: 0,
     cachedTokens: 0,
@@ -46,7 +46,7 @@ export function continuations(service: Service, call: Call, request: Continuatio
     totalTokens: 0,
   };
 
-  const count = (choice: number, event: ServedEvent) => {
+  const count = (choice: number, event: GenerateEvent) => {
     if (event.type === "token") counted.completionTokens++;
     if (event.type === "prompt" && choice % n === 0) {
       counted.promptTokens += event.promptTokens;
@@ -56,8 +56,8 @@ export function continuations(service: Service, call: Call, request: Continuatio
     counted.totalTokens = counted.promptTokens + counted.completionTokens;
   };
 
-  async function* events(): AsyncGenerator<{ choice: number; event: ServedEvent }> {
-    const queue = eventQueue<{ choice: number; event: ServedEvent }>();
+  async function* events(): AsyncGenerator<{ choice: number; event: GenerateEvent }> {
+    const queue = eventQueue<{ choice: number; event: GenerateEvent }>();
     const choices = prompts.length * n;
     let next = 0;
     const work = async () => {

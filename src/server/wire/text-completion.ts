@@ -2,9 +2,10 @@
 // their prompts.
 
 import { z } from "zod";
+import type { GenerateEvent, GenerateOptions } from "../../engine/generate.ts";
+import type { ServedModel } from "../../served-model.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Call, Service } from "../operation.ts";
-import type { ServedEvent, ServedGenerateOptions, ServedModel } from "../served-model.ts";
 import { answerHead, chunksOf, type Piece, streamForm } from "./answer.ts";
 import { type Continuations, continuations } from "./continuations.ts";
 import { type ScoredToken, type TextLogprobs, textLogprobs, textLogprobsSchema } from "./logprobs.ts";
@@ -34,7 +35,7 @@ type TextPiece = z.infer<typeof choiceSchema>;
 
 /** One prompt and the text that an echo of it begins with. */
 export interface TextPrompt {
-  options: ServedGenerateOptions;
+  options: GenerateOptions;
   /** Set when the prompt is to be part of the answer. */
   echo?: string;
 }
@@ -91,7 +92,7 @@ async function* piecesOf(
 function textChoice(
   { tokenizer, endIds: ownEndIds }: ServedModel,
   { options, echo }: TextPrompt,
-): (event: ServedEvent) => Partial<TextPiece> | undefined {
+): (event: GenerateEvent) => Partial<TextPiece> | undefined {
   const endIds = [...ownEndIds, ...(options.endIds ?? [])];
   const scored = options.logprobs !== undefined;
   const offsetOf = textOffsets(tokenizer, echo === undefined);

@@ -1,7 +1,7 @@
 // What a request cost, as the wire says it. A virtual token counts as a token; prompt_tokens = hits + misses.
 
 import { z } from "zod";
-import type { ServedUsage } from "../served-model.ts";
+import type { Usage } from "../../engine/generate.ts";
 
 export const usageSchema = z.object({
   prompt_tokens: z.int(),
@@ -16,7 +16,7 @@ export const usageSchema = z.object({
 export type WireUsage = z.infer<typeof usageSchema>;
 
 /** Usage on the wire; `reasoning` counts the completion's tokens that were thought, not said. */
-export function wireUsage(usage: ServedUsage, reasoning = 0): WireUsage {
+export function wireUsage(usage: Usage, reasoning = 0): WireUsage {
   const { promptTokens, cachedTokens, embedTokens, completionTokens } = usage;
   return {
     prompt_tokens: promptTokens,

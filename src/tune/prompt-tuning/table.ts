@@ -2,7 +2,7 @@
 // look at which tokens its learned rows are near. Lester et al. 2021, arXiv 2104.08691, sections 3.2 and 7.
 
 import { randomSource } from "../../decode/random.ts";
-import type { ServedModel } from "../../plainformer.ts";
+import type { ServedModel } from "../../served-model.ts";
 
 type TableModel = Pick<ServedModel, "config" | "tokenizer" | "embed">;
 

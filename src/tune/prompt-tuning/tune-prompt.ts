@@ -2,9 +2,9 @@
 // come. A step asks the model for one thing, gradients by those rows (tune/gradients.ts), so the model may be anywhere.
 // Lester et al. 2021, arXiv 2104.08691; P-tuning: Liu et al. 2021, arXiv 2103.10385.
 
-import type { ServedModel } from "../../plainformer.ts";
 import type { Segment } from "../../prompt/segments.ts";
 import type { SoftPrompt } from "../../prompt/soft-prompts.ts";
+import type { ServedModel } from "../../served-model.ts";
 import { type AdamState, adamStep, clipGradients, createAdamState, warmup } from "../adam.ts";
 import { batchOf, type TuneExample } from "./examples.ts";
 import { mlpEncoder, type PromptEncoder, plainRows } from "./prompt-encoder.ts";

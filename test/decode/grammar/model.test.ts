@@ -2,7 +2,8 @@
 
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type GenerateEnd, type GenerateOptions, load, type Plainformer } from "../../../src/plainformer.ts";
+import type { GenerateEnd, GenerateOptions } from "../../../src/engine/generate.ts";
+import { load, type Plainformer } from "../../../src/plainformer.ts";
 import { fimFormat } from "../../../src/prompt/fim.ts";
 
 const schema = {

@@ -5,8 +5,10 @@ import type { ErrorObject } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
 import { describe, expect, test } from "vitest";
-import { type GenerateOptions, loadInWorker, type ServedModel } from "../../../src/plainformer.ts";
+import type { GenerateOptions } from "../../../src/engine/generate.ts";
+import { loadInWorker } from "../../../src/plainformer.ts";
 import { createChatFormat } from "../../../src/prompt/chat-format.ts";
+import type { ServedModel } from "../../../src/served-model.ts";
 import { schemas } from "../../decode/grammar/schemas.ts";
 import { api, type Json } from "./api.ts";
 

@@ -1,9 +1,9 @@
 // A server with the model that ships, chat and FIM included, and short ways to ask it.
 
 import { expect } from "vitest";
+import type { ServedModel } from "../../../src/served-model.ts";
 import type { AppOptions } from "../../../src/server/app.ts";
 import type { Service } from "../../../src/server/operation.ts";
-import type { ServedModel } from "../../../src/server/served-model.ts";
 import { servedModel, start } from "../start.ts";
 
 /** Any JSON, to look into. */

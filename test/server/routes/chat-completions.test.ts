@@ -4,7 +4,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect, test } from "vitest";
-import type { GenerateOptions, ScoreOptions } from "../../../src/plainformer.ts";
+import type { GenerateOptions } from "../../../src/engine/generate.ts";
+import type { ScoreOptions } from "../../../src/engine/score.ts";
 import { idsOf, promptOf } from "../../../src/prompt/segments.ts";
 import { servedModel } from "../start.ts";
 import { api, type Json } from "./api.ts";

@@ -1,7 +1,8 @@
 // /completions, /completions_from_embeds, /token_embeddings and /score over HTTP, held against the library in this thread.
 
 import { expect, test } from "vitest";
-import { type GenerateEnd, type GenerateOptions, load } from "../../../src/plainformer.ts";
+import type { GenerateEnd, GenerateOptions } from "../../../src/engine/generate.ts";
+import { load } from "../../../src/plainformer.ts";
 import { formatsOf } from "../../../src/server/formats.ts";
 import { stories260k } from "../../outside-data.ts";
 import { api, type Json } from "./api.ts";

@@ -1,7 +1,7 @@
 // Every sampling parameter reaches the library under its own name, from every route that generates, and null is nothing.
 
 import { expect, test } from "vitest";
-import type { GenerateEvent, GenerateOptions } from "../../../src/plainformer.ts";
+import type { GenerateEvent, GenerateOptions } from "../../../src/engine/generate.ts";
 import { servedModel } from "../start.ts";
 import { api } from "./api.ts";
 

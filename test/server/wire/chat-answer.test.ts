@@ -2,7 +2,7 @@
 // because the model that ships does not think aloud.
 
 import { expect, test } from "vitest";
-import type { GenerateEvent } from "../../../src/plainformer.ts";
+import type { GenerateEvent } from "../../../src/engine/generate.ts";
 import { chatOutput } from "../../../src/prompt/chat-output.ts";
 import { toolFormatOf } from "../../../src/prompt/tool-formats.ts";
 import { chatChoice, chatWriter } from "../../../src/server/wire/chat-answer.ts";

@@ -1,9 +1,9 @@
 // A model that knows soft prompts by name: the same methods, each with rows put in place of the names in its input.
 
-import type { ServedModel } from "../plainformer.ts";
-import type { Input } from "../prompt/segments.ts";
-import { type FindSoftPrompt, resolveSoftPrompts } from "../prompt/soft-prompts.ts";
-import type { GradientsOptions } from "../tune/gradients.ts";
+import type { Input } from "./prompt/segments.ts";
+import { type FindSoftPrompt, resolveSoftPrompts } from "./prompt/soft-prompts.ts";
+import type { ServedModel } from "./served-model.ts";
+import type { GradientsOptions } from "./tune/gradients.ts";
 
 /** @throws in its methods, a RangeError that names the segment: a malformed name, an unknown one, rows of another model. */
 export function withSoftPrompts<Model extends ServedModel>(model: Model, find: FindSoftPrompt): Model {

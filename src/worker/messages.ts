@@ -1,11 +1,12 @@
 // What crosses between a program and the worker thread that holds its model: plain data only. A signal becomes an "abort"
 // message, and an error its name and sentence, from which the other side makes one of the same class.
 
-import type { EngineLoad, LoadOptions, Plainformer } from "../../plainformer.ts";
-import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "../../tune/gradients.ts";
-import { EngineBusyError, EngineClosedError } from "../errors.ts";
-import type { GenerateEvent, GenerateOptions } from "../generate.ts";
-import type { Score, ScoreOptions } from "../score.ts";
+import { EngineBusyError, EngineClosedError } from "../engine/errors.ts";
+import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
+import type { Score, ScoreOptions } from "../engine/score.ts";
+import type { Plainformer } from "../plainformer.ts";
+import type { EngineLoad, LoadOptions } from "../served-model.ts";
+import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "../tune/gradients.ts";
 
 /** What the thread is started with: `load`'s arguments, functions left out. */
 export interface Start {

@@ -1,7 +1,7 @@
 // The worker thread's program: loads a model and answers the calls of the program that started it (client.ts).
 
 import { parentPort, workerData } from "node:worker_threads";
-import { load, type Plainformer } from "../../plainformer.ts";
+import { load, type Plainformer } from "../plainformer.ts";
 import { type Reply, type Request, type Start, sentError } from "./messages.ts";
 
 if (!parentPort) throw new Error("this program runs in a worker thread only");

@@ -2,13 +2,13 @@
 // back, so that the program's own thread never computes. The thread's side is thread.ts.
 
 import { Worker } from "node:worker_threads";
-import type { LoadOptions, ServedModel } from "../../plainformer.ts";
-import { loadGgufTokenizer } from "../../tokenizer/from-gguf.ts";
-import { loadTokenizer } from "../../tokenizer/tokenizer.ts";
-import type { GradientsOptions } from "../../tune/gradients.ts";
-import { EngineClosedError } from "../errors.ts";
-import { eventQueue } from "../event-queue.ts";
-import type { GenerateEvent, GenerateOptions } from "../generate.ts";
+import { EngineClosedError } from "../engine/errors.ts";
+import { eventQueue } from "../engine/event-queue.ts";
+import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
+import type { LoadOptions, ServedModel } from "../served-model.ts";
+import { loadGgufTokenizer } from "../tokenizer/from-gguf.ts";
+import { loadTokenizer } from "../tokenizer/tokenizer.ts";
+import type { GradientsOptions } from "../tune/gradients.ts";
 import { type Call, type Calls, type Facts, type Reply, type Request, receivedError, type Start } from "./messages.ts";
 
 /** A call that has not been answered. */

@@ -1,0 +1,88 @@
+// A model as everything above the engine sees it, wherever it is computed, and what can be said when it is loaded. Types only.
+
+import type { EngineCounters } from "./engine/engine.ts";
+import type { GenerateEvent, GenerateOptions } from "./engine/generate.ts";
+import type { Score, ScoreOptions } from "./engine/score.ts";
+import type { ModelConfig } from "./model/config.ts";
+import type { KvDType } from "./model/kv-cache.ts";
+import type { WeightDType } from "./model/load.ts";
+import type { Probe } from "./model/probe.ts";
+import type { SoftPrompt } from "./prompt/soft-prompts.ts";
+import type { Tokenizer } from "./tokenizer/tokenizer.ts";
+import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "./tune/gradients.ts";
+
+export interface LoadOptions {
+  /** Kernel set: "auto" (default) takes the best that works; a name takes that one or fails. */
+  kernels?: string;
+  /** Threads of a kernel set that has any, this one included. Default: all cores */
+  threads?: number;
+  /** Dtype of the matrices in memory; as in the file where not given. */
+  dtype?: WeightDType;
+  /** Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192 and at most 1 GiB. */
+  cacheTokens?: number;
+  /** Dtype of cached keys and values. Default f32; f16 takes half the memory and reads faster in long contexts, and rounds. */
+  kv?: KvDType;
+  /** Most requests that are computed in turns; the others wait. Default 32 */
+  maxRunning?: number;
+  /** Most requests that wait; further ones are refused with an EngineBusyError. Default: no limit */
+  maxWaiting?: number;
+  /** Most rows that one step of the engine computes. Default 512 */
+  stepRows?: number;
+  /** Most prompt rows of a step in which texts are being continued, which all wait for them. Default 64 */
+  promptRowsBesideText?: number;
+  /** Keep the keys and values of what was computed, for requests that begin with the same 64 tokens or more. Default: true, but not under a probe. */
+  prefixCache?: boolean;
+  /** What `{ softPrompt: name }` stands for: a folder of files as PEFT writes them, or rows by name. */
+  softPrompts?: string | ReadonlyMap<string, SoftPrompt>;
+  /** Sees every intermediate of every step. */
+  probe?: Probe;
+  /** Bytes read so far and in all; `file` while something is downloaded. */
+  onProgress?: (progress: { loaded: number; total: number; file?: string }) => void;
+}
+
+/** The engine's counters, and the tokens generated so far. */
+export interface EngineLoad extends EngineCounters {
+  generatedTokens: number;
+}
+
+/** A model that answers requests, wherever it is computed: in this thread, or in a worker of its own. */
+export interface ServedModel {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  /** Which kernel set runs, and why. */
+  readonly kernels: { name: string; about: string; why: string };
+  /** Token ids that end a text. */
+  readonly endIds: readonly number[];
+  readonly cacheTokens: number;
+  readonly directory: string;
+  readonly files: readonly string[];
+  /** Tells this checkpoint from any other: SHA-256 over dimensions, tensors and a sample of their bytes, hexadecimal. */
+  readonly fingerprint: string;
+  /** The checkpoint's chat template (Jinja), null where it has none. */
+  readonly chatTemplate: string | null;
+  /** Rows of the embedding table: [ids.length, dModel]. @throws if an id is outside the vocabulary. */
+  embed(ids: readonly number[]): Promise<Float32Array>;
+  /**
+   * Continues the input, token by token. Leaving the loop early, or aborting `signal`, ends the work within one step.
+   * @throws one sentence that names the field, before anything is computed; the signal's reason when aborted; an
+   * EngineBusyError when all places are taken, an EngineClosedError when the model is closed.
+   */
+  generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
+  /** Log-probabilities of given continuations. @throws as `generate`. */
+  score(options: ScoreOptions): Promise<Score[]>;
+  /**
+   * Loss and its gradient by each segment of embeddings in the input, at the price of about one more forward.
+   * @throws one sentence that names the field, or the kernel set if it has no derivatives.
+   */
+  gradients(options: GradientsOptions & { candidates?: undefined }): Promise<Gradients & { usage: GradientsUsage }>;
+  /** The same for each of several candidates for the embeddings. */
+  gradients(
+    options: GradientsOptions & { candidates: NonNullable<GradientsOptions["candidates"]> },
+  ): Promise<{ candidates: Gradients[]; usage: GradientsUsage }>;
+  /** The same for inputs that differ, whose loss is one: what a step of training takes. Each has a share of the loss. */
+  batchGradients(options: BatchGradientsOptions): Promise<{ examples: Gradients[]; usage: GradientsUsage }>;
+  /** The engine's counters. */
+  load(): Promise<EngineLoad>;
+  /** Takes no more requests, lets those inside go on for `drainMs` (default 0), ends the rest, and frees the weights. */
+  close(options?: { drainMs?: number }): Promise<void>;
+}
