@@ -10,6 +10,8 @@ import { lookup, passageChat, questionJson, recordJson, repeat, type Size, table
 import { story } from "./stories.ts";
 import { review, smallTalkChat, storyChat, summaryChat } from "./talk.ts";
 import { toolChat } from "./tools.ts";
+import { wideFim, wideJson, widePassage, wideTools } from "./wide.ts";
+import { wideReview } from "./wide-talk.ts";
 
 /** A document: its text with control tokens in it, and what of it counts in the loss. */
 export interface Document {
@@ -103,6 +105,26 @@ export const lateMix: Mix = [
   [answers(lookup), 5],
   [answers(tableChat), 1],
   [answers(repeat), 6],
+];
+
+/** The longest phase: wordings, words and tools of every kind. */
+export const wideMix: Mix = [
+  [answers((random) => widePassage(random, { subjects: [2, 3], facts: [1, 3] })), 28],
+  [answers((random) => widePassage(random, { subjects: [1, 4], facts: [1, 4] })), 6],
+  [answers(wideTools), 22],
+  [answers(wideFim), 48],
+  [answers(wideJson), 12],
+  [answers(recordJson), 5],
+  [all(wideReview), 8],
+  [all(functionsFile), 2],
+  [answers(codeChat), 4],
+  [all(tale), 2],
+  [answers(storyChat), 3],
+  [answers(summaryChat), 3],
+  [answers(smallTalkChat), 1],
+  [answers(lookup), 4],
+  [answers(tableChat), 1],
+  [answers(repeat), 5],
 ];
 
 /** What the vocabulary is learned from: all kinds, with long stories and passages of up to forty facts. */

@@ -2,7 +2,7 @@
 // function of its number alone, so a run that was stopped goes on as if it had not been, and two trainers see the same.
 
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
-import { type Document, document, firstMix, lateMix, type Mix, mainMix } from "./corpus.ts";
+import { type Document, document, firstMix, lateMix, type Mix, mainMix, wideMix } from "./corpus.ts";
 import { chance, type Random, seeded, whole } from "./draw.ts";
 
 /** config.json of the model, without its vocabulary size. */
@@ -35,7 +35,8 @@ export interface Phase {
 export const phases: readonly Phase[] = [
   { steps: 1200, sequences: 16, positions: 256, mix: firstMix, echo: 0.1 },
   { steps: 1000, sequences: 8, positions: 512, mix: mainMix, echo: 0.01 },
-  { steps: 700, sequences: 16, positions: 256, mix: lateMix, echo: 0.08 },
+  { steps: 2200, sequences: 16, positions: 256, mix: lateMix, echo: 0.08 },
+  { steps: 8600, sequences: 8, positions: 512, mix: wideMix, echo: 0.03 },
 ];
 
 export const steps = phases.reduce((sum, phase) => sum + phase.steps, 0);
@@ -59,6 +60,9 @@ export const rates = {
     [2199, 0.02],
     [2200, 0.4],
     [2900, 0.01],
+    [2950, 0.4],
+    [4400, 0.4],
+    [13000, 0.01],
   ],
 } as const;
 

@@ -168,7 +168,7 @@ export interface Slot {
   value: keyof Values;
 }
 
-const slots: readonly Slot[] = [
+export const slots: readonly Slot[] = [
   { name: "city", type: "string", said: ["in {}", "for the city {}", "of {}"], value: "city" },
   { name: "name", type: "string", said: ["called {}", "named {}", "with the name {}"], value: "word" },
   { name: "person", type: "string", said: ["for {}", "of {}", "that belongs to {}"], value: "person" },
