@@ -131,12 +131,20 @@ function tokenize({ tokenizer }: Vocabulary, recent: readonly number[], bytes: U
     }
   };
   const length = (ids: readonly number[]) => ids.reduce((sum, id) => sum + tokenizer.bytes(id).length, 0);
+  // A Metaspace tokenizer puts a space before whatever begins a text: so a line ends before it, and is left out again.
+  const lead = tokenizer.encode("\n", { addSpecialTokens: false });
+  const encodeWithin = (text: string) => {
+    const ids = tokenizer.encode(`\n${text}`, { addSpecialTokens: false });
+    return lead.every((id, i) => ids[i] === id) ? ids.slice(lead.length) : [];
+  };
+  const encode =
+    length(lead) === 1 ? (text: string) => tokenizer.encode(text, { addSpecialTokens: false }) : encodeWithin;
   // With as much of the text before as its own tokens agree with.
   for (let count = recent.length; count >= 0; count--) {
     const before = recent.slice(recent.length - count);
     const text = decode([...before.map((id) => tokenizer.bytes(id)), bytes]);
     if (text === undefined) continue;
-    const ids = tokenizer.encode(text, { addSpecialTokens: false });
+    const ids = encode(text);
     const after = ids.slice(count);
     if (before.every((id, i) => ids[i] === id) && length(after) === bytes.length) return after;
   }

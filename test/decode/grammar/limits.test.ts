@@ -7,7 +7,7 @@ import { check } from "./check.ts";
 const compile = (schema: unknown) => compileGrammar({ kind: "json_schema", schema }, checked);
 
 /** Far above what they take, far below what a clock on a busy machine may add. */
-const patience = 3000;
+const patience = 1000;
 
 function timed<T>(run: () => T): T {
   const start = performance.now();
