@@ -29,13 +29,13 @@ function madeUp(random: Random): string {
   );
 }
 
-const things = ["suitcase", "teapot", "backpack", "flashlight", "notebook", "raincoat", "thermos", "toolbox"];
+const things = ["hourglass", "teapot", "snowglobe", "flashlight", "notebook", "raincoat", "thermos", "monocle"];
 const plurals = ["onions", "pencils", "lemons", "postcards", "envelopes", "spoons"];
-const shops = ["stadium", "post office", "laundry", "clinic", "swimming pool", "bookstore"];
+const shops = ["planetarium", "post office", "laundry", "clinic", "swimming pool", "bookstore"];
 const values: Record<string, readonly string[]> = {
-  job: ["mechanic", "cashier", "fisherman", "florist", "janitor", "shoemaker", "tour guide", "surgeon"],
-  food: ["pasta", "chicken curry", "baked potatoes", "tacos", "bean stew", "potato salad", "dumplings"],
-  known: ["pasta", "chicken curry", "baked potatoes", "tacos", "bean stew", "potato salad", "dumplings"],
+  job: ["glazier", "beekeeper", "fisherman", "florist", "janitor", "shoemaker", "tour guide", "surgeon"],
+  food: ["pasta", "chicken curry", "baked potatoes", "tacos", "bean stew", "potato salad", "couscous"],
+  known: ["pasta", "chicken curry", "baked potatoes", "tacos", "bean stew", "potato salad", "couscous"],
   drink: ["hot chocolate", "green tea", "cider", "tomato juice", "cola"],
   pet: ["canary", "goldfish", "guinea pig", "ferret", "snake", "donkey", "poodle"],
   about: ["canary", "goldfish", "guinea pig", "ferret", "snake", "donkey", "poodle"],
@@ -57,6 +57,15 @@ const values: Record<string, readonly string[]> = {
   makes: ["rubber boots", "straw hats", "plastic chairs", "steel pipes", "leather belts", "silk scarves"],
   coin: ["franc", "peso", "rupee", "dinar", "krona", "silver dollar"],
 };
+/** Names and values that no text of training holds. */
+export const ownWords: readonly string[] = [
+  ...people,
+  ...townsOfTheWorld,
+  ...things,
+  ...shops,
+  ...Object.values(values).flat(),
+];
+
 const named = new Set(
   "home employer petName language teacher sister friend mayor river owner maker author founder seat boss capital longest highest king".split(
     " ",
