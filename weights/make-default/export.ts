@@ -1,6 +1,6 @@
 // Writes trained weights as the default model: Hugging Face layout, rounded to bf16, with the tokenizer beside them.
 // Usage: tsx weights/make-default/export.ts CHECKPOINT TOKENIZER_DIR OUT_DIR
-// CHECKPOINT is what the trainer saves, or the last.safetensors of its twin.
+// CHECKPOINT is what the trainer or its twin saves.
 
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { encodeF32 } from "../dtype.ts";
 import { openSafetensors, readF32, writeSafetensors } from "../safetensors.ts";
 import { shape } from "./plan.ts";
-import { weightShapes } from "./start.ts";
+import { startWeights, weightShapes } from "./start.ts";
 
 /** Where the model's record has a weight, given its Hugging Face name. */
 export function placeOf(name: string): string {
@@ -36,12 +36,37 @@ export function configOf(vocabSize: number): Record<string, unknown> {
   };
 }
 
+/** The values of a weight, given its Hugging Face name. */
+type Weights = (name: string) => Promise<Float32Array>;
+
+/** What training starts from. */
+export function randomWeights(vocabSize: number): Weights {
+  const weights = new Map(startWeights(vocabSize).map(({ name, values }) => [name, values]));
+  return async (name) => weights.get(name) as Float32Array;
+}
+
+/** What a model's directory holds. */
+export async function weightsIn(directory: string): Promise<Weights> {
+  const checkpoint = await openSafetensors(join(directory, "model.safetensors"));
+  return (name) => readF32(checkpoint, name);
+}
+
+/** The steps of the plan that a written model has behind it. */
+export async function stepOf(directory: string): Promise<number> {
+  const checkpoint = await openSafetensors(join(directory, "model.safetensors"));
+  await checkpoint.close();
+  return Number(checkpoint.metadata.step ?? 0);
+}
+
+export const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"] as const;
+
 /** Writes config.json, generation_config.json and model.safetensors; `dtype` F32 to train from, BF16 to ship. */
 export async function writeModel(
   out: string,
   vocabSize: number,
   dtype: "F32" | "BF16",
-  valuesOf: (name: string) => Promise<Float32Array>,
+  valuesOf: Weights,
+  step: number,
 ): Promise<void> {
   await mkdir(out, { recursive: true });
   const tensors = Object.entries(weightShapes(vocabSize)).map(([name, shape]) => ({
@@ -50,7 +75,7 @@ export async function writeModel(
     shape,
     data: async () => encodeF32(dtype === "F32" ? "f32" : "bf16", await valuesOf(name)),
   }));
-  await writeSafetensors(join(out, "model.safetensors"), tensors, { format: "pt" });
+  await writeSafetensors(join(out, "model.safetensors"), tensors, { format: "pt", step: String(step) });
   await writeFile(join(out, "config.json"), `${JSON.stringify(configOf(vocabSize), null, 2)}\n`);
   await writeFile(
     join(out, "generation_config.json"),
@@ -61,12 +86,10 @@ export async function writeModel(
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const [file, tokenizer, out] = process.argv.slice(2);
   const checkpoint = await openSafetensors(file);
-  const ours = checkpoint.tensors.has("weights/embedding");
-  const embedding = checkpoint.tensors.get(ours ? "weights/embedding" : "model.embed_tokens.weight");
-  const vocabSize = (embedding?.shape.reduce((product, dim) => product * dim, 1) ?? 0) / shape.hidden_size;
-  await writeModel(out, vocabSize, "BF16", (name) => readF32(checkpoint, ours ? `weights/${placeOf(name)}` : name));
+  const vocabSize = (checkpoint.tensors.get("weights/embedding")?.shape[0] ?? 0) / shape.hidden_size;
+  const { steps } = checkpoint.metadata;
+  await writeModel(out, vocabSize, "BF16", (name) => readF32(checkpoint, `weights/${placeOf(name)}`), Number(steps));
   await checkpoint.close();
-  for (const name of ["tokenizer.json", "tokenizer_config.json"])
-    await copyFile(join(tokenizer, name), join(out, name));
-  process.stdout.write(`${out}: step ${checkpoint.metadata.step ?? checkpoint.metadata.steps}\n`);
+  for (const name of tokenizerFiles) await copyFile(join(tokenizer, name), join(out, name));
+  process.stdout.write(`${out}: step ${steps}\n`);
 }

@@ -1,9 +1,11 @@
 // Trains the default model with this repository's own backward pass, from the plan in plan.ts. Stop it when you like: the
 // next run goes on from the last checkpoint, exactly as if it had not been stopped.
-// Usage: npm run train -- [--run DIR] [--steps N] [--kernels NAME] [--threads N] [--every SECONDS]
+// Usage: npm run train -- [--run DIR] [--from MODEL_DIR] [--steps N] [--kernels NAME] [--threads N] [--every SECONDS]
 // DIR holds tokenizer, start, checkpoint and losses.jsonl; export.ts makes a model of the checkpoint.
+// --from takes tokenizer and weights of a finished model, such as weights/default, at the end of the plan. With --steps
+// beyond the plan its last phase goes on at the last rate.
 
-import { appendFile, mkdir, stat } from "node:fs/promises";
+import { appendFile, copyFile, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createOps } from "../../kernels/ops.ts";
@@ -11,23 +13,22 @@ import { selectKernels } from "../../kernels/select.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { createTrainer } from "../../src/tune/trainer.ts";
-import { writeModel } from "./export.ts";
+import { randomWeights, stepOf, tokenizerFiles, weightsIn, writeModel } from "./export.ts";
 import { batchAt, rateAt, rates, steps } from "./plan.ts";
-import { startWeights } from "./start.ts";
 import { stepsBar } from "./steps-bar.ts";
 import { writeTokenizer } from "./tokenizer.ts";
 
 const { values: options } = parseArgs({
   options: {
     run: { type: "string", default: "train-default" },
-    steps: { type: "string", default: String(steps) },
+    from: { type: "string" },
+    steps: { type: "string" },
     kernels: { type: "string" },
     threads: { type: "string" },
     every: { type: "string", default: "120" },
   },
 });
-const { run } = options;
-const last = Math.min(Number(options.steps), steps);
+const { run, from } = options;
 const exists = (name: string) =>
   stat(join(run, name)).then(
     () => true,
@@ -35,13 +36,22 @@ const exists = (name: string) =>
   );
 
 await mkdir(run, { recursive: true });
-if (!(await exists("tokenizer.json"))) await writeTokenizer(run);
-const tokenizer = await loadTokenizer(run);
 const start = join(run, "start");
 if (!(await exists("start/config.json"))) {
-  const weights = new Map(startWeights(tokenizer.vocabSize).map(({ name, values }) => [name, values]));
-  await writeModel(start, tokenizer.vocabSize, "F32", async (name) => weights.get(name) as Float32Array);
+  if (from) for (const name of tokenizerFiles) await copyFile(join(from, name), join(run, name));
+  else if (!(await exists("tokenizer.json"))) await writeTokenizer(run);
+  const { vocabSize } = await loadTokenizer(run);
+  await writeModel(
+    start,
+    vocabSize,
+    "F32",
+    from ? await weightsIn(from) : randomWeights(vocabSize),
+    from ? await stepOf(from) : 0,
+  );
 }
+const tokenizer = await loadTokenizer(run);
+const first = await stepOf(start); // of the plan; the trainer counts its own steps
+const last = Number(options.steps ?? steps);
 const { kernels, why } = selectKernels(options.kernels, {
   threads: options.threads ? Number(options.threads) : undefined,
 });
@@ -54,13 +64,13 @@ const trainer = await createTrainer(ops, model, {
 });
 const checkpoint = join(run, "checkpoint.safetensors");
 if (await exists("checkpoint.safetensors")) await trainer.restore(checkpoint);
-process.stderr.write(`${kernels.about} (${why}); step ${trainer.steps} of ${last}\n`);
+process.stderr.write(`${kernels.about} (${why}); step ${first + trainer.steps} of ${last}\n`);
 
-const bar = stepsBar(last, trainer.steps);
+const bar = stepsBar(last, first + trainer.steps);
 let saved = performance.now();
 let mean = Number.NaN;
-while (trainer.steps < last) {
-  const step = trainer.steps;
+while (first + trainer.steps < last) {
+  const step = first + trainer.steps;
   const share = rateAt(step);
   const loss = await trainer.step(batchAt(step, tokenizer), { muon: rates.matrix * share, adam: rates.rest * share });
   mean = Number.isNaN(mean) ? loss : 0.95 * mean + 0.05 * loss;

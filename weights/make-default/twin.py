@@ -3,7 +3,8 @@
 It is an oracle for src/tune/trainer.ts, and it made the weights that ship (in bfloat16 on two CPU cores); nothing else needs it.
 Usage: python twin.py DATA_DIR RUN_DIR [--steps N] [--f32] [--workers N]; an interrupted run goes on.
 Each worker is a process of one thread that takes its share of a batch's rows; gradients are summed before each step.
-RUN_DIR/losses.jsonl gets one line a step; RUN_DIR/last.pt is the checkpoint; RUN_DIR/last.safetensors the weights in float32.
+RUN_DIR/losses.jsonl gets one line a step; RUN_DIR/checkpoint.safetensors is a checkpoint as src/tune/trainer.ts writes it: either of
+the two goes on from the other's.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import multiprocessing, nn
 from torch.nn import functional as F
@@ -135,6 +137,32 @@ class Optimizers:
         self.muon.step(self.rates["matrix"] * share)
 
 
+def place_of(name):
+    """Where our trainer keeps a weight that Hugging Face calls so; placeOf in export.ts is the same."""
+    if not name.startswith("model.layers."):
+        return "finalNorm.weight" if name == "model.norm.weight" else "embedding"
+    for theirs, ours in (("model.layers.", "layers."), ("input_layernorm", "attnNorm"), ("post_attention_layernorm", "ffNorm"), ("self_attn.", "attn."), ("mlp.", "ff."), ("_proj", "")):
+        name = name.replace(theirs, ours)
+    return name
+
+
+def state_of(model, optimizers):
+    """All that is needed to go on, under the names of a checkpoint: tensors that share memory with model and optimizers."""
+    state = {}
+    for name, p in model.named_parameters():
+        place = place_of(name)
+        state[f"weights/{place}"] = p.data
+        moments = [m for q, m in zip(optimizers.muon.params, optimizers.muon.m) if q is p]
+        if moments:
+            state[f"momentum/{place}"] = moments[0]
+            continue
+        adam = optimizers.adam.state[p]
+        adam.setdefault("step", torch.zeros(()))
+        state[f"adam.m/{place}"] = adam.setdefault("exp_avg", torch.zeros_like(p.data))
+        state[f"adam.v/{place}"] = adam.setdefault("exp_avg_sq", torch.zeros_like(p.data))
+    return state
+
+
 def loss_of(model, rows_of, ids, learned, total):
     """−log p of the tokens that count, each from those before it, over their number in the whole batch."""
     counted = learned[:, 1:].flatten().nonzero()[:, 0]
@@ -150,28 +178,29 @@ def train(rank, args):
     model.load_state_dict(load_file(args.data / "start.safetensors"))
     params = list(model.parameters())
     optimizers = Optimizers(model, plan["rates"], torch.float32 if args.f32 else torch.bfloat16)
-    adam, muon = optimizers.adam, optimizers.muon
     rows_of = torch.compile(model, dynamic=False)
 
-    step, seconds = 0, 0.0
-    if (args.run / "last.pt").exists():
-        saved = torch.load(args.run / "last.pt", weights_only=True)
-        model.load_state_dict(saved["model"]), adam.load_state_dict(saved["adam"])
-        muon.m, step, seconds = saved["muon"], saved["step"], saved["seconds"]
+    state, step = state_of(model, optimizers), 0
+    checkpoint = args.run / "checkpoint.safetensors"
+    if checkpoint.exists():
+        with safe_open(checkpoint, "pt") as saved:
+            step = int(saved.metadata()["steps"])
+            for name, tensor in state.items():
+                tensor.copy_(saved.get_tensor(name).view_as(tensor))
+        for adam in optimizers.adam.state.values():
+            adam["step"].fill_(step)
     last = min(args.steps or len(plan["rate"]), plan["to"])
 
     def save():
-        torch.save({"model": model.state_dict(), "adam": adam.state_dict(), "muon": muon.m, "step": step, "seconds": seconds}, args.run / "next.pt")
-        os.replace(args.run / "next.pt", args.run / "last.pt")
-        save_file({name: p.detach().contiguous() for name, p in model.state_dict().items()}, args.run / "next.safetensors", metadata={"format": "pt", "step": str(step)})
-        os.replace(args.run / "next.safetensors", args.run / "last.safetensors")
+        flat = {name: tensor.flatten().contiguous() for name, tensor in state.items()}
+        save_file(flat, args.run / "next.safetensors", metadata={"steps": str(step)})
+        os.replace(args.run / "next.safetensors", checkpoint)
 
     shapes = [(p["sequences"], p["positions"]) for p in plan["phases"] for _ in range(p["steps"])]
     with open(args.data / "batches.bin", "rb") as batches, open(args.run / "losses.jsonl", "a") as log:
         batches.seek(2 * sum(a * b for a, b in shapes[plan["from"]:step]))
         saved_at = time.time()
         while step < last:
-            started = time.time()
             sequences, positions = shapes[step]
             packed = torch.from_numpy(np.frombuffer(batches.read(2 * sequences * positions), np.uint16).astype(np.int64)).view(sequences, positions)
             total = (packed[:, 1:] >> 15).sum()
@@ -186,10 +215,10 @@ def train(rank, args):
             for p, g in zip(params, flat[:-1].split([p.numel() for p in params])):
                 p.grad = g.view_as(p)
             optimizers.step(plan["rate"][step])
-            step, seconds = step + 1, seconds + time.time() - started
+            step += 1
             if rank > 0:
                 continue
-            log.write(json.dumps({"step": step, "loss": round(flat[-1].item(), 6), "seconds": round(seconds, 1)}) + "\n")
+            log.write(json.dumps({"step": step, "loss": round(flat[-1].item(), 6)}) + "\n")
             log.flush()
             if time.time() - saved_at > 120 or step == last:
                 save()
