@@ -39,16 +39,26 @@ export function configOf(vocabSize: number): Record<string, unknown> {
 /** The values of a weight, given its Hugging Face name. */
 type Weights = (name: string) => Promise<Float32Array>;
 
+function valuesIn(weights: ReadonlyMap<string, Float32Array>): Weights {
+  return async (name) => {
+    const values = weights.get(name);
+    if (values === undefined) throw new Error(`the weight ${name} is missing`);
+    return values;
+  };
+}
+
 /** What training starts from. */
 export function randomWeights(vocabSize: number): Weights {
-  const weights = new Map(startWeights(vocabSize).map(({ name, values }) => [name, values]));
-  return async (name) => weights.get(name) as Float32Array;
+  return valuesIn(new Map(startWeights(vocabSize).map(({ name, values }) => [name, values])));
 }
 
 /** What a model's directory holds. */
 export async function weightsIn(directory: string): Promise<Weights> {
   const checkpoint = await openSafetensors(join(directory, "model.safetensors"));
-  return (name) => readF32(checkpoint, name);
+  const weights = new Map<string, Float32Array>();
+  for (const name of checkpoint.tensors.keys()) weights.set(name, await readF32(checkpoint, name));
+  await checkpoint.close();
+  return valuesIn(weights);
 }
 
 /** The steps of the plan that a written model has behind it. */
