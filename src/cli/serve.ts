@@ -3,7 +3,7 @@
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
 import { defaultModel, loadInWorker } from "../plainformer.ts";
-import { keysOf, readKeys } from "../server/access.ts";
+import { isLoopback, keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
 import { formatsOf } from "../server/formats.ts";
 import { openLedger } from "../server/ledger.ts";
@@ -11,7 +11,7 @@ import { limitsOf } from "../server/limits.ts";
 import { jsonLog, noLog } from "../server/log.ts";
 import { deepSeekNames } from "../server/model-id.ts";
 import { readPrices } from "../server/prices.ts";
-import { isLoopback, listen } from "../server/serve.ts";
+import { listen } from "../server/serve.ts";
 import { untilSignal } from "../server/shutdown.ts";
 import { openSoftPromptStore } from "../server/soft-prompt-store.ts";
 import { list, type ModelOptions, number, withModel } from "./options.ts";
@@ -103,6 +103,7 @@ async function serve(options: Options): Promise<void> {
       keys,
       rates: { perMinute: options.rateLimit, concurrent: options.concurrency },
       ledger,
+      localNamesOnly: !keys,
       beta: options.beta,
       timeoutSeconds: options.timeout,
       corsOrigins: options.cors,

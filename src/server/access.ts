@@ -1,5 +1,5 @@
-// API keys: a list from a file or the environment, compared in constant time on hashes, so that neither a timing nor a memory
-// dump of the table tells a key.
+// Who may call. API keys: a list from a file or the environment, compared in constant time on hashes, so that neither a timing
+// nor a memory dump of the table tells a key. Without keys: whoever addresses this machine by a name of its own.
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -62,4 +62,22 @@ export function keyOf(keys: readonly ApiKey[], headers: Headers): ApiKey {
 
 function hashOf(key: string): Buffer {
   return createHash("sha256").update(key).digest();
+}
+
+/** Whether a host, as in an address, can only mean this machine. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/**
+ * Refuses requests that name another host than this machine: a page may give its own name the address of this machine and then
+ * count as of the same origin (DNS rebinding). @throws ApiError 403
+ */
+export function checkLocalName(url: string): void {
+  const { hostname } = new URL(url);
+  if (isLoopback(hostname)) return;
+  throw new ApiError(
+    403,
+    `Host ${JSON.stringify(hostname)} is not this machine, expected localhost; others need API keys`,
+  );
 }

@@ -9,7 +9,7 @@ import type { ZodType } from "zod";
 import type { Usage } from "../engine/generate.ts";
 import type { EngineLoad } from "../served-model.ts";
 import { withSoftPrompts } from "../with-soft-prompts.ts";
-import { type ApiKey, keyOf } from "./access.ts";
+import { type ApiKey, checkLocalName, keyOf } from "./access.ts";
 import { ApiError, apiErrorOf, errorResponse } from "./errors.ts";
 import { parseBody, readBody } from "./json-body.ts";
 import type { Ledger } from "./ledger.ts";
@@ -29,6 +29,8 @@ export interface AppOptions {
   rates?: RateLimits;
   /** Charges and balances; undefined: everything is free. */
   ledger?: Ledger;
+  /** Whether requests must name this machine as their host: for a server without keys. Default false */
+  localNamesOnly?: boolean;
   /** Whether what DeepSeek offers in beta is on under every prefix. */
   beta?: boolean;
   /** Seconds that one request may take. Default 600 */
@@ -187,6 +189,7 @@ export function createApp(service: Service, options: AppOptions = {}): App {
     }
 
     async function handled(): Promise<Response> {
+      if (options.localNamesOnly) checkLocalName(request.url);
       if (keys && !operation?.open) tenant = keyOf(keys, request.headers).tenant;
       if (!operation || refusal) throw refusal ?? new ApiError(404, "unknown route");
       if (draining && !operation.open) throw new ApiError(503, "The server is shutting down", { retryAfter: 5 });

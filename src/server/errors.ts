@@ -4,7 +4,7 @@
 import { snakeCase } from "./wire-names.ts";
 
 /** The statuses that a call can be refused with. */
-export type ErrorStatus = 400 | 401 | 402 | 404 | 405 | 408 | 413 | 415 | 422 | 429 | 431 | 500 | 503;
+export type ErrorStatus = 400 | 401 | 402 | 403 | 404 | 405 | 408 | 413 | 415 | 422 | 429 | 431 | 500 | 503;
 
 /** A refusal with its status. `message` is one sentence for the caller; `param` names the field, `retryAfter` is in seconds. */
 export class ApiError extends Error {

@@ -97,8 +97,3 @@ function addressFault({ code, message }: NodeJS.ErrnoException, host: string, po
   if (code === "ENOTFOUND" || code === "EADDRNOTAVAIL") return `host ${host} is not an address of this machine`;
   return `cannot listen on ${host}:${port}: ${message}`;
 }
-
-/** Whether only this machine can reach what listens on a host. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
-}

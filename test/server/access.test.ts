@@ -1,5 +1,6 @@
 // Keys, rates and concurrency.
 
+import { request } from "node:http";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { keysOf, readKeys } from "../../src/server/access.ts";
@@ -32,6 +33,22 @@ describe("a list of keys", () => {
   test("a file that cannot be read is one sentence", async () => {
     await expect(readKeys("/nowhere")).rejects.toThrow("API keys: cannot read /nowhere (ENOENT)");
   });
+});
+
+test("without keys, a name that is not this machine's is refused, whatever address it has", async () => {
+  const { url } = await start({ localNamesOnly: true });
+  const statusOf = (host: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const sent = request(`${url}/models`, { headers: { host } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      sent.on("error", reject).end();
+    });
+  for (const host of ["localhost", "localhost:8080", "127.0.0.1", "127.3.2.1:1", "[::1]:8080"])
+    expect([host, await statusOf(host)]).toEqual([host, 200]);
+  for (const host of ["evil.example", "localhost.evil.example:80", "192.168.0.7", "127.0.0.1.evil.example"])
+    expect([host, await statusOf(host)]).toEqual([host, 403]);
 });
 
 describe("with keys", () => {
