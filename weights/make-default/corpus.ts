@@ -107,12 +107,12 @@ export const lateMix: Mix = [
   [answers(repeat), 6],
 ];
 
-/** The longest phase: wordings, words and tools of every kind. */
+/** After that: wordings, words and tools of every kind. */
 export const wideMix: Mix = [
   [answers((random) => widePassage(random, { subjects: [2, 3], facts: [1, 3] })), 28],
   [answers((random) => widePassage(random, { subjects: [1, 4], facts: [1, 4] })), 6],
   [answers(wideTools), 22],
-  [answers(wideFim), 48],
+  [answers((random) => wideFim(random)), 48],
   [answers(wideJson), 12],
   [answers(recordJson), 5],
   [all(wideReview), 8],
@@ -121,6 +121,26 @@ export const wideMix: Mix = [
   [all(tale), 2],
   [answers(storyChat), 3],
   [answers(summaryChat), 3],
+  [answers(smallTalkChat), 1],
+  [answers(lookup), 4],
+  [answers(tableChat), 1],
+  [answers(repeat), 5],
+];
+
+/** The same with more functions, whose bodies have to be known by heart, and fewer stories. */
+export const functionsMix: Mix = [
+  [answers((random) => widePassage(random, { subjects: [2, 3], facts: [1, 3] })), 28],
+  [answers((random) => widePassage(random, { subjects: [1, 4], facts: [1, 4] })), 6],
+  [answers(wideTools), 22],
+  [answers((random) => wideFim(random, 0.3)), 90],
+  [answers(wideJson), 9],
+  [answers(recordJson), 4],
+  [all(wideReview), 6],
+  [all(functionsFile), 1],
+  [answers(codeChat), 4],
+  [all(tale), 1],
+  [answers(storyChat), 2],
+  [answers(summaryChat), 2],
   [answers(smallTalkChat), 1],
   [answers(lookup), 4],
   [answers(tableChat), 1],

@@ -258,14 +258,22 @@ export function hole(random: Random, source: string): Hole {
   };
 }
 
+/** Cuts out all of a function but what stands above its body, and the brace that ends it. */
+export function bodyHole(source: string): Hole {
+  const [prefix] = /^(\S.*\n)+/.exec(source) ?? [""]; // comment and head are not indented
+  const end = source.endsWith("\n}\n") ? source.length - 2 : source.length;
+  return { prefix, suffix: source.slice(end), middle: source.slice(prefix.length, end) };
+}
+
 /** The prompt that asks for a middle. */
 export function fimPrompt({ prefix, suffix }: Hole): string {
   return fimTokens[0] + prefix + fimTokens[1] + suffix + fimTokens[2];
 }
 
-/** A function with a hole and what belongs there. */
-export function fimDocument(random: Random, strange?: number, draw = functionText): string {
-  const cut = hole(random, draw(random, undefined, strange));
+/** A function with a hole and what belongs there; `bodies`: the share that lacks its whole body. */
+export function fimDocument(random: Random, strange?: number, draw = functionText, bodies = 0): string {
+  const source = draw(random, undefined, strange);
+  const cut = bodies > 0 && chance(random, bodies) ? bodyHole(source) : hole(random, source);
   return fimPrompt(cut) + cut.middle + endOfSentence;
 }
 

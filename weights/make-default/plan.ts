@@ -2,7 +2,7 @@
 // function of its number alone, so a run that was stopped goes on as if it had not been, and two trainers see the same.
 
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
-import { type Document, document, firstMix, lateMix, type Mix, mainMix, wideMix } from "./corpus.ts";
+import { type Document, document, firstMix, functionsMix, lateMix, type Mix, mainMix, wideMix } from "./corpus.ts";
 import { chance, type Random, seeded, whole } from "./draw.ts";
 
 /** config.json of the model, without its vocabulary size. */
@@ -36,7 +36,8 @@ export const phases: readonly Phase[] = [
   { steps: 1200, sequences: 16, positions: 256, mix: firstMix, echo: 0.1 },
   { steps: 1000, sequences: 8, positions: 512, mix: mainMix, echo: 0.01 },
   { steps: 2200, sequences: 16, positions: 256, mix: lateMix, echo: 0.08 },
-  { steps: 8600, sequences: 8, positions: 512, mix: wideMix, echo: 0.03 },
+  { steps: 2000, sequences: 8, positions: 512, mix: wideMix, echo: 0.03 },
+  { steps: 6600, sequences: 8, positions: 512, mix: functionsMix, echo: 0.03 },
 ];
 
 export const steps = phases.reduce((sum, phase) => sum + phase.steps, 0);

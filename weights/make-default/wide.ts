@@ -237,7 +237,7 @@ function functionWithNames(random: Random, language: Language = pick(random, ["t
   );
 }
 
-/** A function with names of any kind, a hole, and what belongs there. */
-export function wideFim(random: Random): string {
-  return fimDocument(random, undefined, chance(random, 0.75) ? functionWithNames : functionText);
+/** A function with names of any kind, a hole, and what belongs there; `bodies`: the share that lacks its whole body. */
+export function wideFim(random: Random, bodies = 0): string {
+  return fimDocument(random, undefined, chance(random, 0.75) ? functionWithNames : functionText, bodies);
 }
