@@ -286,7 +286,7 @@ export function tableChat(random: Random): string {
   const chosen = shuffled(random, asked).slice(0, whole(random, 1, 4));
   return chosen
     .map(({ words, relation, value }, i) =>
-      turn((i === 0 ? `${rows.join("\n")}\n\n` : "") + `${words.n} | ${relation.key}`, value),
+      turn(`${i === 0 ? `${rows.join("\n")}\n\n` : ""}${words.n} | ${relation.key}`, value),
     )
     .join("");
 }
