@@ -37,7 +37,7 @@ export const phases: readonly Phase[] = [
   { steps: 1000, sequences: 8, positions: 512, mix: mainMix, echo: 0.01 },
   { steps: 2200, sequences: 16, positions: 256, mix: lateMix, echo: 0.08 },
   { steps: 2000, sequences: 8, positions: 512, mix: wideMix, echo: 0.03 },
-  { steps: 5000, sequences: 8, positions: 512, mix: functionsMix, echo: 0.03 },
+  { steps: 4000, sequences: 8, positions: 512, mix: functionsMix, echo: 0.03 },
 ];
 
 export const steps = phases.reduce((sum, phase) => sum + phase.steps, 0);
@@ -64,7 +64,8 @@ export const rates = {
     [2950, 0.4],
     [4400, 0.4],
     [6400, 0.3093],
-    [11400, 0.01],
+    [7937, 0.2173],
+    [10400, 0.01],
   ],
 } as const;
 
