@@ -22,6 +22,7 @@
 import { blockBytesOf, highNibbles, lowNibbles, unitBytes, unpackUnits } from "./blocks";
 import { q4_0Code, q4_1Code, q4_KCode, q8_0Code } from "./codes";
 import { dtypeArg, finishFour, finishNext, inDimArg, packedArg, tiledArg, wArg, xArg } from "./linear";
+import { multiplyStored } from "./linear-k-row";
 import { arg, ownScratch } from "./threads";
 import { madd, maxLanes } from "./vector";
 import { fromF16 } from "./widen";
@@ -75,7 +76,7 @@ export function packBlocks(begin: i32, end: i32): void {
 }
 
 /** Where row r lies, when rows go one by one. */
-function packedRow(r: i32): usize {
+export function packedRow(r: i32): usize {
   return arg(packedArg) + <usize>(r * (<i32>arg(inDimArg) >> 5)) * unitBytes;
 }
 
@@ -113,6 +114,10 @@ export function multiplyBlocks(begin: i32, end: i32, from: i32, to: i32, panel: 
     return;
   }
   const dtype = <i32>arg(dtypeArg);
+  if (dtype !== q8_0Code && dtype !== q4_0Code) {
+    multiplyStored(begin, end, from, to, panel);
+    return;
+  }
   // Outputs are `step` apart, four times; where there are none left, the last one is computed again and not stored.
   const step = (end - begin + 3) >> 2;
   for (let o = begin; o < begin + step; o++) {
@@ -139,7 +144,7 @@ function withMinima(): bool {
 }
 
 /** Where the weights of output o begin, or those of the last one before `end`. */
-function rowOf(o: i32, end: i32): usize {
+export function rowOf(o: i32, end: i32): usize {
   return arg(wArg) + <usize>min(o, end - 1) * blockBytesOf(<i32>arg(dtypeArg), <i32>arg(inDimArg));
 }
 
@@ -216,7 +221,7 @@ function four(a: usize, b: usize, c: usize, d: usize, offset: usize): v128 {
 }
 
 /** The f16 at four places as f32. */
-function fourHalves(a: usize, b: usize, c: usize, d: usize): v128 {
+export function fourHalves(a: usize, b: usize, c: usize, d: usize): v128 {
   let halves = v128.load16_lane(a, i32x4.splat(0), 1);
   halves = v128.load16_lane(b, halves, 3);
   halves = v128.load16_lane(c, halves, 5);
