@@ -1,27 +1,34 @@
-// Products of few rows with weights in q4_1, q4_K and q6_K, straight as they are stored. The op is linear.ts; x as it comes,
-// the order of summation and the kernels for many rows are in linear-blocks.ts. Layouts: blocks.ts, after ggml-quants.c.
+// Products of few rows with weights in q4_1, q4_K and q6_K, straight as they are stored. The op is linear.ts; how x is
+// quantized, the order of summation and the kernels for many rows are in linear-blocks.ts. Layouts of blocks: blocks.ts,
+// after llama.cpp's ggml-common.h and ggml-quants.c.
 //
-// The q of these formats are stored without a sign, in 4 or 6 bits, and that is what the 8-bit product of relaxed SIMD wants
-// of its right operand. So x goes in as bytes: 16 products and 8 additions by one instruction, exact on every engine, since
-// no sum of two leaves 16 bits: 2 · 127 · 63 = 16002.
+// These formats store q without a sign, in 4 or 6 bits, which is what the 8-bit product of relaxed SIMD asks of its right
+// operand. So x goes in as bytes: one instruction makes 16 products and adds them in pairs, exactly and alike on every
+// engine, for no pair leaves 16 bits: 2 · 127 · 63 = 16002.
+//
+// Tried for q6_K: four outputs at once, unit after unit, as for the others (half as fast: the compiler runs out of
+// registers); shifts of bytes (processors have none, so each becomes a shift of 16 bits and a mask made anew).
 
-import { highNibbles, lowNibbles } from "./blocks";
+import { highNibbles, lowNibbles, unitBytes as packedBytes } from "./blocks";
 import { q4_1Code, q4_KCode } from "./codes";
 import { dtypeArg, finishFour, inDimArg } from "./linear";
-import { fourHalves, packedRow, rowOf } from "./linear-blocks";
+import { fourHalves, packedRow, rowOf, sumsOf4 } from "./linear-blocks";
 import { arg, ownScratch } from "./threads";
 import { madd } from "./vector";
 import { fromF16 } from "./widen";
 
-/** Bytes of 32 elements of x: xq as i8, dx and dx · Σ xq as f32, and 8 that keep them aligned. */
+/** Bytes of 32 elements of x: xq as i8; dx and dx · Σ xq as f32; Σ xq of either half as i16; 4 that keep units aligned. */
 const unitBytes: i32 = 48;
+const dxAt: usize = 32;
+const sumAt: usize = 36;
+const halvesAt: usize = 40;
 
-/** Rows `from` to `to`, few, times outputs begin to end. `room`: 64 bytes for 32 elements of a row, and more rows 48 each. */
+/** Rows `from` to `to`, at most 4, times outputs begin to end; `room` for 16 + 4 · 48 bytes for each unit of a row. */
 export function multiplyStored(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
   const dtype = <i32>arg(dtypeArg);
   const units = <i32>arg(inDimArg) >> 5;
   const minima = room; // [unit][output]
-  const rows = room + (<usize>units << 4);
+  const rows = room + ((<usize>units) << 4);
   const rowBytes = <usize>(units * unitBytes);
   for (let r = from; r < to; r++) narrow(rows + <usize>(r - from) * rowBytes, r);
   // Outputs are `step` apart, four times; where there are none left, the last one is computed again and not stored.
@@ -41,35 +48,34 @@ export function multiplyStored(begin: i32, end: i32, from: i32, to: i32, room: u
   }
 }
 
-/** Row r of x, quantized, as bytes. */
+/** Row r of x, which is packed with 16 bits for each xq, as bytes. */
 function narrow(to: usize, r: i32): void {
   const end = packedRow(r + 1);
-  for (let x = packedRow(r); x < end; x += 80, to += unitBytes) {
-    v128.store(to, i8x16.narrow_i16x8_s(v128.load(x), v128.load(x, 16)));
-    v128.store(to, i8x16.narrow_i16x8_s(v128.load(x, 32), v128.load(x, 48)), 16);
+  for (let x = packedRow(r); x < end; x += packedBytes, to += unitBytes) {
+    const first = i8x16.narrow_i16x8_s(v128.load(x), v128.load(x, 16));
+    const last = i8x16.narrow_i16x8_s(v128.load(x, 32), v128.load(x, 48));
+    v128.store(to, first);
+    v128.store(to, last, 16);
     const dx = load<f32>(x, 64);
-    store<f32>(to, dx, 32);
-    store<f32>(to, dx * <f32>load<i32>(x, 68), 36);
-    store<u16>(to, halfSum(v128.load(to)), 40);
-    store<u16>(to, halfSum(v128.load(to, 16)), 42);
+    store<f32>(to, dx, dxAt);
+    store<f32>(to, dx * <f32>load<i32>(x, 68), sumAt);
+    const firsts = i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(first));
+    const lasts = i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(last));
+    const halves = sumsOf4(firsts, lasts, firsts, lasts);
+    v128.store32_lane(to, i16x8.narrow_i32x4_s(halves, halves), 0, halvesAt);
   }
 }
 
-function halfSum(x: v128): u16 {
-  const pairs = i16x8.extadd_pairwise_i8x16_s(x);
-  let sums = i32x4.extadd_pairwise_i16x8_s(pairs);
-  return <u16>(i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3));
-}
+// ---- q4_1. A block: d, m, 16 bytes of nibbles, the low ones first
 
-// ---- q4_1: d, m, 16 × nibbles
-
+/** x times the rows of weights at a, b, c and d; `minima`: room for 16 bytes for each unit. */
 function fourQ4_1(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize, minima: usize): v128 {
   let sum = f32x4.splat(0);
   let m = minima;
   for (let unit = x; unit < last; unit += unitBytes) {
     const x0 = v128.load(unit);
     const x1 = v128.load(unit, 16);
-    const all = sumsOf4(nibbles(x0, x1, a), nibbles(x0, x1, b), nibbles(x0, x1, c), nibbles(x0, x1, d));
+    const all = sumsOfShorts(block(x0, x1, a), block(x0, x1, b), block(x0, x1, c), block(x0, x1, d));
     let halves = v128.load32_zero(a);
     halves = v128.load32_lane(b, halves, 1);
     halves = v128.load32_lane(c, halves, 2);
@@ -85,20 +91,22 @@ function fourQ4_1(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize,
   return addMinima(sum, x, last, minima);
 }
 
-/** q·xq of a block of q4_1: the low nibbles are the first 16 elements. */
-function nibbles(x0: v128, x1: v128, block: usize): v128 {
-  const pairs = v128.load(block, 4);
+/** q·xq of a block. */
+function block(x0: v128, x1: v128, at: usize): v128 {
+  const pairs = v128.load(at, 4);
   return i16x8.add(dot(x0, lowNibbles(pairs)), dot(x1, highNibbles(pairs)));
 }
 
-// ---- q4_K: d, m, scales and minima, 4 × 32 bytes whose low nibbles are one unit and whose high nibbles are the next
+// ---- q4_K. A block: d, m, 12 bytes of scales and minima, 4 × 32 bytes of nibbles, the low ones one unit, the high ones the next
 
+/** As fourQ4_1. */
 function fourQ4_K(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize, minima: usize): v128 {
   const scales = ownScratch(); // [unit][output]
   let sum = f32x4.splat(0);
   let m = minima;
   for (let unit = x; unit < last; m += 128) {
-    scalesOf4(v128.load(a), v128.load(b), v128.load(c), v128.load(d), scales, m);
+    turn4(scales + 128, v128.load(a), v128.load(b), v128.load(c), v128.load(d));
+    scalesQ4_K(scales + 128, scales, m);
     a += 16;
     b += 16;
     c += 16;
@@ -106,13 +114,14 @@ function fourQ4_K(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize,
     for (let scale = scales; scale < scales + 128; scale += 32) {
       const x0 = v128.load(unit);
       const x1 = v128.load(unit, 16);
-      const low = sumsOf4(lows(x0, x1, a), lows(x0, x1, b), lows(x0, x1, c), lows(x0, x1, d));
+      const low = sumsOfShorts(lows(x0, x1, a), lows(x0, x1, b), lows(x0, x1, c), lows(x0, x1, d));
       sum = addScaled(sum, low, unit, v128.load(scale));
-      const x2 = v128.load(unit, 48);
-      const x3 = v128.load(unit, 64);
-      const high = sumsOf4(highs(x2, x3, a), highs(x2, x3, b), highs(x2, x3, c), highs(x2, x3, d));
-      sum = addScaled(sum, high, unit + unitBytes, v128.load(scale, 16));
-      unit += 2 * unitBytes;
+      unit += unitBytes;
+      const x2 = v128.load(unit);
+      const x3 = v128.load(unit, 16);
+      const high = sumsOfShorts(highs(x2, x3, a), highs(x2, x3, b), highs(x2, x3, c), highs(x2, x3, d));
+      sum = addScaled(sum, high, unit, v128.load(scale, 16));
+      unit += unitBytes;
       a += 32;
       b += 32;
       c += 32;
@@ -133,28 +142,21 @@ function highs(x0: v128, x1: v128, pairs: usize): v128 {
 }
 
 /**
- * From the first 16 bytes of four superblocks, [unit][output]: d · scale and −m · minimum of 8 units. After d and m come
- * three words of four bytes: a has scales 0 to 3 in 6 bits each, b the minima; c has scales 4 to 7 in its low nibbles and
- * the minima in the high ones, and their two upper bits are those of a and b.
+ * The scales d · s and minima −m · t of the eight units of four blocks, [unit][output]. `words`: the first four words of
+ * each block, [word][output]: d and m; six bits of s₀ … s₃, a byte each; six of t₀ … t₃; and of s₄ … s₇ and t₄ … t₇ the low
+ * and high nibbles, whose two upper bits are those of words 1 and 2.
  */
-function scalesOf4(o0: v128, o1: v128, o2: v128, o3: v128, scales: usize, minima: usize): void {
-  // Turned about: each word of the four superblocks becomes a vector.
-  const first01 = v128.shuffle<i32>(o0, o1, 0, 4, 1, 5);
-  const first23 = v128.shuffle<i32>(o2, o3, 0, 4, 1, 5);
-  const last01 = v128.shuffle<i32>(o0, o1, 2, 6, 3, 7);
-  const last23 = v128.shuffle<i32>(o2, o3, 2, 6, 3, 7);
-  const halves = v128.shuffle<i32>(first01, first23, 0, 1, 4, 5);
-  const a = v128.shuffle<i32>(first01, first23, 2, 3, 6, 7);
-  const b = v128.shuffle<i32>(last01, last23, 0, 1, 4, 5);
-  const c = v128.shuffle<i32>(last01, last23, 2, 3, 6, 7);
-  const sixBits = i8x16.splat(63);
-  const upper = i8x16.splat(48);
+function scalesQ4_K(words: usize, scales: usize, minima: usize): void {
+  const halves = v128.load(words);
+  const first = v128.load(words, 16);
+  const second = v128.load(words, 32);
+  const third = v128.load(words, 48);
   const d = lowerHalves(halves);
-  storeScaled(scales, v128.and(a, sixBits), d);
-  storeScaled(scales + 64, v128.or(lowNibbles(c), v128.and(i32x4.shr_u(a, 2), upper)), d);
   const m = f32x4.neg(upperHalves(halves));
-  storeScaled(minima, v128.and(b, sixBits), m);
-  storeScaled(minima + 64, v128.or(highNibbles(c), v128.and(i32x4.shr_u(b, 2), upper)), m);
+  storeScaled(scales, v128.and(first, i8x16.splat(63)), d);
+  storeScaled(scales + 64, sixBits(lowNibbles(third), i32x4.shr_u(first, 2)), d);
+  storeScaled(minima, v128.and(second, i8x16.splat(63)), m);
+  storeScaled(minima + 64, sixBits(highNibbles(third), i32x4.shr_u(second, 2)), m);
 }
 
 /** factor · byte for each of the four bytes in every lane: [byte][lane]. */
@@ -166,27 +168,30 @@ function storeScaled(to: usize, bytes: v128, factor: v128): void {
   v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(bytes, 24)), factor), 48);
 }
 
-// ---- q6_K: 2 × 64 bytes of low nibbles, 2 × 32 of two upper bits, 16 × i8 scales, d
+// ---- q6_K. A block: 2 × 64 bytes of nibbles, 2 × 32 of upper bits, 16 × i8 scales s, one for 16 elements, and d
 
-/** Σ s·(q − 32)·xq = Σ s·q·xq − 32 · (s₀ · Σ xq of the first 16 + s₁ · Σ xq of the others). */
+/**
+ * x times the rows of weights at a, b, c and d. With s₀ and s₁ for the halves of a unit,
+ * Σ s·(q − 32)·xq = Σ s·q·xq − 32 · (s₀ · Σ xq of one half + s₁ · Σ xq of the other).
+ */
 function fourQ6_K(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize): v128 {
-  const products = ownScratch(); // [unit][output]
-  const scales = products + 512; // [output][16 elements], as i16
-  const pairs = products + 640; // [unit][output]
+  const products = ownScratch(); // [unit][output]: four lanes
+  const scales = products + 512; // [output][unit]: s₀, s₁ as i16
+  const turned = products + 640; // [unit][output]
   let sum = f32x4.splat(0);
   while (x < last) {
     productsQ6_K(x, a, products, scales);
     productsQ6_K(x, b, products + 16, scales + 32);
     productsQ6_K(x, c, products + 32, scales + 64);
     productsQ6_K(x, d, products + 48, scales + 96);
-    turn4(pairs, v128.load(scales), v128.load(scales, 32), v128.load(scales, 64), v128.load(scales, 96));
-    turn4(pairs + 64, v128.load(scales, 16), v128.load(scales, 48), v128.load(scales, 80), v128.load(scales, 112));
-    const factor = fourHalves(a + 208, b + 208, c + 208, d + 208);
-    for (let at: usize = 0; at < 128; at += 16, x += unitBytes) {
-      const four = products + 4 * at;
-      const all = lanes4(v128.load(four), v128.load(four, 16), v128.load(four, 32), v128.load(four, 48));
-      const offset = i32x4.dot_i16x8_s(v128.load(pairs + at), v128.load32_splat(x, 40));
-      sum = addScaled(sum, i32x4.sub(all, i32x4.shl(offset, 5)), x, factor);
+    turn4(turned, v128.load(scales), v128.load(scales, 32), v128.load(scales, 64), v128.load(scales, 96));
+    turn4(turned + 64, v128.load(scales, 16), v128.load(scales, 48), v128.load(scales, 80), v128.load(scales, 112));
+    const scale = fourHalves(a + 208, b + 208, c + 208, d + 208);
+    for (let unit: usize = 0; unit < 8; unit++, x += unitBytes) {
+      const four = products + (unit << 6);
+      const all = sumsOf4(v128.load(four), v128.load(four, 16), v128.load(four, 32), v128.load(four, 48));
+      const sums = i32x4.dot_i16x8_s(v128.load(turned + (unit << 4)), v128.load32_splat(x, halvesAt));
+      sum = addScaled(sum, i32x4.sub(all, i32x4.shl(sums, 5)), x, scale);
     }
     a += 210;
     b += 210;
@@ -196,42 +201,66 @@ function fourQ6_K(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize)
   return sum;
 }
 
-/** s·q·xq of a superblock, the products of its 8 units 64 bytes apart, and its scales as i16. */
-function productsQ6_K(x: usize, block: usize, to: usize, scales: usize): void {
-  v128.store(scales, v128.load_ext<i8>(block, 192));
-  v128.store(scales, v128.load_ext<i8>(block, 200), 16);
-  const end = block + 128;
-  for (let upper = end; block < end; block += 64, upper += 32) {
+/** s·q·xq of a block: four lanes for each unit, 64 bytes apart; and its scales as i16. */
+function productsQ6_K(x: usize, nibbles: usize, to: usize, scales: usize): void {
+  v128.store(scales, v128.load_ext<i8>(nibbles, 192));
+  v128.store(scales, v128.load_ext<i8>(nibbles, 200), 16);
+  const end = nibbles + 128;
+  for (let upper = end; nibbles < end; upper += 32) {
+    // Four units: low and high nibbles of 2 × 32 bytes, and from each byte of upper bits two for each unit, the lowest first.
+    const a0 = v128.load(nibbles);
+    const a1 = v128.load(nibbles, 16);
+    const b0 = v128.load(nibbles, 32);
+    const b1 = v128.load(nibbles, 48);
     const u0 = v128.load(upper);
     const u1 = v128.load(upper, 16);
-    const a0 = v128.load(block);
-    const a1 = v128.load(block, 16);
-    const b0 = v128.load(block, 32);
-    const b1 = v128.load(block, 48);
-    v128.store(to, scaled(x, sixBits(lowNibbles(a0), i16x8.shl(u0, 4)), sixBits(lowNibbles(a1), i16x8.shl(u1, 4)), scales));
-    v128.store(to, scaled(x + 48, sixBits(lowNibbles(b0), i16x8.shl(u0, 2)), sixBits(lowNibbles(b1), i16x8.shl(u1, 2)), scales + 4), 64);
-    v128.store(to, scaled(x + 96, sixBits(highNibbles(a0), u0), sixBits(highNibbles(a1), u1), scales + 8), 128);
-    v128.store(to, scaled(x + 144, sixBits(highNibbles(b0), i16x8.shr_u(u0, 2)), sixBits(highNibbles(b1), i16x8.shr_u(u1, 2)), scales + 12), 192);
+    let q0 = sixBits(lowNibbles(a0), i16x8.shl(u0, 4));
+    let q1 = sixBits(lowNibbles(a1), i16x8.shl(u1, 4));
+    v128.store(to, scaled(x, q0, q1, scales));
+    q0 = sixBits(lowNibbles(b0), i16x8.shl(u0, 2));
+    q1 = sixBits(lowNibbles(b1), i16x8.shl(u1, 2));
+    v128.store(to, scaled(x + unitBytes, q0, q1, scales + 4), 64);
+    q0 = sixBits(highNibbles(a0), u0);
+    q1 = sixBits(highNibbles(a1), u1);
+    v128.store(to, scaled(x + 2 * unitBytes, q0, q1, scales + 8), 128);
+    q0 = sixBits(highNibbles(b0), i16x8.shr_u(u0, 2));
+    q1 = sixBits(highNibbles(b1), i16x8.shr_u(u1, 2));
+    v128.store(to, scaled(x + 3 * unitBytes, q0, q1, scales + 12), 192);
     x += 4 * unitBytes;
+    nibbles += 64;
     to += 256;
     scales += 16;
   }
 }
 
-/** A nibble and, above it, bits 4 and 5 of another byte. */
+/** s₀·q·xq of 16 elements and s₁·q·xq of 16 more, in four lanes. */
+function scaled(x: usize, q0: v128, q1: v128, scales: usize): v128 {
+  const first = i32x4.dot_i16x8_s(dot(v128.load(x), q0), v128.load16_splat(scales));
+  return i32x4.add(first, i32x4.dot_i16x8_s(dot(v128.load(x, 16), q1), v128.load16_splat(scales, 2)));
+}
+
+// ---- shared
+
+/** x·q of 16 elements in eight lanes, x with a sign, q of at most 7 bits without. */
+function dot(x: v128, q: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.relaxed_dot_i8x16_i7x16_s(x, q);
+  return i16x8.add(i16x8.extmul_low_i8x16_s(x, q), i16x8.extmul_high_i8x16_s(x, q));
+}
+
+/** Nibbles and, above them, bits 4 and 5 of other bytes. */
 function sixBits(nibbles: v128, upper: v128): v128 {
   return v128.or(nibbles, v128.and(upper, i8x16.splat(48)));
 }
 
-/** q·xq of 32 elements in four lanes, times a scale for each 16. */
-function scaled(x: usize, q0: v128, q1: v128, scales: usize): v128 {
-  return i32x4.add(
-    i32x4.dot_i16x8_s(dot(v128.load(x), q0), v128.load16_splat(scales)),
-    i32x4.dot_i16x8_s(dot(v128.load(x, 16), q1), v128.load16_splat(scales, 2)),
-  );
+/** The sums of four times eight lanes, each with four products of nibbles: 16 such still fit, 16 · 127 · 15 = 30480. */
+function sumsOfShorts(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = i16x8.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
+  const cd = i16x8.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
+  const pairs = i16x8.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
+  return i32x4.dot_i16x8_s(pairs, i16x8.splat(1));
 }
 
-/** Four vectors of four words turned about: lane i of all becomes vector i. */
+/** Four vectors of four words turned about: lane i of all of them becomes vector i. */
 function turn4(to: usize, a: v128, b: v128, c: v128, d: v128): void {
   const ab01 = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
   const cd01 = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
@@ -241,28 +270,6 @@ function turn4(to: usize, a: v128, b: v128, c: v128, d: v128): void {
   v128.store(to, v128.shuffle<i32>(ab01, cd01, 2, 3, 6, 7), 16);
   v128.store(to, v128.shuffle<i32>(ab23, cd23, 0, 1, 4, 5), 32);
   v128.store(to, v128.shuffle<i32>(ab23, cd23, 2, 3, 6, 7), 48);
-}
-
-// ---- all
-
-/** x·q of 16 elements, x with a sign and q of up to 7 bits without, two products in each of eight lanes. */
-function dot(x: v128, q: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.relaxed_dot_i8x16_i7x16_s(x, q);
-  return i16x8.add(i16x8.extmul_low_i8x16_s(x, q), i16x8.extmul_high_i8x16_s(x, q));
-}
-
-/** The lane sums of four times eight sums of four products with nibbles: 16 such still fit, 16 · 127 · 15 = 30480. */
-function sumsOf4(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = i16x8.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
-  const cd = i16x8.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
-  const pairs = i16x8.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
-  return i32x4.dot_i16x8_s(pairs, i16x8.splat(1));
-}
-
-function lanes4(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
-  const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
-  return i32x4.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
 }
 
 /** The f16 in the lower half of each lane as f32. */
@@ -277,12 +284,11 @@ function upperHalves(v: v128): v128 {
 
 /** sum + dx · scale · integers, dx of the unit at x. */
 function addScaled(sum: v128, integers: v128, x: usize, scale: v128): v128 {
-  return madd(f32x4.convert_i32x4_s(integers), f32x4.mul(v128.load_splat<f32>(x, 32), scale), sum);
+  return madd(f32x4.convert_i32x4_s(integers), f32x4.mul(v128.load_splat<f32>(x, dxAt), scale), sum);
 }
 
 /** sum + dx · minimum · Σ xq, unit after unit. */
 function addMinima(sum: v128, x: usize, last: usize, minima: usize): v128 {
-  for (; x < last; x += unitBytes, minima += 16)
-    sum = madd(v128.load_splat<f32>(x, 36), v128.load(minima), sum);
+  for (; x < last; x += unitBytes, minima += 16) sum = madd(v128.load_splat<f32>(x, sumAt), v128.load(minima), sum);
   return sum;
 }
