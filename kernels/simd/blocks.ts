@@ -114,7 +114,7 @@ export function lowNibbles(pairs: v128): v128 {
   return v128.and(pairs, i8x16.splat(15));
 }
 
-/** By 16 bits: engines have no shift of bytes, and make a mask for it anew each time. */
+// A shift of 16 bits: processors have none of 8, and engines put a mask beside it that they make anew each time.
 export function highNibbles(pairs: v128): v128 {
   return lowNibbles(i16x8.shr_u(pairs, 4));
 }

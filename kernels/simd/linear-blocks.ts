@@ -11,18 +11,18 @@
 // of each unit of 32 is added, unit after unit, and then, where there are minima, the second term of each. All kernels below
 // keep to it: they compute four outputs at once, turn their lanes about and go on with one output in each lane.
 //
-// Few rows go one by one along four outputs that lie far apart (why: linear-floats.ts), as they are stored: q8_0 and q4_0
-// here, the others in linear-k-row.ts. Many rows go in tiles of eight, a row in each lane, along four outputs, unpacked.
+// Few rows go one by one along four outputs that lie far apart (why: linear-floats.ts), as they are stored: q8_0 here, the
+// other formats in linear-nibbles.ts. Many rows go in tiles of eight, a row in each lane, along four outputs, unpacked.
 //
-// 16-bit products of values widened from 8 bits, because they are exact on every engine and cost no more than the 8-bit
-// product of relaxed SIMD, whose left operand alone may have a sign: moving signs to one side takes what it would save.
+// 16-bit products of values widened from 8 bits, because they are exact on every engine and cost no more for q8_0 than the
+// 8-bit product of relaxed SIMD, whose left operand alone may have a sign: moving signs to one side takes what it would save.
 // Tried for tiles: lanes along the elements, turned about at the end (15 % slower); a loop of more than one pair of elements
 // (20 % slower: the compiler loads everything first and runs out of registers); unpacking four outputs by turns.
 
-import { blockBytesOf, highNibbles, lowNibbles, unitBytes, unpackUnits } from "./blocks";
-import { q4_0Code, q4_1Code, q4_KCode, q8_0Code } from "./codes";
+import { blockBytesOf, unitBytes, unpackUnits } from "./blocks";
+import { q4_1Code, q4_KCode, q8_0Code } from "./codes";
 import { dtypeArg, finishFour, finishNext, inDimArg, packedArg, tiledArg, wArg, xArg } from "./linear";
-import { multiplyStored } from "./linear-k-row";
+import { multiplyNibbles } from "./linear-nibbles";
 import { arg, ownScratch } from "./threads";
 import { madd, maxLanes } from "./vector";
 import { fromF16 } from "./widen";
@@ -114,18 +114,14 @@ export function multiplyBlocks(begin: i32, end: i32, from: i32, to: i32, panel: 
     tiles(begin, end, from, to, panel);
     return;
   }
-  const dtype = <i32>arg(dtypeArg);
-  if (dtype !== q8_0Code && dtype !== q4_0Code) {
-    multiplyStored(begin, end, from, to, panel);
+  if (<i32>arg(dtypeArg) !== q8_0Code) {
+    multiplyNibbles(begin, end, from, to, panel);
     return;
   }
   // Outputs are `step` apart, four times; where there are none left, the last one is computed again and not stored.
   const step = (end - begin + 3) >> 2;
   for (let o = begin; o < begin + step; o++) {
-    for (let r = from; r < to; r++) {
-      if (dtype === q8_0Code) finishFour(r, o, step, end, fourQ8_0(r, o, step, end));
-      else finishFour(r, o, step, end, fourQ4_0(r, o, step, end));
-    }
+    for (let r = from; r < to; r++) finishFour(r, o, step, end, fourQ8_0(r, o, step, end));
   }
 }
 
@@ -167,27 +163,6 @@ function fourQ8_0(r: i32, o: i32, step: i32, end: i32): v128 {
   return sum;
 }
 
-/** Row r times outputs o, o + step … of q4_0: Σ (q − 8)·xq = Σ q·xq − 8·Σ xq. */
-function fourQ4_0(r: i32, o: i32, step: i32, end: i32): v128 {
-  let x = packedRow(r);
-  let a = rowOf(o, end);
-  let b = rowOf(o + step, end);
-  let c = rowOf(o + 2 * step, end);
-  let d = rowOf(o + 3 * step, end);
-  let sum = f32x4.splat(0);
-  const last = packedRow(r + 1);
-  for (; x < last; x += unitBytes) {
-    const all = sumsOf4(productOfNibbles(x, a), productOfNibbles(x, b), productOfNibbles(x, c), productOfNibbles(x, d));
-    const eights = i32x4.splat(load<i32>(x, 68) << 3);
-    sum = addScaled(sum, i32x4.sub(all, eights), x, fourHalves(a, b, c, d));
-    a += 18;
-    b += 18;
-    c += 18;
-    d += 18;
-  }
-  return sum;
-}
-
 /** The f16 at four places as f32. */
 export function fourHalves(a: usize, b: usize, c: usize, d: usize): v128 {
   let halves = v128.load16_lane(a, i32x4.splat(0), 1);
@@ -204,20 +179,6 @@ function productOfBytes(x: usize, block: usize): v128 {
     v128.load_ext<i8>(block, 10),
     v128.load_ext<i8>(block, 18),
     v128.load_ext<i8>(block, 26),
-  );
-}
-
-/** q·xq of 32 elements in four lanes, whose q are the nibbles of a block of q4_0: the low ones first. */
-function productOfNibbles(x: usize, block: usize): v128 {
-  const pairs = v128.load(block, 2);
-  const low = lowNibbles(pairs);
-  const high = highNibbles(pairs);
-  return product(
-    x,
-    i16x8.extend_low_i8x16_u(low),
-    i16x8.extend_high_i8x16_u(low),
-    i16x8.extend_low_i8x16_u(high),
-    i16x8.extend_high_i8x16_u(high),
   );
 }
 

@@ -1,4 +1,4 @@
-// Products of few rows with weights in q4_1, q4_K and q6_K, straight as they are stored. The op is linear.ts; how x is
+// Products of few rows with weights in q4_0, q4_1, q4_K and q6_K, straight as they are stored. The op is linear.ts; how x is
 // quantized, the order of summation and the kernels for many rows are in linear-blocks.ts. Layouts of blocks: blocks.ts,
 // after llama.cpp's ggml-common.h and ggml-quants.c.
 //
@@ -6,11 +6,10 @@
 // operand. So x goes in as bytes: one instruction makes 16 products and adds them in pairs, exactly and alike on every
 // engine, for no pair leaves 16 bits: 2 · 127 · 63 = 16002.
 //
-// Tried for q6_K: four outputs at once, unit after unit, as for the others (half as fast: the compiler runs out of
-// registers); shifts of bytes (processors have none, so each becomes a shift of 16 bits and a mask made anew).
+// Tried: q6_K with four outputs at once, unit after unit, as the others go (half as fast).
 
 import { highNibbles, lowNibbles, unitBytes as packedBytes } from "./blocks";
-import { q4_1Code, q4_KCode } from "./codes";
+import { q4_0Code, q4_1Code, q4_KCode } from "./codes";
 import { dtypeArg, finishFour, inDimArg } from "./linear";
 import { fourHalves, packedRow, rowOf, sumsOf4 } from "./linear-blocks";
 import { arg, ownScratch } from "./threads";
@@ -24,7 +23,7 @@ const sumAt: usize = 36;
 const halvesAt: usize = 40;
 
 /** Rows `from` to `to`, at most 4, times outputs begin to end; `room` for 16 + 4 · 48 bytes for each unit of a row. */
-export function multiplyStored(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
+export function multiplyNibbles(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
   const dtype = <i32>arg(dtypeArg);
   const units = <i32>arg(inDimArg) >> 5;
   const minima = room; // [unit][output]
@@ -41,7 +40,8 @@ export function multiplyStored(begin: i32, end: i32, from: i32, to: i32, room: u
     for (let r = from; r < to; r++) {
       const x = rows + <usize>(r - from) * rowBytes;
       const last = x + rowBytes;
-      if (dtype === q4_1Code) finishFour(r, o, step, end, fourQ4_1(x, last, a, b, c, d, minima));
+      if (dtype === q4_0Code) finishFour(r, o, step, end, fourQ4_0(x, last, a, b, c, d));
+      else if (dtype === q4_1Code) finishFour(r, o, step, end, fourQ4_1(x, last, a, b, c, d, minima));
       else if (dtype === q4_KCode) finishFour(r, o, step, end, fourQ4_K(x, last, a, b, c, d, minima));
       else finishFour(r, o, step, end, fourQ6_K(x, last, a, b, c, d));
     }
@@ -66,6 +66,30 @@ function narrow(to: usize, r: i32): void {
   }
 }
 
+// ---- q4_0. A block: d, 16 bytes of nibbles, the low ones first
+
+/** x times the rows of weights at a, b, c and d: Σ (q − 8)·xq = Σ q·xq − 8 · Σ xq. */
+function fourQ4_0(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize): v128 {
+  let sum = f32x4.splat(0);
+  for (; x < last; x += unitBytes) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const all = sumsOfShorts(
+      nibbles(x0, x1, a + 2),
+      nibbles(x0, x1, b + 2),
+      nibbles(x0, x1, c + 2),
+      nibbles(x0, x1, d + 2),
+    );
+    const eights = i32x4.dot_i16x8_s(v128.load32_splat(x, halvesAt), i16x8.splat(8));
+    sum = addScaled(sum, i32x4.sub(all, eights), x, fourHalves(a, b, c, d));
+    a += 18;
+    b += 18;
+    c += 18;
+    d += 18;
+  }
+  return sum;
+}
+
 // ---- q4_1. A block: d, m, 16 bytes of nibbles, the low ones first
 
 /** x times the rows of weights at a, b, c and d; `minima`: room for 16 bytes for each unit. */
@@ -75,7 +99,12 @@ function fourQ4_1(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize,
   for (let unit = x; unit < last; unit += unitBytes) {
     const x0 = v128.load(unit);
     const x1 = v128.load(unit, 16);
-    const all = sumsOfShorts(block(x0, x1, a), block(x0, x1, b), block(x0, x1, c), block(x0, x1, d));
+    const all = sumsOfShorts(
+      nibbles(x0, x1, a + 4),
+      nibbles(x0, x1, b + 4),
+      nibbles(x0, x1, c + 4),
+      nibbles(x0, x1, d + 4),
+    );
     let halves = v128.load32_zero(a);
     halves = v128.load32_lane(b, halves, 1);
     halves = v128.load32_lane(c, halves, 2);
@@ -91,9 +120,9 @@ function fourQ4_1(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize,
   return addMinima(sum, x, last, minima);
 }
 
-/** q·xq of a block. */
-function block(x0: v128, x1: v128, at: usize): v128 {
-  const pairs = v128.load(at, 4);
+/** q·xq of 16 bytes of nibbles. */
+function nibbles(x0: v128, x1: v128, at: usize): v128 {
+  const pairs = v128.load(at);
   return i16x8.add(dot(x0, lowNibbles(pairs)), dot(x1, highNibbles(pairs)));
 }
 
