@@ -11,17 +11,18 @@
 // of each unit of 32 is added, unit after unit, and then, where there are minima, the second term of each. All kernels below
 // keep to it: they compute four outputs at once, turn their lanes about and go on with one output in each lane.
 //
-// Few rows go one by one along four outputs that lie far apart (why: linear-floats.ts), the most usual formats as they are
-// stored, the others unpacked first. Many rows go in tiles of eight, a row in each lane, along four outputs, unpacked.
+// Few rows go one by one along four outputs that lie far apart (why: linear-floats.ts), as they are stored: q8_0 here, the
+// other formats in linear-nibbles.ts. Many rows go in tiles of eight, a row in each lane, along four outputs, unpacked.
 //
-// 16-bit products of values widened from 8 bits, because they are exact on every engine and cost no more than the 8-bit
-// product of relaxed SIMD, whose left operand alone may have a sign: moving signs to one side takes what it would save.
+// 16-bit products of values widened from 8 bits, because they are exact on every engine and cost no more for q8_0 than the
+// 8-bit product of relaxed SIMD, whose left operand alone may have a sign: moving signs to one side takes what it would save.
 // Tried for tiles: lanes along the elements, turned about at the end (15 % slower); a loop of more than one pair of elements
 // (20 % slower: the compiler loads everything first and runs out of registers); unpacking four outputs by turns.
 
-import { blockBytesOf, highNibbles, lowNibbles, unitBytes, unpackUnits } from "./blocks";
-import { q4_0Code, q4_1Code, q4_KCode, q8_0Code } from "./codes";
+import { blockBytesOf, unitBytes, unpackUnits } from "./blocks";
+import { q4_1Code, q4_KCode, q8_0Code } from "./codes";
 import { dtypeArg, finishFour, finishNext, inDimArg, packedArg, tiledArg, wArg, xArg } from "./linear";
+import { multiplyNibbles } from "./linear-nibbles";
 import { arg, ownScratch } from "./threads";
 import { madd, maxLanes } from "./vector";
 import { fromF16 } from "./widen";
@@ -75,7 +76,7 @@ export function packBlocks(begin: i32, end: i32): void {
 }
 
 /** Where row r lies, when rows go one by one. */
-function packedRow(r: i32): usize {
+export function packedRow(r: i32): usize {
   return arg(packedArg) + <usize>(r * (<i32>arg(inDimArg) >> 5)) * unitBytes;
 }
 
@@ -89,7 +90,8 @@ function quantize(out: usize, x: usize): void {
   let largest = f32x4.abs(v128.load(x));
   for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
   const most = maxLanes(largest);
-  const inverse = f32x4.splat(most > 0 ? 127 / most : 0);
+  // 127 / 1e-37 would be infinite, and xq more than 8 bits: what is so small counts as 0.
+  const inverse = f32x4.splat(most > 1e-36 ? 127 / most : 0);
   let sums = i32x4.splat(0);
   for (let i: usize = 0; i < 4; i++) {
     const low = rounded(v128.load(x + (i << 5)), inverse);
@@ -112,25 +114,23 @@ export function multiplyBlocks(begin: i32, end: i32, from: i32, to: i32, panel: 
     tiles(begin, end, from, to, panel);
     return;
   }
-  const dtype = <i32>arg(dtypeArg);
+  if (<i32>arg(dtypeArg) !== q8_0Code) {
+    multiplyNibbles(begin, end, from, to, panel);
+    return;
+  }
   // Outputs are `step` apart, four times; where there are none left, the last one is computed again and not stored.
   const step = (end - begin + 3) >> 2;
   for (let o = begin; o < begin + step; o++) {
-    if (dtype !== q8_0Code && dtype !== q4_0Code) unpackFour(panel, o, step, end);
-    for (let r = from; r < to; r++) {
-      if (dtype === q8_0Code) finishFour(r, o, step, end, fourQ8_0(r, o, step, end));
-      else if (dtype === q4_0Code) finishFour(r, o, step, end, fourQ4_0(r, o, step, end));
-      else finishFour(r, o, step, end, fourUnits(r, panel));
-    }
+    for (let r = from; r < to; r++) finishFour(r, o, step, end, fourQ8_0(r, o, step, end));
   }
 }
 
-/** Unpacks the weights of outputs o, o + step … */
-function unpackFour(panel: usize, o: i32, step: i32, end: i32): void {
+/** Unpacks the weights of outputs o to o + 3. */
+function unpackFour(panel: usize, o: i32, end: i32): void {
   const dtype = <i32>arg(dtypeArg);
   const units = <i32>arg(inDimArg) >> 5;
   for (let i = 0; i < panelOuts; i++)
-    unpackUnits(panel + <usize>(i * units * unitBytes), rowOf(o + i * step, end), dtype, 0, units);
+    unpackUnits(panel + <usize>(i * units * unitBytes), rowOf(o + i, end), dtype, 0, units);
 }
 
 /** Whether weights of the dtype have minima. */
@@ -139,7 +139,7 @@ function withMinima(): bool {
 }
 
 /** Where the weights of output o begin, or those of the last one before `end`. */
-function rowOf(o: i32, end: i32): usize {
+export function rowOf(o: i32, end: i32): usize {
   return arg(wArg) + <usize>min(o, end - 1) * blockBytesOf(<i32>arg(dtypeArg), <i32>arg(inDimArg));
 }
 
@@ -163,60 +163,8 @@ function fourQ8_0(r: i32, o: i32, step: i32, end: i32): v128 {
   return sum;
 }
 
-/** Row r times outputs o, o + step … of q4_0: Σ (q − 8)·xq = Σ q·xq − 8·Σ xq. */
-function fourQ4_0(r: i32, o: i32, step: i32, end: i32): v128 {
-  let x = packedRow(r);
-  let a = rowOf(o, end);
-  let b = rowOf(o + step, end);
-  let c = rowOf(o + 2 * step, end);
-  let d = rowOf(o + 3 * step, end);
-  let sum = f32x4.splat(0);
-  const last = packedRow(r + 1);
-  for (; x < last; x += unitBytes) {
-    const all = sumsOf4(productOfNibbles(x, a), productOfNibbles(x, b), productOfNibbles(x, c), productOfNibbles(x, d));
-    const eights = i32x4.splat(load<i32>(x, 68) << 3);
-    sum = addScaled(sum, i32x4.sub(all, eights), x, fourHalves(a, b, c, d));
-    a += 18;
-    b += 18;
-    c += 18;
-    d += 18;
-  }
-  return sum;
-}
-
-/** Row r times four outputs, unpacked one after the other. */
-function fourUnits(r: i32, panel: usize): v128 {
-  let x = packedRow(r);
-  const rowBytes = packedRow(r + 1) - x;
-  let a = panel;
-  let b = a + rowBytes;
-  let c = b + rowBytes;
-  let d = c + rowBytes;
-  let sum = f32x4.splat(0);
-  for (; a < panel + rowBytes; x += unitBytes) {
-    const all = sumsOf4(productOfUnit(x, a), productOfUnit(x, b), productOfUnit(x, c), productOfUnit(x, d));
-    sum = addScaled(sum, all, x, four(a, b, c, d, 64));
-    a += unitBytes;
-    b += unitBytes;
-    c += unitBytes;
-    d += unitBytes;
-  }
-  if (!withMinima()) return sum;
-  x = packedRow(r);
-  for (let w = panel; w < panel + rowBytes; w += unitBytes, x += unitBytes) {
-    const minima = four(w, w + rowBytes, w + 2 * rowBytes, w + 3 * rowBytes, 68);
-    sum = madd(f32x4.splat(load<f32>(x, 64) * <f32>load<i32>(x, 68)), minima, sum);
-  }
-  return sum;
-}
-
-/** The f32 at four places and an offset. */
-function four(a: usize, b: usize, c: usize, d: usize, offset: usize): v128 {
-  return f32x4(load<f32>(a + offset), load<f32>(b + offset), load<f32>(c + offset), load<f32>(d + offset));
-}
-
 /** The f16 at four places as f32. */
-function fourHalves(a: usize, b: usize, c: usize, d: usize): v128 {
+export function fourHalves(a: usize, b: usize, c: usize, d: usize): v128 {
   let halves = v128.load16_lane(a, i32x4.splat(0), 1);
   halves = v128.load16_lane(b, halves, 3);
   halves = v128.load16_lane(c, halves, 5);
@@ -234,25 +182,6 @@ function productOfBytes(x: usize, block: usize): v128 {
   );
 }
 
-/** q·xq of 32 elements in four lanes, whose q are the nibbles of a block of q4_0: the low ones first. */
-function productOfNibbles(x: usize, block: usize): v128 {
-  const pairs = v128.load(block, 2);
-  const low = lowNibbles(pairs);
-  const high = highNibbles(pairs);
-  return product(
-    x,
-    i16x8.extend_low_i8x16_u(low),
-    i16x8.extend_high_i8x16_u(low),
-    i16x8.extend_low_i8x16_u(high),
-    i16x8.extend_high_i8x16_u(high),
-  );
-}
-
-/** q·xq of 32 elements in four lanes, from an unpacked unit. */
-function productOfUnit(x: usize, unit: usize): v128 {
-  return product(x, v128.load(unit), v128.load(unit, 16), v128.load(unit, 32), v128.load(unit, 48));
-}
-
 /** q·xq of 32 elements in four lanes. */
 function product(x: usize, q0: v128, q1: v128, q2: v128, q3: v128): v128 {
   const first = i32x4.add(i32x4.dot_i16x8_s(v128.load(x), q0), i32x4.dot_i16x8_s(v128.load(x, 16), q1));
@@ -261,7 +190,7 @@ function product(x: usize, q0: v128, q1: v128, q2: v128, q3: v128): v128 {
 }
 
 /** The lane sums of four vectors. */
-function sumsOf4(a: v128, b: v128, c: v128, d: v128): v128 {
+export function sumsOf4(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
   const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
   return i32x4.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
@@ -279,7 +208,7 @@ function tiles(begin: i32, end: i32, from: i32, to: i32, panel: usize): void {
   const minima = withMinima();
   const sums = ownScratch();
   for (let o = begin; o < end; o += panelOuts) {
-    unpackFour(panel, o, 1, end);
+    unpackFour(panel, o, end);
     for (let r = from; r < to; r += tileRows) {
       tile(packedTile(r), panel, sums);
       if (minima) addMinima(packedTile(r), panel, sums);

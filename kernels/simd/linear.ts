@@ -17,15 +17,17 @@ import {
   multiplyFloats,
   packFloats,
 } from "./linear-floats";
-import { arg, ownNumber, parallel, setArg } from "./threads";
+import { arg, ownNumber, parallel, setArg, startedThreads } from "./threads";
 import { bytesOf } from "./widen";
 
 /** Rows of x that a chunk packs. */
 export const packRows: i32 = 32;
 /** Outputs of a chunk of tiles: a multiple of 8. */
 export const tiledOuts: i32 = 48;
-/** Weights of a chunk of single rows, in bytes, about. */
-const chunkBytes: i32 = 65536;
+/** Weights of a chunk of few rows, in bytes, about: long streams are read faster, but each thread should find several chunks. */
+const leastChunkBytes: i32 = 1 << 16;
+const mostChunkBytes: i32 = 1 << 20;
+const chunksPerThread: i32 = 16;
 /** Bytes of packed x that a chunk of tiles goes over again and again: they stay in the second-level cache. Of floats half, for sums. */
 const residentBytes: i32 = 1 << 21;
 
@@ -67,6 +69,12 @@ function rowsPerChunkOf(dtype: i32, rows: i32, inDim: i32): i32 {
   return (chunksOf(rows, chunksOf(rows, most)) + 7) & ~7;
 }
 
+/** Outputs of a chunk of few rows. */
+function streamedOuts(rowBytes: i32, outDim: i32): i32 {
+  const share = chunksOf(outDim, chunksPerThread * startedThreads());
+  return (max(8, min(mostChunkBytes / rowBytes, max(leastChunkBytes / rowBytes, share))) + 7) & ~7;
+}
+
 /** x [rows, inDim], w [outDim, inDim] in `dtype`, bias [outDim] or 0 → out [rows, outDim]; `scratch` as linearScratch says */
 export function linear(
   out: usize,
@@ -81,7 +89,7 @@ export function linear(
 ): void {
   const floats = dtype < q8_0Code;
   const tiled = floats ? floatsTiled(rows, inDim) : blocksTiled(rows);
-  const outsPerChunk = tiled ? tiledOuts : max(8, (chunkBytes / <i32>bytesOf(dtype, inDim)) & ~7);
+  const outsPerChunk = tiled ? tiledOuts : streamedOuts(<i32>bytesOf(dtype, inDim), outDim);
   const rowsPerChunk = tiled ? rowsPerChunkOf(dtype, rows, inDim) : rows;
   setArg(outArg, out);
   setArg(xArg, x);
@@ -112,7 +120,8 @@ export function linearChunk(chunk: i32): void {
   const outsPerChunk = <i32>arg(outsPerChunkArg);
   const rowsPerChunk = <i32>arg(rowsPerChunkArg);
   const chunks = chunksOf(<i32>arg(outDimArg), outsPerChunk);
-  const begin = (chunk % chunks) * outsPerChunk;
+  // Chunks are taken from the last on; weights are read forwards, for processors fetch ahead into the next chunk.
+  const begin = (chunks - 1 - (chunk % chunks)) * outsPerChunk;
   const end = min(<i32>arg(outDimArg), begin + outsPerChunk);
   const from = (chunk / chunks) * rowsPerChunk;
   const to = min(<i32>arg(rowsArg), from + rowsPerChunk);

@@ -43,6 +43,11 @@ export function ownNumber(): i32 {
   return self;
 }
 
+/** How many threads there are by now, the caller of ops among them. */
+export function startedThreads(): i32 {
+  return atomic.load<i32>(<usize>startedAt) + 1;
+}
+
 export function setArg(i: i32, value: usize): void {
   store<usize>(argsAt + ((<usize>i) << 2), value);
 }

@@ -66,6 +66,7 @@ describe("the same bits", () => {
       const outDim = 19;
       const w = await weights(ops, dtype, [outDim, inDim], 1);
       const x = noise(70 * inDim, 2);
+      for (let i = 3 * inDim; i < 4 * inDim; i++) x[i] *= 1e-38; // too small to be scaled to 8 bits
       const product = (begin: number, end: number) =>
         bits(ops, ops.linear(ops.upload(x.slice(begin * inDim, end * inDim), [end - begin, inDim]), w));
       const whole = await product(0, 70);
@@ -106,12 +107,16 @@ describe("the same bits", () => {
       const w = await weights(ops, "bf16", [1100, 577], 1); // over a megabyte: starts the workers
       const w576 = await weights(ops, "bf16", [1100, 576], 1);
       const blocks = await weights(ops, "q8_0", [1100, 576], 1);
+      const superblocks = await Promise.all(
+        (["q4_K", "q6_K"] as const).map((dtype) => weights(ops, dtype, [1100, 768], 1)),
+      );
       while (!kernels.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
       const of = async (): Promise<Uint32Array[]> => {
         const x = ops.upload(noise(130 * 577, 2), [130, 577]);
         const even = (rows: number) => ops.upload(noise(rows * 576, 6), [rows, 576]);
         const all: Tensor[] = [
           ...[1, 9, 130].flatMap((rows) => [ops.linear(even(rows), w576), ops.linear(even(rows), blocks)]),
+          ...superblocks.map((w) => ops.linear(ops.upload(noise(768, 7), [1, 768]), w)),
           ops.linear(x, w),
           ops.linear(ops.upload(noise(577, 3), [1, 577]), w),
           ops.add(x, x),
