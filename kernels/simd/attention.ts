@@ -20,7 +20,7 @@
 //
 // Tried without gain: 4, 8 or 16 rows to a chunk at 512 positions; constants of eˣ read from memory; in decoding, keys of
 // four pages side by side; fetching the next page amid this one's products (as slow as no fetching), every other line, or
-// the first lines of each 4 KB (nothing came beside them); each cache head by itself (5 % slower); runs of 16 positions. Three
+// the first lines of each 4 KB (nothing came beside them); each of three cache heads by itself (5 % slower); runs of 16 positions. Three
 // by three sums over v instead of two by three (1 % faster, and in f16 registers run out).
 
 import { f32Code } from "./codes";
@@ -33,10 +33,12 @@ const pageSize: i32 = 64;
 const segmentSize: i32 = 4 * pageSize;
 /** Bytes of the scores of a page. */
 const scoresBytes: i32 = 4 * pageSize;
-/** Elements of each position that a chunk of one row takes, unless one cache head has more: 64 of them as f32 fill the first-level cache. */
-const mostWidth: i32 = 192;
-/** Fewer cache heads, if there are not so many chunks then. */
+/** Most cache heads of a chunk of one row. */
+const mostHeads: i32 = 4;
+/** Fewer, if there are not so many chunks then. */
 const leastChunks: i32 = 8;
+/** Elements of each position that are fetched at once: of a page they fill the first-level cache. */
+const fetchedWidth: i32 = 192;
 /** So many query heads of a chunk that share a page of another dtype, and it pays to widen it once for all. */
 const leastWidened: i32 = 6;
 
@@ -141,7 +143,7 @@ export function attention(
   setArg(partsArg, (scratch + <usize>threads * threadBytes(dtype, nHeads, kDim, vDim) + 63) & ~63);
   const rowsPerChunk = min(16, max(1, rows >> 3));
   setArg(rowsPerChunkArg, rowsPerChunk);
-  let heads = rowsPerChunk > 1 ? 1 : max(1, mostWidth / kDim);
+  let heads = rowsPerChunk > 1 ? 1 : mostHeads;
   while (heads > 1 && rows * segments * chunksOf(nCacheHeads, heads) < leastChunks) heads >>= 1;
   setArg(headsPerChunkArg, heads);
   parallel(Job.Attention, chunksOf(rows, rowsPerChunk) * segments * chunksOf(nCacheHeads, heads));
@@ -172,7 +174,7 @@ export function attentionChunk(chunk: i32): void {
  * The queries of some cache heads of one row. Keys and values come from memory: those of a page are fetched before they are
  * used, for products alone ask for too few lines at a time. T: f32, or i16 for f16.
  */
-function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: usize): void {
+function attendHeads<T>(r: i32, begin: i32, mostHeads: i32, segment: i32, scores: usize): void {
   const nCacheHeads = <i32>arg(nCacheHeadsArg);
   const group = <i32>arg(nHeadsArg) / nCacheHeads;
   const kDim = <i32>arg(kDimArg);
@@ -181,7 +183,7 @@ function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: us
   const kWidth = <usize>(nCacheHeads * kDim) * sizeof<T>();
   const vWidth = <usize>(nCacheHeads * stride) * sizeof<T>();
   const firstHead = begin * group;
-  const lastHead = min(nCacheHeads, begin + heads) * group;
+  const lastHead = min(nCacheHeads, begin + mostHeads) * group;
   const first = segment * segmentSize;
   const end = min(first + segmentSize, positionOf(r) + 1);
   const partBetween = partBytes(vDim);
@@ -190,18 +192,20 @@ function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: us
   const byThrees =
     group >= 3 && kDim % 4 === 0 && vDim % 4 === 0 && packQueries(packed, r, firstHead, lastHead, group, factor);
   const inThrees = byThrees ? group - (group % 3) : 0; // of the heads of a group
-  const keyBytes = <usize>(((lastHead - firstHead) / group) * kDim) * sizeof<T>();
-  const valueBytes = <usize>(((lastHead - firstHead) / group) * vDim) * sizeof<T>();
+  const heads = lastHead / group - begin;
+  const fetched = max(1, fetchedWidth / kDim); // cache heads at once
   for (let page = first; page < end; page += pageSize) {
     const n = min(pageSize, end - page);
     const slot = slotOf(r, page);
     const keys = headAt(arg(keysArg), slot, begin, kDim);
     const values = headAt(arg(valuesArg), slot, begin, stride);
-    fetch(keys, kWidth, keyBytes);
     for (let head = firstHead; head < lastHead; ) {
-      const key = keys + <usize>((head / group - begin) * kDim) * sizeof<T>();
+      const cacheHead = head / group - begin;
+      const key = keys + <usize>(cacheHead * kDim) * sizeof<T>();
       const own = scores + <usize>((head - firstHead) * scoresBytes);
       const inGroup = head % group;
+      if (inGroup === 0 && cacheHead % fetched === 0)
+        fetch(key, kWidth, <usize>(min(fetched, heads - cacheHead) * kDim) * sizeof<T>());
       if (inGroup < inThrees) {
         thriceDots<T>(own, packed + ((<usize>((head - firstHead) * kDim)) << 2), key, kWidth, kDim, n);
         head += 3;
@@ -213,16 +217,18 @@ function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: us
         head++;
       }
     }
-    fetch(values, vWidth, valueBytes);
     for (let head = firstHead; head < lastHead; head++) {
       const own = scores + <usize>((head - firstHead) * scoresBytes);
       toWeights(own, partOf(r, head, segment), n, vDim, page === first, head % group < inThrees ? factor : 1);
     }
     for (let head = firstHead; head < lastHead; ) {
-      const value = values + <usize>((head / group - begin) * stride) * sizeof<T>();
+      const cacheHead = head / group - begin;
+      const value = values + <usize>(cacheHead * stride) * sizeof<T>();
       const own = scores + <usize>((head - firstHead) * scoresBytes);
       const part = partOf(r, head, segment);
       const inGroup = head % group;
+      if (inGroup === 0 && cacheHead % fetched === 0)
+        fetch(value, vWidth, <usize>(min(fetched, heads - cacheHead) * stride) * sizeof<T>());
       if (inGroup < inThrees) {
         thriceValues<T>(part, partBetween, value, vWidth, own, n, vDim);
         head += 3;
