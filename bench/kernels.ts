@@ -4,13 +4,13 @@
 //   npx tsx bench/kernels.ts [--threads 2] [--rounds 7] [--only linear]
 //
 // Rounds go over all kernels in turn, so a disturbance of the machine hits them alike; the table has medians, and the
-// limits are measured again in every round. Single rows multiply with 256 MiB of different weights, so that they come from
-// memory and not from a cache.
+// limits are measured again in every round. Single rows multiply with 256 MiB of different weights and attend over 256 MiB
+// of different keys and values, so that these come from memory and not from a cache, as in a model; times are for all of them.
 
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { simdKernels } from "../kernels/simd/host/simd.ts";
-import { byteLengthOf, type DType } from "../weights/dtype.ts";
+import { byteLengthOf, type DType, encodeF32 } from "../weights/dtype.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -32,17 +32,30 @@ interface Measured {
   seconds: number[];
 }
 
-const pool = await kernels.load("f32", 2 ** 26, async (into) => {
+const poolBytes = 2 ** 28;
+const pool = await kernels.load("f32", poolBytes / 4, async (into) => {
   // Small numbers of either sign, whatever dtype they are read as: exponents near 2^-8, scales near 0.01.
   for (let i = 0; i < into.length; i++) into[i] = i & 1 ? 0x1e | ((i * 2654435761) & 0x80) : (i * 2654435761) >>> 13;
 });
-const poolBytes = 2 ** 28;
+const numbers = Float32Array.from({ length: 2 ** 20 }, () => Math.random() - 0.5);
+/** Keys and values of each dtype have memory of their own: what a step adds to them stays in that dtype. */
+const caches = {
+  f32: await cachePool("f32"),
+  f16: await cachePool("f16"),
+};
 while (!kernels.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
 
 const noise = (length: number) => kernels.upload(Float32Array.from({ length }, () => Math.random() - 0.5));
 const out = kernels.alloc("f32", 512 * 16384, false);
 const x = noise(512 * 16384);
 const y = noise(512 * 16384);
+
+function cachePool(dtype: "f32" | "f16") {
+  const bytes = encodeF32(dtype, numbers);
+  return kernels.load(dtype, poolBytes / (bytes.length / numbers.length), async (into) => {
+    for (let at = 0; at < into.length; at += bytes.length) into.set(bytes, at);
+  });
+}
 
 /** Rows times the matrices of one layer, which lie one after the other in the pool. */
 function linear(dtype: DType, rows: number, inDim: number, outDim: number): Measured {
@@ -63,7 +76,7 @@ function linear(dtype: DType, rows: number, inDim: number, outDim: number): Meas
   };
 }
 
-/** Rows of one sequence that has `past` positions, or one row each of as many sequences. */
+/** Rows of one sequence that has `past` positions, or one row each of as many sequences: over the caches of many layers, in turn. */
 function attention(
   dtype: "f32" | "f16",
   rows: number,
@@ -79,7 +92,12 @@ function attention(
   const ints = (values: number[]) => kernels.upload(Int32Array.from(values));
   const positions = Array.from({ length: rows }, (_, r) => (apart ? past : past + r));
   const width = nCacheHeads * dim * (dtype === "f32" ? 4 : 2);
-  const cache = { k: pool, v: { address: pool.address + sequences * maxPages * 64 * width } };
+  const bytes = sequences * maxPages * 64 * width; // of the keys of a layer, and of its values
+  const copies = rows >= 64 ? 1 : Math.floor(poolBytes / (2 * bytes));
+  const layers = Array.from({ length: copies }, (_, i) => ({
+    k: { address: caches[dtype].address + 2 * i * bytes },
+    v: { address: caches[dtype].address + (2 * i + 1) * bytes },
+  }));
   const where = {
     sequences: ints(positions.map((_, r) => (apart ? r : 0))),
     positions: ints(positions),
@@ -88,9 +106,11 @@ function attention(
   const shape = { rows, nHeads, nCacheHeads, kDim: dim, vDim: dim, maxPages, scale: dim ** -0.5 };
   return {
     name: `attention ${dtype}, ${rows} ${rows === 1 ? "row" : "rows"}${apart ? " apart" : ""} after ${past}, ${nHeads} heads on ${nCacheHeads}`,
-    operations: 4 * dim * nHeads * positions.reduce((sum, position) => sum + position + 1, 0),
-    bytes: 2 * width * sequences * length,
-    run: () => kernels.attention(out, x, y, y, cache, dtype, where, shape),
+    operations: copies * 4 * dim * nHeads * positions.reduce((sum, position) => sum + position + 1, 0),
+    bytes: copies * 2 * width * sequences * length,
+    run() {
+      for (const cache of layers) kernels.attention(out, x, y, y, cache, dtype, where, shape);
+    },
     seconds: [],
   };
 }

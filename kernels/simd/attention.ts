@@ -14,17 +14,20 @@
 // A cache in f16 halves the bytes to read. Where many heads and rows of a chunk share a page, its keys and values are first
 // widened into scratch memory, once for all; few of them widen what they load, as they go.
 //
-// Within a page, two or three queries share each load of k and v, two or four keys each load of q, and as many values each
-// load and store of a sum; a query alone goes by the same order.
+// Within a page, two or three queries share each load of k and v, two or four keys each load of q; a query alone goes by the
+// same order. Loops over one step of loads and products: of a longer body the compiler puts all loads first and runs out of
+// registers; a short one it repeats by itself.
+//
 // Tried without gain: 4, 8 or 16 rows to a chunk at 512 positions; constants of eˣ read from memory; in decoding, keys of
-// four pages side by side, one cache head to a chunk, loads of the next page's keys or this page's values ahead. Eight sums
-// over v in registers while a page passes: the compiler loads all of v first and has a sum wait in memory.
+// four pages side by side; fetching the next page amid this one's products (as slow as no fetching), every other line, or
+// the first lines of each 4 KB (nothing came beside them); each of three cache heads by itself (5 % slower); runs of 16 positions. Three
+// by three sums over v instead of two by three (1 % faster, and in f16 registers run out).
 
 import { f32Code } from "./codes";
 import { chunksOf, Job } from "./jobs";
 import { arg, floatArg, ownNumber, ownScratch, parallel, setArg, setFloatArg } from "./threads";
-import { exp, madd, maxLanes, sumLanes, sumsOfLanes } from "./vector";
-import { bytesOf, narrowRow, nextCached, one, widenRow } from "./widen";
+import { exp, expNegative, madd, maxLanes, sumLanes, sumsOfLanes } from "./vector";
+import { bytesOf, f16Factor, narrowRow, nextCached, nextUnscaled, one, widenRow } from "./widen";
 
 const pageSize: i32 = 64;
 const segmentSize: i32 = 4 * pageSize;
@@ -34,6 +37,8 @@ const scoresBytes: i32 = 4 * pageSize;
 const mostHeads: i32 = 4;
 /** Fewer, if there are not so many chunks then. */
 const leastChunks: i32 = 8;
+/** Elements of each position that are fetched at once: of a page they fill the first-level cache. */
+const fetchedWidth: i32 = 192;
 /** So many query heads of a chunk that share a page of another dtype, and it pays to widen it once for all. */
 const leastWidened: i32 = 6;
 
@@ -77,9 +82,9 @@ function widenedBytes(dtype: i32, kDim: i32, vDim: i32): usize {
   return dtype === f32Code ? 0 : (<usize>(pageSize * (kDim + vDim))) << 2;
 }
 
-/** Bytes that each thread needs: a widened page, or the scores of a page for each head. */
+/** Bytes that each thread needs: a widened page, or the scores of a page and the packed query for each head. */
 function threadBytes(dtype: i32, nHeads: i32, kDim: i32, vDim: i32): usize {
-  return max(widenedBytes(dtype, kDim, vDim), <usize>(nHeads * scoresBytes));
+  return max(widenedBytes(dtype, kDim, vDim), <usize>(nHeads * (scoresBytes + 4 * kDim)));
 }
 
 /** Bytes of scratch memory that a call needs: room for each thread, and what is known of each head and segment. */
@@ -166,10 +171,10 @@ export function attentionChunk(chunk: i32): void {
 }
 
 /**
- * The queries of some cache heads of one row. Keys and values come from memory: position after position, all these heads at
- * each, so that they are read in longer runs. T: f32, or i16 for f16.
+ * The queries of some cache heads of one row. Keys and values come from memory: those of a page are fetched before they are
+ * used, for products alone ask for too few lines at a time. T: f32, or i16 for f16.
  */
-function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: usize): void {
+function attendHeads<T>(r: i32, begin: i32, mostHeads: i32, segment: i32, scores: usize): void {
   const nCacheHeads = <i32>arg(nCacheHeadsArg);
   const group = <i32>arg(nHeadsArg) / nCacheHeads;
   const kDim = <i32>arg(kDimArg);
@@ -178,59 +183,100 @@ function attendHeads<T>(r: i32, begin: i32, heads: i32, segment: i32, scores: us
   const kWidth = <usize>(nCacheHeads * kDim) * sizeof<T>();
   const vWidth = <usize>(nCacheHeads * stride) * sizeof<T>();
   const firstHead = begin * group;
-  const lastHead = min(nCacheHeads, begin + heads) * group;
+  const lastHead = min(nCacheHeads, begin + mostHeads) * group;
   const first = segment * segmentSize;
   const end = min(first + segmentSize, positionOf(r) + 1);
-  const byThrees = group >= 3 && kDim % 16 === 0 && vDim % 16 === 0;
   const partBetween = partBytes(vDim);
+  const packed = scores + <usize>((lastHead - firstHead) * scoresBytes);
+  const factor: f32 = isFloat<T>() ? 1 : f16Factor;
+  const byThrees =
+    group >= 3 && kDim % 4 === 0 && vDim % 4 === 0 && packQueries(packed, r, firstHead, lastHead, group, factor);
+  const inThrees = byThrees ? group - (group % 3) : 0; // of the heads of a group
+  const heads = lastHead / group - begin;
+  const fetched = max(1, fetchedWidth / kDim); // cache heads at once
   for (let page = first; page < end; page += pageSize) {
     const n = min(pageSize, end - page);
     const slot = slotOf(r, page);
-    const key = headAt(arg(keysArg), slot, 0, kDim);
-    const value = headAt(arg(valuesArg), slot, 0, stride);
-    for (let t = 0; t < n; t += 4)
-      for (let head = firstHead; head < lastHead; ) {
-        const at = key + <usize>t * kWidth + <usize>((head / group) * kDim) * sizeof<T>();
-        const own = scores + <usize>((head - firstHead) * scoresBytes + t * 4);
-        const left = group - (head % group);
-        if (byThrees && left >= 3) {
-          thriceTwoDots<T>(own, queryOf(r, head), at, kWidth, kDim);
-          thriceTwoDots<T>(own + 8, queryOf(r, head), at + 2 * kWidth, kWidth, kDim);
-          head += 3;
-        } else if (left >= 2) {
-          twiceFourDots<T>(own, own + scoresBytes, queryOf(r, head), queryOf(r, head + 1), at, kWidth, kDim);
-          head += 2;
-        } else {
-          fourDots<T>(own, queryOf(r, head), at, kWidth, kDim);
-          head++;
-        }
+    const keys = headAt(arg(keysArg), slot, begin, kDim);
+    const values = headAt(arg(valuesArg), slot, begin, stride);
+    for (let head = firstHead; head < lastHead; ) {
+      const cacheHead = head / group - begin;
+      const key = keys + <usize>(cacheHead * kDim) * sizeof<T>();
+      const own = scores + <usize>((head - firstHead) * scoresBytes);
+      const inGroup = head % group;
+      if (inGroup === 0 && cacheHead % fetched === 0)
+        fetch(key, kWidth, <usize>(min(fetched, heads - cacheHead) * kDim) * sizeof<T>());
+      if (inGroup < inThrees) {
+        thriceDots<T>(own, packed + ((<usize>((head - firstHead) * kDim)) << 2), key, kWidth, kDim, n);
+        head += 3;
+      } else if (inGroup + 2 <= group) {
+        twiceDots<T>(own, own + scoresBytes, queryOf(r, head), queryOf(r, head + 1), key, kWidth, kDim, n);
+        head += 2;
+      } else {
+        pageScores<T>(own, queryOf(r, head), key, kWidth, kDim, n);
+        head++;
       }
+    }
     for (let head = firstHead; head < lastHead; head++) {
       const own = scores + <usize>((head - firstHead) * scoresBytes);
-      toWeights(own, partOf(r, head, segment), n, vDim, page === first);
+      toWeights(own, partOf(r, head, segment), n, vDim, page === first, head % group < inThrees ? factor : 1);
     }
-    for (let t = 0; t < n; t += 4)
-      for (let head = firstHead; head < lastHead; ) {
-        const own = scores + <usize>((head - firstHead) * scoresBytes);
-        const at = value + <usize>((head / group) * stride) * sizeof<T>();
-        const four = at + <usize>t * vWidth;
-        const weights = own + ((<usize>t) << 2);
-        const left = group - (head % group);
-        if (left < 2 || t + 4 > n) {
-          addValues<T>(partOf(r, head, segment), at, vWidth, own, t, min(n, t + 4), vDim);
-          head++;
-        } else if (byThrees && left >= 3) {
-          const part = partOf(r, head, segment);
-          thriceTwoValues<T>(part, partBetween, four, vWidth, weights, vDim);
-          thriceTwoValues<T>(part, partBetween, four + 2 * vWidth, vWidth, weights + 8, vDim);
-          head += 3;
-        } else {
-          const part2 = partOf(r, head + 1, segment);
-          twiceFourValues<T>(partOf(r, head, segment), part2, four, vWidth, weights, weights + scoresBytes, vDim);
-          head += 2;
-        }
+    for (let head = firstHead; head < lastHead; ) {
+      const cacheHead = head / group - begin;
+      const value = values + <usize>(cacheHead * stride) * sizeof<T>();
+      const own = scores + <usize>((head - firstHead) * scoresBytes);
+      const part = partOf(r, head, segment);
+      const inGroup = head % group;
+      if (inGroup === 0 && cacheHead % fetched === 0)
+        fetch(value, vWidth, <usize>(min(fetched, heads - cacheHead) * stride) * sizeof<T>());
+      if (inGroup < inThrees) {
+        thriceValues<T>(part, partBetween, value, vWidth, own, n, vDim);
+        head += 3;
+      } else if (inGroup + 2 <= group) {
+        twiceValues<T>(part, part + partBetween, value, vWidth, own, own + scoresBytes, n, vDim);
+        head += 2;
+      } else {
+        addValues<T>(part, value, vWidth, own, 0, n, vDim);
+        head++;
       }
+    }
   }
+}
+
+/**
+ * Packs the queries of each three neighboring heads of a cache head, times a factor: [element / 4][3][4] where that of the
+ * first would lie. kDim is a multiple of 4. Returns whether none has become infinite.
+ */
+function packQueries(out: usize, r: i32, firstHead: i32, lastHead: i32, group: i32, factor: f32): bool {
+  const bytes = (<usize>(<i32>arg(kDimArg))) << 2;
+  const factors = f32x4.splat(factor);
+  let largest = f32x4.splat(0);
+  for (let head = firstHead; head < lastHead; head++) {
+    const inGroup = head % group;
+    if (inGroup >= group - (group % 3)) continue;
+    let to = out + <usize>(head - firstHead - (inGroup % 3)) * bytes + <usize>((inGroup % 3) << 4);
+    for (let q = queryOf(r, head), end = q + bytes; q < end; q += 16, to += 48) {
+      const four = f32x4.mul(v128.load(q), factors);
+      v128.store(to, four);
+      largest = f32x4.pmax(largest, f32x4.abs(four));
+    }
+  }
+  return maxLanes(largest) < Infinity;
+}
+
+/**
+ * Reads something of each line of a page's positions, `bytes` of each: nothing comes of it, but that all the lines are on
+ * their way from memory at once. Four runs at a time: they lie in pages of the machine's memory that are looked up side by side.
+ */
+function fetch(at: usize, width: usize, bytes: usize): void {
+  const quarter = width * (pageSize / 4);
+  for (const end = at + quarter; at < end; at += width)
+    for (let i = at, last = at + bytes; i < last; i += 64) {
+      load<i32>(i);
+      load<i32>(i + quarter);
+      load<i32>(i + 2 * quarter);
+      load<i32>(i + 3 * quarter);
+    }
 }
 
 /** The queries of one cache head of a few rows. A page stays in the processor's cache while all of them look at it. */
@@ -315,29 +361,23 @@ function addPage<T>(
   let t = 0;
   if (n2 <= 0) {
     pageScores<T>(weights, q, key, kWidth, kDim, n);
-    toWeights(weights, part, n, vDim, first);
+    toWeights(weights, part, n, vDim, first, 1);
   } else {
-    for (; t < max(n, n2); t += 4) {
-      const at = (<usize>t) << 2;
-      twiceFourDots<T>(weights + at, weights2 + at, q, q2, key + <usize>t * kWidth, kWidth, kDim);
-    }
-    toWeights(weights, part, n, vDim, first);
-    toWeights(weights2, part2, n2, vDim, first);
-    for (t = 0; t + 4 <= min(n, n2); t += 4) {
-      const at = (<usize>t) << 2;
-      twiceFourValues<T>(part, part2, value + <usize>t * vWidth, vWidth, weights + at, weights2 + at, vDim);
-    }
+    twiceDots<T>(weights, weights2, q, q2, key, kWidth, kDim, max(n, n2));
+    toWeights(weights, part, n, vDim, first, 1);
+    toWeights(weights2, part2, n2, vDim, first, 1);
+    t = twiceValues<T>(part, part2, value, vWidth, weights, weights2, min(n, n2) & ~3, vDim);
     addValues<T>(part2, value, vWidth, weights2, t, n2, vDim);
   }
   addValues<T>(part, value, vWidth, weights, t, n, vDim);
 }
 
 /** Scores of n positions of a page → e^(score − m) in place, m and l of the query brought up to date, and acc scaled to the new m. */
-function toWeights(scores: usize, part: usize, n: i32, vDim: i32, first: bool): void {
+function toWeights(scores: usize, part: usize, n: i32, vDim: i32, first: bool, factor: f32): void {
   const known = part + ((<usize>vDim) << 2);
   const before: f32 = first ? -Infinity : load<f32>(known);
   const largest = max(before, largestOf(scores, n));
-  const total = exponentials(scores, n, largest);
+  const total = exponentials(scores, n, largest, factor);
   store<f32>(known, largest);
   if (first) {
     memory.fill(part, 0, (<usize>vDim) << 2);
@@ -413,6 +453,22 @@ function pageScores<T>(scores: usize, q: usize, key: usize, width: usize, kDim: 
   for (; scores < end; scores += 16, key += 4 * width) fourDots<T>(scores, q, key, width, kDim);
 }
 
+/** The same for two queries. */
+function twiceDots<T>(
+  scores: usize,
+  scores2: usize,
+  q: usize,
+  q2: usize,
+  key: usize,
+  width: usize,
+  kDim: i32,
+  n: i32,
+): void {
+  const end = scores + ((<usize>n) << 2);
+  for (; scores < end; scores += 16, scores2 += 16, key += 4 * width)
+    twiceFourDots<T>(scores, scores2, q, q2, key, width, kDim);
+}
+
 /** scale · q·k for four keys: lane l takes i = 4m + l, then ((s₀ + s₁) + s₂) + s₃ over lanes, then the last kDim mod 4. */
 function fourDots<T>(out: usize, q: usize, key: usize, width: usize, kDim: i32): void {
   const end = q + ((<usize>(kDim & ~3)) << 2);
@@ -477,74 +533,39 @@ function twiceFourDots<T>(out: usize, out2: usize, q: usize, q2: usize, key: usi
   v128.store(out2, lastDots<T>(sumsOfLanes(a2, b2, c2, d2), q2, k0, k1, k2, k3, kDim & 3));
 }
 
-/**
- * scale · q·k for three neighboring queries and two keys, by the order of fourDots; kDim is a multiple of 16.
- */
-function thriceTwoDots<T>(out: usize, q: usize, key: usize, width: usize, kDim: i32): void {
-  const end = q + ((<usize>kDim) << 2);
-  let q2 = end;
-  let q3 = end + ((<usize>kDim) << 2);
-  let k0 = key;
-  let k1 = k0 + width;
-  let a = f32x4.splat(0);
-  let b = a;
-  let a2 = a;
-  let b2 = a;
-  let a3 = a;
-  let b3 = a;
-  for (; q < end; q += 64, q2 += 64, q3 += 64) {
-    let key0 = nextCached<T>(k0 + 0 * sizeof<T>());
-    let key1 = nextCached<T>(k1 + 0 * sizeof<T>());
-    let four = v128.load(q, 0);
-    a = madd(key0, four, a);
-    b = madd(key1, four, b);
-    four = v128.load(q2, 0);
-    a2 = madd(key0, four, a2);
-    b2 = madd(key1, four, b2);
-    four = v128.load(q3, 0);
-    a3 = madd(key0, four, a3);
-    b3 = madd(key1, four, b3);
-    key0 = nextCached<T>(k0 + 4 * sizeof<T>());
-    key1 = nextCached<T>(k1 + 4 * sizeof<T>());
-    four = v128.load(q, 16);
-    a = madd(key0, four, a);
-    b = madd(key1, four, b);
-    four = v128.load(q2, 16);
-    a2 = madd(key0, four, a2);
-    b2 = madd(key1, four, b2);
-    four = v128.load(q3, 16);
-    a3 = madd(key0, four, a3);
-    b3 = madd(key1, four, b3);
-    key0 = nextCached<T>(k0 + 8 * sizeof<T>());
-    key1 = nextCached<T>(k1 + 8 * sizeof<T>());
-    four = v128.load(q, 32);
-    a = madd(key0, four, a);
-    b = madd(key1, four, b);
-    four = v128.load(q2, 32);
-    a2 = madd(key0, four, a2);
-    b2 = madd(key1, four, b2);
-    four = v128.load(q3, 32);
-    a3 = madd(key0, four, a3);
-    b3 = madd(key1, four, b3);
-    key0 = nextCached<T>(k0 + 12 * sizeof<T>());
-    key1 = nextCached<T>(k1 + 12 * sizeof<T>());
-    four = v128.load(q, 48);
-    a = madd(key0, four, a);
-    b = madd(key1, four, b);
-    four = v128.load(q2, 48);
-    a2 = madd(key0, four, a2);
-    b2 = madd(key1, four, b2);
-    four = v128.load(q3, 48);
-    a3 = madd(key0, four, a3);
-    b3 = madd(key1, four, b3);
-    k0 += 16 * sizeof<T>();
-    k1 += 16 * sizeof<T>();
-  }
+/** scale · q·k for three queries, packed, and n keys, of the last two both, by the order of fourDots. */
+function thriceDots<T>(out: usize, q: usize, key: usize, width: usize, kDim: i32, n: i32): void {
   const scale = f32x4.splat(floatArg(scaleArg));
-  const sums = f32x4.mul(sumsOfLanes(a, b, a2, b2), scale);
-  v128.store64_lane(out, sums, 0);
-  v128.store64_lane(out + scoresBytes, sums, 1);
-  v128.store64_lane(out + 2 * scoresBytes, f32x4.mul(sumsOfLanes(a3, b3, a3, b3), scale), 0);
+  const last = q + <usize>(12 * kDim);
+  for (const end = out + ((<usize>n) << 2); out < end; out += 8, key += 2 * width) {
+    let k0 = key;
+    let k1 = key + width;
+    let a = f32x4.splat(0);
+    let b = a;
+    let a2 = a;
+    let b2 = a;
+    let a3 = a;
+    let b3 = a;
+    for (let at = q; at < last; at += 48) {
+      const key0 = nextUnscaled<T>(k0);
+      const key1 = nextUnscaled<T>(k1);
+      const four = v128.load(at);
+      a = madd(key0, four, a);
+      b = madd(key1, four, b);
+      const four2 = v128.load(at, 16);
+      a2 = madd(key0, four2, a2);
+      b2 = madd(key1, four2, b2);
+      const four3 = v128.load(at, 32);
+      a3 = madd(key0, four3, a3);
+      b3 = madd(key1, four3, b3);
+      k0 += 4 * sizeof<T>();
+      k1 += 4 * sizeof<T>();
+    }
+    const sums = f32x4.mul(sumsOfLanes(a, b, a2, b2), scale);
+    v128.store64_lane(out, sums, 0);
+    v128.store64_lane(out, sums, 1, scoresBytes);
+    v128.store64_lane(out, f32x4.mul(sumsOfLanes(a3, b3, a3, b3), scale), 0, 2 * scoresBytes);
+  }
 }
 
 /** Adds the products of the last `rest` elements, and scales. */
@@ -557,27 +578,37 @@ function lastDots<T>(sums: v128, q: usize, k0: usize, k1: usize, k2: usize, k3: 
   return f32x4.mul(sums, f32x4.splat(floatArg(scaleArg)));
 }
 
-/** The largest of n scores. Fills the last four up with −∞. */
+/** The largest of n scores. Fills up to the next sixteen with −∞. */
 function largestOf(scores: usize, n: i32): f32 {
-  const last = scores + ((<usize>(n & ~3)) << 2);
+  const none = f32x4.splat(-Infinity);
+  let last = scores + ((<usize>(n & ~3)) << 2);
   if (n & 3) {
     const beyond = i32x4.le_s(i32x4.splat(n & 3), i32x4(0, 1, 2, 3));
-    v128.store(last, v128.bitselect(f32x4.splat(-Infinity), v128.load(last), beyond));
+    v128.store(last, v128.bitselect(none, v128.load(last), beyond));
+    last += 16;
   }
-  let largest = f32x4.splat(-Infinity);
-  for (const end = scores + ((<usize>n) << 2); scores < end; scores += 16)
-    largest = f32x4.pmax(largest, v128.load(scores));
+  for (; (last - scores) & 63; last += 16) v128.store(last, none);
+  let largest = none;
+  for (; scores < last; scores += 16) largest = f32x4.pmax(largest, v128.load(scores));
   return maxLanes(largest);
 }
 
-/** score → e^(score − largest) in place, the last four filled up with zeros; their sum. */
-function exponentials(scores: usize, n: i32, largest: f32): f32 {
+/** score → factor · e^(score − largest) in place, up to the next sixteen; the sum without the factor. */
+function exponentials(scores: usize, n: i32, largest: f32, factor: f32): f32 {
   const largests = f32x4.splat(largest);
+  const factors = f32x4.splat(factor);
   let sum = f32x4.splat(0);
-  for (let t = 0; t < n; t += 4, scores += 16) {
-    const weights = exp(f32x4.sub(v128.load(scores), largests));
-    v128.store(scores, weights);
-    sum = f32x4.add(sum, weights);
+  // Sixteen at a time: the compiler makes the constants of eˣ anew in each turn of a loop, which costs as much as eˣ itself.
+  for (const end = scores + ((<usize>n) << 2); scores < end; scores += 64) {
+    const a = expNegative(f32x4.sub(v128.load(scores), largests));
+    const b = expNegative(f32x4.sub(v128.load(scores, 16), largests));
+    const c = expNegative(f32x4.sub(v128.load(scores, 32), largests));
+    const d = expNegative(f32x4.sub(v128.load(scores, 48), largests));
+    v128.store(scores, f32x4.mul(a, factors));
+    v128.store(scores, f32x4.mul(b, factors), 16);
+    v128.store(scores, f32x4.mul(c, factors), 32);
+    v128.store(scores, f32x4.mul(d, factors), 48);
+    sum = f32x4.add(f32x4.add(f32x4.add(f32x4.add(sum, a), b), c), d);
   }
   return sumLanes(sum);
 }
@@ -586,6 +617,27 @@ function exponentials(scores: usize, n: i32, largest: f32): f32 {
 function addValues<T>(acc: usize, value: usize, width: usize, weights: usize, t: i32, n: i32, vDim: i32): void {
   for (; t + 4 <= n; t += 4) fourValues<T>(acc, value + <usize>t * width, width, weights + ((<usize>t) << 2), vDim);
   for (; t < n; t++) oneValue<T>(acc, value + <usize>t * width, load<f32>(weights + ((<usize>t) << 2)), vDim);
+}
+
+/** The same for two queries, over positions 0 to n. */
+function twiceValues<T>(
+  acc: usize,
+  acc2: usize,
+  value: usize,
+  width: usize,
+  weights: usize,
+  weights2: usize,
+  n: i32,
+  vDim: i32,
+): i32 {
+  let t = 0;
+  for (; t + 4 <= n; t += 4) {
+    const at = (<usize>t) << 2;
+    twiceFourValues<T>(acc, acc2, value + <usize>t * width, width, weights + at, weights2 + at, vDim);
+  }
+  addValues<T>(acc, value, width, weights, t, n, vDim);
+  addValues<T>(acc2, value, width, weights2, t, n, vDim);
+  return n;
 }
 
 function fourValues<T>(acc: usize, value: usize, width: usize, weights: usize, vDim: i32): void {
@@ -648,42 +700,70 @@ function twiceFourValues<T>(
   lastValues<T>(acc2, v0, width, weights2, vDim & 3);
 }
 
-/** acc += w₀ · v₀ + w₁ · v₁ of three neighboring queries; vDim is a multiple of 16. */
-function thriceTwoValues<T>(acc: usize, between: usize, value: usize, width: usize, weights: usize, vDim: i32): void {
-  const end = acc + ((<usize>vDim) << 2);
-  const a = v128.load_splat<f32>(weights);
-  const b = v128.load_splat<f32>(weights, 4);
-  const a2 = v128.load_splat<f32>(weights + scoresBytes);
-  const b2 = v128.load_splat<f32>(weights + scoresBytes, 4);
-  const a3 = v128.load_splat<f32>(weights + 2 * scoresBytes);
-  const b3 = v128.load_splat<f32>(weights + 2 * scoresBytes, 4);
+/** acc += Σ weight_t · v_t of three neighboring queries over n positions, in their order; vDim is a multiple of 4. */
+function thriceValues<T>(
+  acc: usize,
+  between: usize,
+  value: usize,
+  width: usize,
+  weights: usize,
+  n: i32,
+  vDim: i32,
+): void {
+  const end = weights + ((<usize>n) << 2);
   let acc2 = acc + between;
   let acc3 = acc2 + between;
-  let v0 = value;
-  let v1 = v0 + width;
-  for (; acc < end; acc += 64, acc2 += 64, acc3 += 64) {
-    let value0 = nextCached<T>(v0 + 0 * sizeof<T>());
-    let value1 = nextCached<T>(v1 + 0 * sizeof<T>());
-    v128.store(acc, madd(value1, b, madd(value0, a, v128.load(acc, 0))), 0);
-    v128.store(acc2, madd(value1, b2, madd(value0, a2, v128.load(acc2, 0))), 0);
-    v128.store(acc3, madd(value1, b3, madd(value0, a3, v128.load(acc3, 0))), 0);
-    value0 = nextCached<T>(v0 + 4 * sizeof<T>());
-    value1 = nextCached<T>(v1 + 4 * sizeof<T>());
-    v128.store(acc, madd(value1, b, madd(value0, a, v128.load(acc, 16))), 16);
-    v128.store(acc2, madd(value1, b2, madd(value0, a2, v128.load(acc2, 16))), 16);
-    v128.store(acc3, madd(value1, b3, madd(value0, a3, v128.load(acc3, 16))), 16);
-    value0 = nextCached<T>(v0 + 8 * sizeof<T>());
-    value1 = nextCached<T>(v1 + 8 * sizeof<T>());
-    v128.store(acc, madd(value1, b, madd(value0, a, v128.load(acc, 32))), 32);
-    v128.store(acc2, madd(value1, b2, madd(value0, a2, v128.load(acc2, 32))), 32);
-    v128.store(acc3, madd(value1, b3, madd(value0, a3, v128.load(acc3, 32))), 32);
-    value0 = nextCached<T>(v0 + 12 * sizeof<T>());
-    value1 = nextCached<T>(v1 + 12 * sizeof<T>());
-    v128.store(acc, madd(value1, b, madd(value0, a, v128.load(acc, 48))), 48);
-    v128.store(acc2, madd(value1, b2, madd(value0, a2, v128.load(acc2, 48))), 48);
-    v128.store(acc3, madd(value1, b3, madd(value0, a3, v128.load(acc3, 48))), 48);
-    v0 += 16 * sizeof<T>();
-    v1 += 16 * sizeof<T>();
+  for (; vDim >= 8; vDim -= 8) {
+    let a = v128.load(acc);
+    let b = v128.load(acc, 16);
+    let a2 = v128.load(acc2);
+    let b2 = v128.load(acc2, 16);
+    let a3 = v128.load(acc3);
+    let b3 = v128.load(acc3, 16);
+    for (let w = weights, v = value; w < end; w += 4, v += width) {
+      const v0 = nextUnscaled<T>(v);
+      const v1 = nextUnscaled<T>(v + 4 * sizeof<T>());
+      const weight = v128.load_splat<f32>(w);
+      a = madd(v0, weight, a);
+      b = madd(v1, weight, b);
+      const weight2 = v128.load_splat<f32>(w, scoresBytes);
+      a2 = madd(v0, weight2, a2);
+      b2 = madd(v1, weight2, b2);
+      const weight3 = v128.load_splat<f32>(w, 2 * scoresBytes);
+      a3 = madd(v0, weight3, a3);
+      b3 = madd(v1, weight3, b3);
+    }
+    v128.store(acc, a);
+    v128.store(acc, b, 16);
+    v128.store(acc2, a2);
+    v128.store(acc2, b2, 16);
+    v128.store(acc3, a3);
+    v128.store(acc3, b3, 16);
+    acc += 32;
+    acc2 += 32;
+    acc3 += 32;
+    value += 8 * sizeof<T>();
+  }
+  for (; vDim > 0; vDim -= 4) {
+    let a = v128.load(acc);
+    let a2 = v128.load(acc2);
+    let a3 = v128.load(acc3);
+    for (let w = weights, v = value; w < end; w += 4, v += width) {
+      const v0 = nextUnscaled<T>(v);
+      const weight = v128.load_splat<f32>(w);
+      a = madd(v0, weight, a);
+      const weight2 = v128.load_splat<f32>(w, scoresBytes);
+      a2 = madd(v0, weight2, a2);
+      const weight3 = v128.load_splat<f32>(w, 2 * scoresBytes);
+      a3 = madd(v0, weight3, a3);
+    }
+    v128.store(acc, a);
+    v128.store(acc2, a2);
+    v128.store(acc3, a3);
+    acc += 16;
+    acc2 += 16;
+    acc3 += 16;
+    value += 4 * sizeof<T>();
   }
 }
 
@@ -770,7 +850,7 @@ export function attentionProbsChunk(chunk: i32): void {
     pageScores<f32>(scores, queryOf(r, chunk % nHeads), key, width, kDim, n);
     largest = max(largest, largestOf(scores, n));
   }
-  const total = exponentials(out, positions, largest);
+  const total = exponentials(out, positions, largest, 1);
   scaleBy(out, 1 / total, positions);
   memory.fill(out + ((<usize>positions) << 2), 0, (<usize>(columns - positions)) << 2);
 }

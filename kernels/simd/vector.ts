@@ -46,6 +46,18 @@ export function exp(x: v128): v128 {
   // ln 2 in two parts: the first has few enough bits that n · part is exact.
   let r = f32x4.sub(inRange, f32x4.mul(n, f32x4.splat(0.693359375)));
   r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.1219444e-4)));
+  const p = expOfRest(r);
+  const whole = i32x4.sub(rounded, f32x4.splat(rounder)); // as integers
+  const half = i32x4.shr_s(whole, 1);
+  const one = f32x4.splat(1);
+  // The bits of 1 are an exponent of 0 in its place: what is added to them there is added to the exponent.
+  const a = i32x4.add(i32x4.shl(half, 23), one);
+  const b = i32x4.add(i32x4.shl(i32x4.sub(whole, half), 23), one);
+  return f32x4.mul(f32x4.mul(p, a), b);
+}
+
+/** eʳ for |r| ≤ ln 2 / 2 */
+function expOfRest(r: v128): v128 {
   const one = f32x4.splat(1);
   let p = f32x4.splat(1.0 / 5040);
   p = madd(p, r, f32x4.splat(1.0 / 720));
@@ -54,11 +66,17 @@ export function exp(x: v128): v128 {
   p = madd(p, r, f32x4.splat(1.0 / 6));
   p = madd(p, r, f32x4.splat(0.5));
   p = madd(p, r, one);
-  p = madd(p, r, one);
-  const whole = i32x4.sub(rounded, f32x4.splat(rounder)); // as integers
-  const half = i32x4.shr_s(whole, 1);
-  // The bits of 1 are an exponent of 0 in its place: what is added to them there is added to the exponent.
-  const a = i32x4.add(i32x4.shl(half, 23), one);
-  const b = i32x4.add(i32x4.shl(i32x4.sub(whole, half), 23), one);
-  return f32x4.mul(f32x4.mul(p, a), b);
+  return madd(p, r, one);
+}
+
+/** The same for x ≤ 0 in fewer steps: what is below e^−87.7, the least that 2ⁿ can make of an exponent at once, becomes 0. */
+export function expNegative(x: v128): v128 {
+  const inRange = f32x4.pmax(x, f32x4.splat(-88));
+  const rounded = madd(inRange, f32x4.splat(<f32>Math.LOG2E), f32x4.splat(rounder));
+  const n = f32x4.sub(rounded, f32x4.splat(rounder));
+  let r = madd(n, f32x4.splat(-0.693359375), inRange);
+  r = madd(n, f32x4.splat(2.1219444e-4), r);
+  const p = expOfRest(r);
+  const power = i32x4.add(i32x4.shl(i32x4.sub(rounded, f32x4.splat(rounder)), 23), f32x4.splat(1));
+  return f32x4.mul(p, power);
 }

@@ -40,6 +40,15 @@ export function nextCached<T>(from: usize): v128 {
   return f32x4.mul(shifted, f32x4.splat(5.192296858534828e33)); // 2^112
 }
 
+/** 2^112: what f16 is too small by when its bits are where an f32 has them. */
+export const f16Factor: f32 = 5.192296858534828e33;
+
+/** The four keys or values at `from`, but those of f16 without the factor 2^112: whoever multiplies puts it into the other side. */
+export function nextUnscaled<T>(from: usize): v128 {
+  if (isFloat<T>()) return v128.load(from);
+  return v128.and(i32x4.shl(v128.load_ext<i16>(from), 13), i32x4.splat(0x8fffe000));
+}
+
 /** The element at `from`. */
 export function one<T>(from: usize): f32 {
   if (isFloat<T>()) return load<f32>(from);
@@ -90,7 +99,12 @@ export function narrowRow(out: usize, from: usize, dtype: i32, n: i32): void {
     memory.copy(out, from, (<usize>n) << 2);
     return;
   }
-  for (let i = 0; i < n; i++) {
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    const halves = toF16(v128.load(from + ((<usize>i) << 2)));
+    v128.store64_lane(out + ((<usize>i) << 1), i16x8.narrow_i32x4_u(halves, halves), 0);
+  }
+  for (; i < n; i++) {
     const half = toF16(v128.load_splat<f32>(from + ((<usize>i) << 2)));
     store<u16>(out + ((<usize>i) << 1), i16x8.extract_lane_u(half, 0));
   }

@@ -168,7 +168,7 @@ function* runs(weightDTypes: readonly FloatDType[]): Generator<[string, Run]> {
 export async function attend(
   ops: Ops,
   parts: readonly (readonly [number, number])[],
-  heads: { nHeads: number; nCacheHeads: number; kDim: number; vDim: number; scale: number },
+  heads: { nHeads: number; nCacheHeads: number; kDim: number; vDim: number; scale: number; qSize?: number },
   probs: boolean,
   size = Number.POSITIVE_INFINITY,
   cacheDType: "f32" | "f16" = "f32",
@@ -187,7 +187,7 @@ export async function attend(
   const cache = { k: await pages(kDim, 5), v: await pages(vDim, 6) };
   const of = parts.flatMap(([past, rows], s) => Array.from({ length: rows }, (_, r) => [s, past + r]));
   const all = (width: number, seed: number) => noise(of.length * width, seed);
-  const q = all(nHeads * kDim, 7);
+  const q = all(nHeads * kDim, 7).map((x) => x * (heads.qSize ?? 1));
   const [k, v] = [all(nCacheHeads * kDim, 8), all(nCacheHeads * vDim, 9)];
   const outs: Tensor[] = [];
   for (let begin = 0; begin < of.length; begin += size) {

@@ -84,11 +84,14 @@ describe("the same bits", () => {
 
   const widths = [
     { nHeads: 6, nCacheHeads: 2, kDim: 40, vDim: 24, scale: 0.2 },
-    { nHeads: 6, nCacheHeads: 2, kDim: 32, vDim: 16, scale: 0.2 }, // whole sixteens: three queries together
-    { nHeads: 8, nCacheHeads: 2, kDim: 16, vDim: 32, scale: 0.2 },
+    { nHeads: 6, nCacheHeads: 2, kDim: 32, vDim: 16, scale: 0.2 },
+    { nHeads: 8, nCacheHeads: 2, kDim: 20, vDim: 12, scale: 0.2 }, // three queries together, and one
+    { nHeads: 5, nCacheHeads: 1, kDim: 16, vDim: 8, scale: 0.2 }, // three, and two
+    { nHeads: 6, nCacheHeads: 2, kDim: 18, vDim: 16, scale: 0.2 }, // no whole fours
+    { nHeads: 6, nCacheHeads: 2, kDim: 16, vDim: 16, scale: 1e-6, qSize: 1e6 }, // times 2^112 it would be infinite
   ].flatMap((heads) => (["f32", "f16"] as const).map((cache) => ({ ...heads, cache })));
   test.each(([1, 7, 64] as const).flatMap((size) => widths.map((heads) => ({ size, ...heads }))))(
-    "attention: chunks of $size rows = all at once, $cache cache, $nHeads heads of $kDim and $vDim",
+    "attention: chunks of $size rows = all at once, $cache cache, $nHeads heads of $kDim and $vDim, scale $scale",
     async ({ size, cache, ...heads }) => {
       const ops = createOps(open());
       const whole = await bits(ops, await attend(ops, [[0, 130]], heads, false, 130, cache));
