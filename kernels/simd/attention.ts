@@ -21,7 +21,7 @@
 // Tried without gain: 4, 8 or 16 rows to a chunk at 512 positions; constants of eˣ read from memory; in decoding, keys of
 // four pages side by side; fetching the next page amid this one's products (as slow as no fetching), every other line, or
 // the first lines of each 4 KB (nothing came beside them); each of three cache heads by itself (5 % slower); runs of 16 positions. Three
-// by three sums over v instead of two by three (1 % faster, and in f16 registers run out).
+// by three sums over v instead of two by three (1 % faster, and in f16 registers run out); the mask of f16 from memory.
 
 import { f32Code } from "./codes";
 import { chunksOf, Job } from "./jobs";
