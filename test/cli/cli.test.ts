@@ -88,7 +88,9 @@ describe("generate with a grammar", () => {
   });
 
   test("--json-object: an object", async () => {
-    const { stdout } = await run(["generate", "A person: ", "--json-object", "--temperature", "0"]);
+    const prompt =
+      "Write the question and the answer as JSON.<｜User｜>What is the capital of France? Paris.<｜Assistant｜>";
+    const { stdout } = await run(["generate", prompt, "--parse-special", "--json-object", "--temperature", "0"]);
     expect(JSON.parse(stdout)).toBeTypeOf("object");
   });
 });
