@@ -18,6 +18,7 @@ const refusals: Record<number, string> = {
   400: "Not JSON, or a field that is wrong: `param` names it",
   401: "No API key, or an unknown one",
   402: "The key's balance is used up",
+  403: "Without keys: a host that is not this machine",
   404: "No such thing",
   408: "The request came too slowly",
   413: "The body is too large",
@@ -28,7 +29,8 @@ const refusals: Record<number, string> = {
   503: "Too much to do, or shutting down: see Retry-After",
 };
 
-const withoutBody = [401, 404, 429, 500, 503];
+const withoutBody = [401, 403, 404, 429, 500, 503];
+const withName = [400, ...withoutBody];
 
 /** The document for these operations on a model that answers to these names, its own first. */
 export function buildOpenApi(operations: readonly Operation[], modelNames: readonly string[]): object {
@@ -39,7 +41,8 @@ export function buildOpenApi(operations: readonly Operation[], modelNames: reado
     const path = operation.path.replace(/:(\w+)/g, "{$1}");
     const name = `${method}${path.replace(/[^A-Za-z]+([A-Za-z])?/g, (_, letter = "") => letter.toUpperCase())}`;
     const responses: Json = {};
-    for (const status of open ? [500] : body ? Object.keys(refusals) : withoutBody)
+    const bodyless = operation.path.includes(":") ? withName : withoutBody;
+    for (const status of open ? [403, 500] : body ? Object.keys(refusals) : bodyless)
       responses[status] = {
         description: refusals[Number(status)],
         content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
