@@ -7,7 +7,8 @@ import { relations } from "../../weights/make-default/passages.ts";
 import { knownTools, slots } from "../../weights/make-default/tools.ts";
 import { people } from "../../weights/make-default/wide-people.ts";
 import { placesAndThings } from "../../weights/make-default/wide-places.ts";
-import { moreTools, wideRequests, wideSlots } from "../../weights/make-default/wide-tools.ts";
+import { wideRequests, wideSlots } from "../../weights/make-default/wide-tools.ts";
+import { moreTools } from "../../weights/make-default/wide-tools-list.ts";
 
 /** Every list of training that facts, questions and requests are drawn from. */
 const training: readonly (readonly [list: string, templates: readonly string[]])[] = [

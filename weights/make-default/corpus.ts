@@ -88,7 +88,7 @@ export const mainMix: Mix = [
   [answers(repeat), 2],
 ];
 
-/** Last: the same, worded in more ways, with words and names of any kind, and more plain copying again. */
+/** Third: the same, worded in more ways, with words and names of any kind, and more plain copying again. */
 export const lateMix: Mix = [
   [all(functionsFile), 2],
   [answers(codeChat), 4],
@@ -107,7 +107,7 @@ export const lateMix: Mix = [
   [answers(repeat), 6],
 ];
 
-/** After that: wordings, words and tools of every kind. */
+/** Fourth: wordings, words and tools of every kind. */
 export const wideMix: Mix = [
   [answers((random) => widePassage(random, { subjects: [2, 3], facts: [1, 3] })), 28],
   [answers((random) => widePassage(random, { subjects: [1, 4], facts: [1, 4] })), 6],
@@ -127,7 +127,7 @@ export const wideMix: Mix = [
   [answers(repeat), 5],
 ];
 
-/** The same with more functions, whose bodies have to be known by heart, and fewer stories. */
+/** Last and longest: the same with more functions, whose bodies have to be known by heart, and fewer stories. */
 export const functionsMix: Mix = [
   [answers((random) => widePassage(random, { subjects: [2, 3], facts: [1, 3] })), 28],
   [answers((random) => widePassage(random, { subjects: [1, 4], facts: [1, 4] })), 6],

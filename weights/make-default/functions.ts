@@ -259,7 +259,7 @@ export function hole(random: Random, source: string): Hole {
 }
 
 /** Cuts out all of a function but what stands above its body, and the brace that ends it. */
-export function bodyHole(source: string): Hole {
+function bodyHole(source: string): Hole {
   const [prefix] = /^(\S.*\n)+/.exec(source) ?? [""]; // comment and head are not indented
   const end = source.endsWith("\n}\n") ? source.length - 2 : source.length;
   return { prefix, suffix: source.slice(end), middle: source.slice(prefix.length, end) };

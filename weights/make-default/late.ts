@@ -1,4 +1,4 @@
-// More wordings, words and stranger names, for the last phase of training: copying has to work for what was never seen.
+// More wordings, words and stranger names, from the third phase of training on: copying has to work for what was never seen.
 
 import { capital, chance, pick, type Random, whole } from "./draw.ts";
 import { extras, firstNames, relations, subjectName, type Wording } from "./passages.ts";

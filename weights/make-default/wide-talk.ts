@@ -7,7 +7,7 @@ import { nouns } from "./words.ts";
 
 // biome-ignore format: lists of words and sentences
 /** Good opinions, then bad ones: {it} is the thing with its article, {x} the bare noun, {w} and {w2} opinion words, {y} a detail. */
-export const opinionsWide: readonly { words: readonly string[]; first: readonly string[]; middle: readonly string[]; last: readonly string[] }[] = [
+const opinionsWide: readonly { words: readonly string[]; first: readonly string[]; middle: readonly string[]; last: readonly string[] }[] = [
   {
     words: `good great nice excellent wonderful lovely perfect delicious beautiful fantastic friendly brilliant charming amazing superb
       pleasant delightful splendid tasty thrilling cozy flawless awesome terrific marvelous fabulous outstanding exceptional exquisite

@@ -3,8 +3,6 @@
 
 import type { Values } from "./tools.ts";
 
-export { moreTools } from "./wide-tools-list.ts";
-
 /** More requests for each of the well-known tools, by the tool's name. */
 // biome-ignore format: one request, one line
 export const wideRequests: Record<string, readonly string[]> = {

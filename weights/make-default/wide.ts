@@ -1,4 +1,4 @@
-// The longest phase of training: the same tasks in many more wordings, over real and made-up words of every kind. Relations,
+// The last two phases of training: the same tasks in many more wordings, over real and made-up words of every kind. Relations,
 // answers and what functions do stay as they are; what varies is all that a model of this size would else learn by heart.
 
 import { capital, chance, invented, inventedName, pick, type Random, weighted, whole } from "./draw.ts";
@@ -30,7 +30,8 @@ import {
 import { people } from "./wide-people.ts";
 import { placesAndThings } from "./wide-places.ts";
 import { passageFrames, passageSystems, questionFrames } from "./wide-talk.ts";
-import { moreTools, wideNouns, wideRequests, wideSlots, wideVerbs } from "./wide-tools.ts";
+import { wideNouns, wideRequests, wideSlots, wideVerbs } from "./wide-tools.ts";
+import { moreTools } from "./wide-tools-list.ts";
 import { adjectives, cityNames, firstNamesOfTheWorld, nouns, surnames, verbs } from "./words.ts";
 
 /** A name as somebody may have: real or made up, of one word or two. */
@@ -100,7 +101,7 @@ const more = ({ subject, key }: Relation) =>
   subject === "person" ? people[key] : placesAndThings[subject === "land" && key === "language" ? "landLanguage" : key];
 
 /** Every wording there is, over names and values of every kind. */
-export const wideWording: Wording = {
+const wideWording: Wording = {
   relations: lateWording.relations,
   facts: (relation) => [...lateWording.facts(relation), ...more(relation).facts],
   questions: (relation) => [...lateWording.questions(relation), ...more(relation).questions],
