@@ -9,7 +9,7 @@ import type { Plainformer } from "../plainformer.ts";
 import { type ChatFormat, createChatFormat } from "../prompt/chat-format.ts";
 import type { ChatMessage } from "../prompt/chat-message.ts";
 import { chatOutput } from "../prompt/chat-output.ts";
-import { loadFrom, type ModelOptions, number, withModel } from "./options.ts";
+import { loadFrom, type ModelOptions, modelApart, number, withModel } from "./options.ts";
 
 type Options = ModelOptions & DecodeParameters & { system?: string; thinking?: boolean; json?: true };
 
@@ -36,8 +36,11 @@ const help = `/prefix TEXT   the next answer begins with TEXT (\\n for a line br
 /help          this
 /quit          end, as does Ctrl-D; Ctrl-C ends an answer`;
 
-async function chat({ system, thinking, json, model, kernels, threads, dtype, ...decode }: Options): Promise<void> {
-  const loaded = await loadFrom({ model, kernels, threads, dtype });
+async function chat(options: Options): Promise<void> {
+  const { source, rest } = modelApart(options);
+  const { system: first, thinking, json, ...decode } = rest;
+  let system = first;
+  const loaded = await loadFrom(source);
   const format = createChatFormat(loaded.chatTemplate, loaded.tokenizer);
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true && !json;
   const lines = createInterface({

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { DecodeParameters } from "../decode/parameters.ts";
 import { fimFormat } from "../prompt/fim.ts";
-import { list, loadFrom, type ModelOptions, number, readStdin, withModel } from "./options.ts";
+import { list, loadFrom, type ModelOptions, modelApart, number, readStdin, withModel } from "./options.ts";
 
 type Options = ModelOptions & DecodeParameters & { prefix?: string; suffix?: string; mark: string; json?: true };
 
@@ -26,16 +26,15 @@ export function addFim(program: Command): void {
     .action(fim);
 }
 
-async function fim(
-  file: string | undefined,
-  { prefix, suffix, mark, json, model, kernels, threads, dtype, ...decode }: Options,
-): Promise<void> {
+async function fim(file: string | undefined, options: Options): Promise<void> {
+  const { source, rest } = modelApart(options);
+  const { prefix, suffix, mark, json, ...decode } = rest;
   const [before, after] = await gapOf(file, prefix, suffix, mark);
-  const loaded = await loadFrom({ model, kernels, threads, dtype });
+  const loaded = await loadFrom(source);
   const format = fimFormat(loaded.tokenizer);
   if (!format)
     throw new Error(
-      `${model}: its vocabulary has no tokens for filling in the middle, so it cannot; take a code model`,
+      `${source.model}: its vocabulary has no tokens for filling in the middle, so it cannot; take a code model`,
     );
   const context = Math.min(loaded.config.maxSeqLen, loaded.cacheTokens);
   const room = context - Math.min(decode.maxTokens ?? Math.floor(context / 4), context - 1);

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { GrammarSpec } from "../decode/grammar/grammar.ts";
 import type { DecodeParameters } from "../decode/parameters.ts";
 import { readJson } from "./grammar.ts";
-import { list, loadFrom, type ModelOptions, number, readStdin, withModel } from "./options.ts";
+import { list, loadFrom, type ModelOptions, modelApart, number, readStdin, withModel } from "./options.ts";
 
 type Options = ModelOptions &
   DecodeParameters & { schema?: string; jsonObject?: true; parseSpecial?: true; json?: true };
@@ -33,13 +33,12 @@ export function addGenerate(program: Command): void {
     .action(generate);
 }
 
-async function generate(
-  text: string | undefined,
-  { json, parseSpecial, schema, jsonObject, model, kernels, threads, dtype, ...decode }: Options,
-): Promise<void> {
+async function generate(text: string | undefined, options: Options): Promise<void> {
+  const { source, rest } = modelApart(options);
+  const { json, parseSpecial, schema, jsonObject, ...decode } = rest;
   const input = [{ text: text ?? (await readStdin()), parseSpecialTokens: parseSpecial }];
   const grammar = await grammarFrom(schema, jsonObject);
-  const loaded = await loadFrom({ model, kernels, threads, dtype });
+  const loaded = await loadFrom(source);
   const tokens: object[] = [];
   for await (const event of loaded.generate({ input, grammar, ...decode })) {
     if (event.type === "token") {

@@ -36,6 +36,12 @@ export async function loadFrom({ model, kernels, threads, dtype, kv }: ModelOpti
   }
 }
 
+/** What the options say of the model, and what they say of the command. */
+export function modelApart<Options extends ModelOptions>(options: Options) {
+  const { model, kernels, threads, dtype, kv, ...rest } = options;
+  return { source: { model, kernels, threads, dtype, kv }, rest };
+}
+
 /** Reads a number; whether it is in range is for the library to say. */
 export function number(text: string): number {
   const value = Number(text);

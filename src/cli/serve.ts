@@ -126,7 +126,7 @@ async function serve(options: Options): Promise<void> {
 }
 
 /** Loads the model in a thread of its own. The server itself downloads nothing. */
-async function loadServed({ model, kernels, threads, dtype, cacheTokens, maxRunning, maxWaiting }: Options) {
+async function loadServed({ model, kernels, threads, dtype, kv, cacheTokens, maxRunning, maxWaiting }: Options) {
   if (model.startsWith("hf:"))
     throw new Error(
       `--model ${model}: the server downloads nothing; run "plainformer pull ${model.slice(3)}" and give what it prints`,
@@ -134,7 +134,7 @@ async function loadServed({ model, kernels, threads, dtype, cacheTokens, maxRunn
   const bar = progressBar();
   try {
     const limits = { cacheTokens, maxRunning, maxWaiting };
-    return await loadInWorker(model, { kernels, threads, dtype, ...limits, onProgress: bar.update });
+    return await loadInWorker(model, { kernels, threads, dtype, kv, ...limits, onProgress: bar.update });
   } finally {
     bar.stop();
   }

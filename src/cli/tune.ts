@@ -135,7 +135,7 @@ async function report(
   }
   const shown = ({ loss, accuracy }: { loss: number; accuracy: number }) =>
     `${(100 * accuracy).toFixed(1)} % right, loss ${loss.toFixed(4)}`;
-  console.log(`${counts[0]} examples, ${counts[1]} held out; ${steps} steps in ${seconds.toFixed(1)} s${ended === "patience" ? " (no better for a while)" : ""}
+  console.log(`${counts[0]} examples, ${counts[1]} held out; ${steps} ${steps === 1 ? "step" : "steps"} in ${seconds.toFixed(1)} s${ended === "patience" ? " (no better for a while)" : ""}
   before  ${shown(before)}
   best    ${shown(best)} (step ${best.step})
 nearest tokens of each row (cosine):`);

@@ -10,9 +10,10 @@ const echoMs = 250;
 /** Resolves when SIGTERM or SIGINT came and every connection is closed. */
 export async function untilSignal(app: App, listening: Listening, drainSeconds: number, log: Log): Promise<void> {
   let stopping: Promise<void> | undefined;
-  await new Promise<void>((resolve, reject) => {
-    let first = 0;
-    const onSignal = (signal: string) => {
+  let first = 0;
+  let onSignal: (signal: string) => void = () => {};
+  const stopped = new Promise<void>((resolve, reject) => {
+    onSignal = (signal) => {
       if (stopping) {
         if (performance.now() - first < echoMs) return;
         log("info", "ending at once", { signal, in_flight: app.inFlight() });
@@ -24,6 +25,7 @@ export async function untilSignal(app: App, listening: Listening, drainSeconds: 
       stopping = listening.stop(drainSeconds);
       stopping.then(resolve, reject);
     };
-    process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   });
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  await stopped.finally(() => process.off("SIGTERM", onSignal).off("SIGINT", onSignal));
 }

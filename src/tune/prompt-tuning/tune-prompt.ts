@@ -2,6 +2,7 @@
 // come. A step asks the model for one thing, gradients by those rows (tune/gradients.ts), so the model may be anywhere.
 // Lester et al. 2021, arXiv 2104.08691; P-tuning: Liu et al. 2021, arXiv 2103.10385.
 
+import { FieldError } from "../../field-error.ts";
 import type { Segment } from "../../prompt/segments.ts";
 import type { SoftPrompt } from "../../prompt/soft-prompts.ts";
 import type { ServedModel } from "../../served-model.ts";
@@ -111,9 +112,13 @@ export async function tunePrompt(model: TunableModel, options: TunePromptOptions
   const patience = whole("patience", options.patience, 6);
   const rate = positive("rate", options.rate, options.encoder ? 1e-3 : 1e-2);
   const maxNorm = positive("maxNorm", options.maxNorm, 1);
-  const { warmupSteps = 10, weightDecay = 0, seed = 0 } = options;
-  if (train.length === 0) throw new RangeError("train: it is empty, expected at least one example");
-  if (heldOut.length === 0) throw new RangeError("heldOut: it is empty, expected at least one example");
+  const warmupSteps = whole("warmupSteps", options.warmupSteps, 10, 0);
+  const seed = whole("seed", options.seed, 0, 0);
+  const { weightDecay = 0 } = options;
+  if (!(Number.isFinite(weightDecay) && weightDecay >= 0))
+    throw new FieldError("weightDecay", `got ${weightDecay}, expected a number ≥ 0`);
+  if (train.length === 0) throw new FieldError("train", "it is empty, expected at least one example", "missing");
+  if (heldOut.length === 0) throw new FieldError("heldOut", "it is empty, expected at least one example", "missing");
 
   const encoder = await encoderOf(model, options);
   const { dModel } = model.config;
@@ -235,15 +240,15 @@ async function says(
   return false;
 }
 
-function whole(name: string, value: number | undefined, fallback: number): number {
+function whole(name: string, value: number | undefined, fallback: number, least = 1): number {
   if (value === undefined) return fallback;
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new RangeError(`${name}: got ${value}, expected a whole number ≥ 1`);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new FieldError(name, `got ${value}, expected a whole number ≥ ${least}`);
   return value;
 }
 
 function positive(name: string, value: number | undefined, fallback: number): number {
   if (value === undefined) return fallback;
-  if (!(Number.isFinite(value) && value > 0)) throw new RangeError(`${name}: got ${value}, expected a number > 0`);
+  if (!(Number.isFinite(value) && value > 0)) throw new FieldError(name, `got ${value}, expected a number > 0`);
   return value;
 }
