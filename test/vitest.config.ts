@@ -5,6 +5,7 @@ export default defineConfig({
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
     reporters: ["default", "./test/reporter.ts"],
+    globalSetup: "test/build.ts",
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -6,14 +6,16 @@ import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import type { Operation } from "../../src/server/operation.ts";
+import { program } from "../program.ts";
 import { type Child, child } from "./child.ts";
 import { start } from "./start.ts";
 
-const main = new URL("../../src/cli/main.ts", import.meta.url);
+const main = pathToFileURL(program);
 const chargingServer = new URL("./charging-server.ts", import.meta.url);
 
 let folder = "";
