@@ -9,6 +9,6 @@ export function sampled<T>(items: readonly T[], n: number): T[] {
 }
 
 /** How often something random is tried: `short` times, `full` times in the long run. */
-export function rounds(short: number, full: number): number {
+export function times(short: number, full: number): number {
   return long ? full : short;
 }
