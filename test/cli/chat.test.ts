@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { program } from "../program.ts";
 
 interface Result {
   code: number | null;
@@ -14,7 +15,7 @@ interface Result {
 
 function run(args: readonly string[], input = ""): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args]);
+    const child = spawn(process.execPath, [program, ...args]);
     let out = "";
     let err = "";
     child.stdout.on("data", (text) => (out += text));

@@ -4,16 +4,14 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { defaultModel, load } from "../../src/index.ts";
-
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+import { program } from "../program.ts";
 
 /** Runs the program with `args`, `input` on its standard input. */
 function run(args: string[], input = ""): Promise<{ code: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--import", "tsx", main, ...args]);
+    const child = spawn(process.execPath, [program, ...args]);
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (chunk) => {

@@ -5,16 +5,15 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { program } from "../program.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "plainformer-grammar-"));
 const file = (name: string, text: string) => {
   writeFileSync(join(directory, name), text);
   return name;
 };
-const main = new URL("../../src/cli/main.ts", import.meta.url).pathname;
-const tsx = new URL("../../node_modules/tsx/dist/loader.mjs", import.meta.url).href;
 const run = (...args: string[]) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", tsx, main, "grammar", ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, "grammar", ...args], {
     cwd: directory,
     encoding: "utf8",
   });

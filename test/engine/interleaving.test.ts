@@ -10,6 +10,7 @@ import { createEngine, type Engine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
 import type { Run } from "../../src/prompt/segments.ts";
 import { readGolden } from "../golden/golden.ts";
+import { times } from "../long.ts";
 
 const golden = await readGolden("llama-gqa");
 const ops = createOps(selectKernels().kernels);
@@ -149,7 +150,7 @@ test("random arrivals, aborts and page pressure: every sequence as if alone", { 
       total.preemptions += load.preemptions;
       total.promptRowsCached += load.promptRowsCached;
     }),
-    { numRuns: 80, seed: 4 },
+    { numRuns: times(25, 80), seed: 4 },
   );
 });
 

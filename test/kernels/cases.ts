@@ -8,7 +8,7 @@ import { createOps, type Ops } from "../../kernels/ops.ts";
 import type { Buffer, Tensor } from "../../kernels/tensor.ts";
 import type { DType } from "../../weights/dtype.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
-import { expectNmse } from "../expect-close.ts";
+import { expectNmse, expectSameBits } from "../expect-close.ts";
 
 interface Case {
   case: string;
@@ -88,7 +88,7 @@ export function guarded(kernels: Kernels): { kernels: Kernels; expectGuards: () 
     async expectGuards() {
       expect(guards.length).toBeGreaterThan(0);
       for (const [i, guard] of guards.entries())
-        expect(await kernels.read(guard, "f32", guardValues.length), `guard ${i}`).toEqual(guardValues);
+        expectSameBits(await kernels.read(guard, "f32", guardValues.length), guardValues, `guard ${i}`);
     },
   };
 }

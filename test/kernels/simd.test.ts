@@ -11,7 +11,7 @@ import { selectKernels } from "../../kernels/select.ts";
 import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
-import { expectNmse, tolerance } from "../expect-close.ts";
+import { expectNmse, expectSameBits, tolerance } from "../expect-close.ts";
 import { testKernels } from "./cases.ts";
 import { attend, noise, testAgainstReference, weights } from "./simd-cases.ts";
 
@@ -73,12 +73,11 @@ describe("the same bits", () => {
       for (const size of [1, 2, 3, 4, 5, 7, 32, 64, 69])
         for (let begin = 0; begin < 70; begin += size) {
           const end = Math.min(70, begin + size);
-          expect(await product(begin, end), `rows ${begin} to ${end}`).toEqual(
-            whole.slice(begin * outDim, end * outDim),
-          );
+          const expected = whole.subarray(begin * outDim, end * outDim);
+          expectSameBits(await product(begin, end), expected, `rows ${begin} to ${end}`);
         }
       for (let rows = 1; rows < 70; rows++)
-        expect(await product(0, rows), `${rows} rows`).toEqual(whole.slice(0, rows * outDim));
+        expectSameBits(await product(0, rows), whole.subarray(0, rows * outDim), `${rows} rows`);
     },
   );
 
@@ -95,10 +94,10 @@ describe("the same bits", () => {
     async ({ size, cache, ...heads }) => {
       const ops = createOps(open());
       const whole = await bits(ops, await attend(ops, [[0, 130]], heads, false, 130, cache));
-      expect(await bits(ops, await attend(ops, [[0, 130]], heads, false, size, cache))).toEqual(whole);
+      expectSameBits(await bits(ops, await attend(ops, [[0, 130]], heads, false, size, cache)), whole, "in chunks");
       // Beside another sequence, in other pages.
       const both = await bits(ops, await attend(ops, [[0, 130], [0, 5]], heads, false, size, cache)); // biome-ignore format: pairs
-      expect(both.subarray(0, whole.length)).toEqual(whole);
+      expectSameBits(both.subarray(0, whole.length), whole, "beside another");
     },
   );
 

@@ -7,6 +7,7 @@ import { type ChatRequest, createChatFormat } from "../../src/prompt/chat-format
 import type { ChatMessage, Tool } from "../../src/prompt/chat-message.ts";
 import type { Segment } from "../../src/prompt/segments.ts";
 import { toolList } from "../../weights/make-default/chat-form.ts";
+import { sampled, times } from "../long.ts";
 import { family, goldens } from "./chat-families.ts";
 
 const families = Object.keys(goldens.families);
@@ -59,14 +60,15 @@ describe("no text becomes a control token", () => {
     };
   }
 
-  test.each(families)("%s: each control token's text in every field", (name) => {
+  test.each(families)("%s: control tokens' texts in every field", (name) => {
     const { ids, tokenizer } = family(name);
     const control = tokenizer.addedTokens.filter((token) => token.control);
     const harmless = ids(everywhere(name, "harmless"));
     const controlIds = new Set(control.map(({ id }) => id));
+    // Of hundreds, forty in the short run.
     const countOf = (list: readonly number[], id: number) => list.filter((other) => other === id).length;
     let found = 0;
-    for (const { id, content } of control) {
+    for (const { id, content } of sampled(control, Math.ceil(control.length / 40))) {
       const made = ids(everywhere(name, content));
       // A template may cut a user's text at </think> and write its own; it may not get one of the user's through.
       if (content !== "</think>") expect([content, countOf(made, id)]).toEqual([content, countOf(harmless, id)]);
@@ -103,7 +105,7 @@ describe("no text becomes a control token", () => {
       fc.property(text, (pieces) => {
         expect(only(ids(everywhere(name, `x${pieces.join("")}`)))).toEqual(harmless);
       }),
-      { numRuns: 60 },
+      { numRuns: times(15, 60), seed: 1 },
     );
   });
 

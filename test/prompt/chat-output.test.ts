@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { Tool } from "../../src/prompt/chat-message.ts";
 import { type ChatDelta, chatOutput } from "../../src/prompt/chat-output.ts";
 import { type ToolFormat, toolFormats, writeCalls } from "../../src/prompt/tool-formats.ts";
+import { times } from "../long.ts";
 
 const tools: Tool[] = ["get_weather", "add"].map((name) => ({ type: "function", function: { name } }));
 const thinkTags = { open: "<think>", close: "</think>" };
@@ -150,7 +151,7 @@ describe("calls", () => {
         const { calls } = read([text.slice(0, text.length / 2), text.slice(text.length / 2)], { format: name });
         expect(calls.map(({ arguments: json }) => JSON.parse(json))).toEqual([JSON.parse(made.arguments)]);
       }),
-      { numRuns: 100 },
+      { numRuns: times(40, 100), seed: 1 },
     );
   });
 
@@ -236,6 +237,6 @@ test("any text, cut anyhow, is read without a fault", () => {
     fc.property(fc.constantFrom(...formats), fc.boolean(), text, (format, startsInReasoning, made) => {
       readAnyhow(made, { format, startsInReasoning });
     }),
-    { numRuns: 400 },
+    { numRuns: times(80, 400), seed: 2 },
   );
 });

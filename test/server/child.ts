@@ -17,9 +17,10 @@ afterAll(async () => {
   await Promise.all([...running].map(({ ended }) => ended));
 });
 
-/** Starts a TypeScript file. */
+/** Starts a TypeScript file by tsx, or a JavaScript one. */
 export function child(file: URL, args: readonly string[], env: Record<string, string> = {}): Child {
-  const process_ = spawn(process.execPath, ["--import", "tsx", file.pathname, ...args], {
+  const tsx = file.pathname.endsWith(".ts") ? ["--import", "tsx"] : [];
+  const process_ = spawn(process.execPath, [...tsx, file.pathname, ...args], {
     env: { ...process.env, ...env },
   });
   let stdout = "";

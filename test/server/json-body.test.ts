@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { limitsOf } from "../../src/server/limits.ts";
 import type { Operation } from "../../src/server/operation.ts";
+import { cpuClock } from "../cpu-time.ts";
 import { jsonTestSuite } from "../outside-data.ts";
 import { errorOf, type Started, servedModel, start } from "./start.ts";
 
@@ -116,9 +117,9 @@ test("depth 64 is read, 65 is not, and 100,000 end at once", async () => {
   const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
   expect((await post(nested(64))).status).toBe(200);
   expect(await refusal(nested(65))).toContain("nested deeper than 64 at line 1 column 65");
-  const began = performance.now();
+  const elapsed = cpuClock();
   expect(await refusal("[".repeat(100_000))).toContain("nested deeper than 64");
-  expect(performance.now() - began).toBeLessThan(1000);
+  expect(elapsed()).toBeLessThan(1000);
   expect((await post(`"${"[".repeat(100)}\\"["`)).status).toBe(200); // brackets in strings nest nothing
 });
 

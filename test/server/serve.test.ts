@@ -6,14 +6,16 @@ import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import type { Operation } from "../../src/server/operation.ts";
+import { program } from "../program.ts";
 import { type Child, child } from "./child.ts";
 import { start } from "./start.ts";
 
-const main = new URL("../../src/cli/main.ts", import.meta.url);
+const main = pathToFileURL(program);
 const chargingServer = new URL("./charging-server.ts", import.meta.url);
 
 let folder = "";
@@ -141,11 +143,10 @@ describe("SIGTERM", () => {
   }
 
   test("while busy: refuses what is new, lets what runs finish, exits 0", async () => {
-    const { server, url, text } = await busy(20, 40);
+    const { server, url, text } = await busy(600, 40);
     const health = await fetch(`${url}/health`); // a connection that stays open
     expect(health.status).toBe(200);
     await health.json();
-    const began = performance.now();
     server.kill("SIGTERM");
     await new Promise((resolve) => setTimeout(resolve, 100));
     const late = fetch(`${url}/spend`, { method: "POST", headers, body: "{}" });
@@ -156,8 +157,7 @@ describe("SIGTERM", () => {
       ),
     );
     expect(await text).toMatch(/^data: 0\n\n.*data: 39\n\ndata: \[DONE\]\n\n$/s);
-    expect((await server.ended).code).toBe(0);
-    expect(performance.now() - began).toBeLessThan(10_000);
+    expect((await server.ended).code).toBe(0); // long before the time to drain is over
   });
 
   test("when the time to drain is over: an error event, then exit 0", async () => {
@@ -173,11 +173,9 @@ describe("SIGTERM", () => {
     const { server, text } = await busy(600, null);
     server.kill("SIGTERM");
     await new Promise((resolve) => setTimeout(resolve, 300));
-    const began = performance.now();
     server.kill("SIGTERM");
     expect(await text).toContain("The server is shutting down");
-    expect((await server.ended).code).toBe(0);
-    expect(performance.now() - began).toBeLessThan(5000);
+    expect((await server.ended).code).toBe(0); // ten minutes before the time to drain is over
   });
 });
 
@@ -221,15 +219,13 @@ describe("connections", () => {
     expect((await fetch(`${url}/health`, { headers: { x: "x".repeat(15_000) } })).status).toBe(200);
   });
 
-  test("who sends too slowly is cut off with a 408, in headers or body", async () => {
+  test("who sends too slowly is cut off with a 408, in headers or body", { timeout: 20_000 }, async () => {
     const { url } = await start({ operations: [echo] }, {}, { sendSeconds: 0.3 });
     for (const bytes of [
       "GET /health HTTP/1.1\r\nhost",
       'POST /echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"a',
     ]) {
-      const began = performance.now();
-      expect(await raw(url, bytes)).toMatch(/^HTTP\/1.1 408 /);
-      expect(performance.now() - began).toBeLessThan(3000);
+      expect(await raw(url, bytes)).toMatch(/^HTTP\/1.1 408 /); // Node's own limit is a minute, the test's twenty seconds
     }
   });
 });

@@ -6,6 +6,8 @@ import { z } from "zod";
 import { ApiError } from "../../src/server/errors.ts";
 import { parseValue } from "../../src/server/parse-value.ts";
 import { validate } from "../../src/server/validate.ts";
+import { cpuClock } from "../cpu-time.ts";
+import { times } from "../long.ts";
 
 const ids = z.array(z.int().min(0));
 
@@ -125,9 +127,9 @@ describe("a megabyte of wrong elements is refused as fast as right ones are read
     const count = Math.floor(2 ** 20 / (element.length + 1));
     const body = { model: "m", [field]: JSON.parse(`[${Array(count).fill(element).join(",")}]`) };
     const before = process.memoryUsage().heapUsed;
-    const began = performance.now();
+    const elapsed = cpuClock();
     expect(refusal(body)[2]).toMatch(new RegExp(`^${field}`));
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(elapsed()).toBeLessThan(1000);
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(50e6);
   });
 
@@ -170,6 +172,6 @@ test("the walk gives what Zod gives, and a fault where Zod sees one", () => {
       const above = issues[0].path.map((_, i) => JSON.stringify(issues[0].path.slice(0, i)));
       expect([...above, JSON.stringify(issues[0].path)].some((path) => paths.includes(path))).toBe(true);
     }),
-    { numRuns: 3000, seed: 1 },
+    { numRuns: times(500, 3000), seed: 1 },
   );
 });

@@ -1,5 +1,6 @@
 // Tokenizers in GGUF files: written from tokenizer.json and read again they give the same ids, and llama.cpp gives those ids
-// too, from the very same files. The goldens are made by make-llama-cpp-golden.py.
+// too, from the very same files. The goldens are made by make-llama-cpp-golden.py. In the short run
+// a fourth of the 2,500 texts.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -19,6 +20,7 @@ import { tokenizerToGguf } from "../../src/tokenizer/to-gguf.ts";
 import { createTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { GgufError, type GgufField, type GgufMetadata } from "../../weights/gguf-header.ts";
 import { writeGguf } from "../../weights/gguf-write.ts";
+import { sampled } from "../long.ts";
 import { smollm2Gguf, stories260k } from "../outside-data.ts";
 
 interface Golden {
@@ -54,7 +56,7 @@ async function keep(name: string, metadata: GgufMetadata): Promise<void> {
 function differing(name: string, tokenizer: Tokenizer): string[] {
   const { block, strings, hashes } = golden;
   expect(hashes[name], `goldens of ${name}`).toHaveLength(250);
-  return hashes[name].flatMap((hash, i) => {
+  return sampled([...hashes[name].entries()], 4).flatMap(([i, hash]) => {
     const ids = strings.slice(i * block, (i + 1) * block).map((text) => tokenizer.encode(text));
     const ours = createHash("sha256").update(JSON.stringify(ids)).digest("hex");
     return ours.startsWith(hash) ? [] : [strings[i * block]];
@@ -71,7 +73,7 @@ describe.each(directories)("%s", (name, directory) => {
     expect(tokenizer.vocabSize).toBe(original.vocabSize);
     expect([tokenizer.bosId, tokenizer.eosId]).toEqual([original.bosId ?? tokenizer.bosId, original.eosId]);
     const special = original.addedTokens.map(({ content }) => content).slice(0, 40);
-    for (const [i, plain] of golden.strings.entries()) {
+    for (const [i, plain] of sampled(golden.strings, 4).entries()) {
       const text = i % 5 ? plain : plain + special[i % special.length] + plain;
       for (const parseSpecialTokens of [false, true]) {
         const ids = original.encode(text, { parseSpecialTokens });

@@ -18,6 +18,7 @@ import { type TunePromptOptions, type TuneState, tunePrompt } from "../../src/tu
 import { readTuneState, writeTuneState } from "../../src/tune/prompt-tuning/tune-state-file.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { noise } from "../kernels/simd-cases.ts";
+import { program } from "../program.ts";
 import { remarks } from "./sentiment.ts";
 
 const model = await load();
@@ -212,7 +213,6 @@ test("the command: files that PEFT reads, a picture, figures; a second run goes 
   const data = join(folder, "data.jsonl");
   const out = join(folder, "out");
   await writeFile(data, jsonl(remarks("train", 20, 1)));
-  const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
   const tune = async (...more: string[]) => {
     const args = [
       "tune",
@@ -228,7 +228,7 @@ test("the command: files that PEFT reads, a picture, figures; a second run goes 
       "2",
       ...more,
     ];
-    return promisify(execFile)(process.execPath, ["--import", "tsx", main, ...args]);
+    return promisify(execFile)(process.execPath, [program, ...args]);
   };
   const figures = JSON.parse((await tune("--steps", "2", "--json")).stdout);
   expect(figures).toMatchObject({ steps: 2, train: 18, heldOut: 2 });

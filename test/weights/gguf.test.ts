@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GgufFile, openGguf } from "../../weights/gguf.ts";
 import { GgufError, type GgufMetadata, type GgufRule, type GgufScalar, ggufLimits } from "../../weights/gguf-header.ts";
 import { type GgufTensorToWrite, writeGguf } from "../../weights/gguf-write.ts";
+import { times } from "../long.ts";
 
 const golden = (name: string) => new URL(`golden/${name}`, import.meta.url).pathname;
 let folder: string;
@@ -128,7 +129,7 @@ describe("a file that the Python package wrote", () => {
     await openGguf(path).then((opened) => opened.close());
   });
 
-  test("2,000 random corruptions give an error of the format, or a file", async () => {
+  test("random corruptions give an error of the format, or a file", async () => {
     const whole = await readFile(golden("reference.gguf"));
     const opened = await openGguf(golden("reference.gguf"));
     const header = opened.tensors.get("f32")?.begin ?? 0;
@@ -152,7 +153,7 @@ describe("a file that the Python package wrote", () => {
           }
         },
       ),
-      { seed: 11, numRuns: 2000 },
+      { seed: 11, numRuns: times(500, 2000) },
     );
     // The corruptions reach the rules, they do not all die at the same one.
     for (const rule of ["length", "utf8", "value-type", "limit", "shape", "offset"])

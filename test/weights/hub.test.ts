@@ -15,11 +15,25 @@ const second = "2".repeat(40);
 const weights = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => (i * 2654435761) >>> 24));
 const text = (content: string) => ({ content: Buffer.from(content) });
 
+/** The waits between attempts, in ms, and how many times as long they take here. */
+const between = vi.hoisted(() => ({ waits: [] as number[], pace: (): number => 0.01 }));
+vi.mock("node:timers/promises", async (original) => {
+  const actual = await original<typeof import("node:timers/promises")>();
+  const setTimeout: typeof actual.setTimeout = (ms = 0, ...more) => {
+    if (ms < 250) return actual.setTimeout(ms, ...more); // the tests' own
+    between.waits.push(ms);
+    return actual.setTimeout(ms * between.pace(), ...more);
+  };
+  return { ...actual, setTimeout };
+});
+
 let server: HubServer;
 let repository: HubRepository;
 let cache: string;
 
 beforeEach(async () => {
+  between.waits.length = 0;
+  between.pace = () => 0.01;
   cache = await mkdtemp(join(tmpdir(), "hub-"));
   for (const name of ["HF_ENDPOINT", "HF_TOKEN", "HF_HOME", "XDG_CACHE_HOME"]) vi.stubEnv(name, undefined);
   vi.stubEnv("HF_HUB_CACHE", cache);
@@ -223,6 +237,7 @@ describe("a broken line", () => {
     spoilInTurn("model.safetensors", ...Array.from({ length: 5 }, () => ({ cutAfter: 10_000 })));
     await get("owner/name", { attempts: 2 });
     await assertComplete(snapshot(first));
+    expect(between.waits).toEqual([500, 500, 500, 500, 500]);
   });
 
   test("a server without ranges gives the whole file again", async () => {
@@ -375,10 +390,15 @@ describe("at the same time and not at all", () => {
   test("an abort beforehand asks for nothing; one between attempts does not wait for the next", async () => {
     await expect(get("owner/name", { signal: AbortSignal.abort() })).rejects.toThrow("aborted");
     expect(server.log).toEqual([]);
-    server.spoil = () => ({ status: 503 }); // the third wait would end after 3.5 seconds
-    const started = performance.now();
-    await expect(get("owner/name", { attempts: 50, signal: AbortSignal.timeout(1600) })).rejects.toThrow("timeout");
-    expect(performance.now() - started).toBeLessThan(2800);
+    server.spoil = () => ({ status: 503 });
+    const controller = new AbortController();
+    between.pace = () => {
+      if (between.waits.length < 3) return 0.01;
+      setTimeout(() => controller.abort(new Error("enough")), 20);
+      return 1e5; // the third wait would outlive the test
+    };
+    await expect(get("owner/name", { attempts: 50, signal: controller.signal })).rejects.toThrow("enough");
+    expect(between.waits).toEqual([500, 1000, 2000]);
   });
 });
 

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseStrictJson, type StrictJson } from "../../weights/strict-json.ts";
+import { cpuClock } from "../cpu-time.ts";
+import { times } from "../long.ts";
 import { jsonTestSuite } from "../outside-data.ts";
 
 function plain(value: StrictJson): unknown {
@@ -19,7 +21,7 @@ test("agrees with JSON.parse on what JSON.stringify writes", () => {
       const text = JSON.stringify(value, null, indent);
       expect(plain(parseStrictJson(text))).toEqual(JSON.parse(text));
     }),
-    { seed: 1, numRuns: 1000 },
+    { seed: 1, numRuns: times(250, 1000) },
   );
 });
 
@@ -47,7 +49,7 @@ test("agrees with JSON.parse about what is JSON at all", () => {
       const strict = accepts(parseStrictJson, text);
       if (strict !== accepts(JSON.parse, text)) expect(text).toMatch(/("a?").*\1/); // one key twice
     }),
-    { seed: 2, numRuns: 20_000 },
+    { seed: 2, numRuns: times(4000, 20_000) },
   );
 });
 
@@ -90,13 +92,13 @@ test("keeps integers exact and names safe", () => {
 
 test("is linear: a million backslashes, digits, spaces or keys", () => {
   const million = 1_000_000;
-  const started = performance.now();
+  const elapsed = cpuClock();
   parseStrictJson(`"${"\\\\".repeat(million)}"`);
   parseStrictJson("1".repeat(million).replace(/^/, "0."));
   parseStrictJson(" ".repeat(million).concat("{}"));
   parseStrictJson(`[${Array.from({ length: million }, (_, i) => i).join(",")}]`);
   parseStrictJson(`{${Array.from({ length: million / 10 }, (_, i) => `"${i}":${i}`).join(",")}}`);
-  expect(performance.now() - started).toBeLessThan(20_000);
+  expect(elapsed()).toBeLessThan(20_000);
 });
 
 test("JSONTestSuite: y_ accepted, n_ refused", (context) => {

@@ -1,6 +1,6 @@
 // Against ajv, on values that are almost right: generated texts are parsed, changed in one place and written again, their
 // keys in the schema's order. What the grammar accepts, ajv accepts; what ajv accepts and the grammar does not is one of the
-// narrowings listed here, each on purpose. PLAINFORMER_LONG=1 for more of it.
+// narrowings listed here, each on purpose. In the long run twenty texts for each schema instead of two.
 
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
@@ -9,6 +9,7 @@ import { compileGrammar } from "../../../src/decode/grammar/grammar.ts";
 import { vocabularyOf } from "../../../src/decode/grammar/token-trie.ts";
 import { defaultModel } from "../../../src/plainformer.ts";
 import { loadTokenizer } from "../../../src/tokenizer/tokenizer.ts";
+import { times } from "../../long.ts";
 import { check } from "./check.ts";
 import { generate, noiseSource } from "./generate.ts";
 import { inOrder, namesIn } from "./key-order.ts";
@@ -17,7 +18,7 @@ import { schemas } from "./schemas.ts";
 
 const vocabulary = vocabularyOf(await loadTokenizer(defaultModel));
 const random = noiseSource(23);
-const rounds = process.env.PLAINFORMER_LONG ? 20 : 3;
+const rounds = times(2, 20);
 const mutated = mutator(random);
 
 /** Why the grammar may refuse what ajv takes. */
@@ -65,7 +66,7 @@ test("what is accepted is valid; what is valid is accepted, or refused for a kno
   }
   expect(unexplained).toEqual([]);
   // A test that never saw either side would prove nothing.
-  expect(counts.both).toBeGreaterThan(200);
-  expect(counts.neither).toBeGreaterThan(300);
+  expect(counts.both).toBeGreaterThan(140);
+  expect(counts.neither).toBeGreaterThan(200);
   expect(counts.narrowed).toBeLessThan(counts.both);
 });

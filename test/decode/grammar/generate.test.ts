@@ -1,5 +1,5 @@
 // What comes out, judged by others: random weights at temperature 1.5 write under each of a hundred schemas, and JSON.parse
-// and ajv judge. With PLAINFORMER_LONG=1, twenty texts for each schema (2,000 in all) instead of two.
+// and ajv judge. In the long run twenty texts for each schema (2,000 in all) instead of one.
 
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
@@ -8,10 +8,11 @@ import { compileGrammar } from "../../../src/decode/grammar/grammar.ts";
 import { type Vocabulary, vocabularyOf } from "../../../src/decode/grammar/token-trie.ts";
 import { defaultModel } from "../../../src/plainformer.ts";
 import { loadTokenizer } from "../../../src/tokenizer/tokenizer.ts";
+import { times } from "../../long.ts";
 import { generate, noiseSource } from "./generate.ts";
 import { schemas } from "./schemas.ts";
 
-const rounds = process.env.PLAINFORMER_LONG ? 20 : 2;
+const rounds = times(1, 20);
 const addFormats = ajvFormats as unknown as (ajv: Ajv2020) => void;
 
 let vocabulary: Vocabulary;

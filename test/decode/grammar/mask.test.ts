@@ -1,6 +1,6 @@
 // Masks against brute force: at every step of random walks, the tokens that the mask leaves are those whose bytes, fed one
-// by one, the recognizer reads. And never none: wherever a walk stands, it can go on or end. With PLAINFORMER_LONG=1 every
-// token and five walks for each schema, else a part of the tokens and two walks.
+// by one, the recognizer reads. And never none: wherever a walk stands, it can go on or end. In the long run every
+// token and five walks for each schema, else a part of the tokens and one walk.
 
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Constraint } from "../../../src/decode/constraint.ts";
@@ -15,10 +15,10 @@ import { read } from "../../../src/decode/grammar/matcher.ts";
 import { type Vocabulary, vocabularyOf } from "../../../src/decode/grammar/token-trie.ts";
 import { defaultModel } from "../../../src/plainformer.ts";
 import { loadTokenizer } from "../../../src/tokenizer/tokenizer.ts";
+import { long, times } from "../../long.ts";
 import { generate, noiseSource } from "./generate.ts";
 import { schemas } from "./schemas.ts";
 
-const long = process.env.PLAINFORMER_LONG !== undefined;
 let vocabulary: Vocabulary;
 beforeAll(async () => {
   vocabulary = vocabularyOf(await loadTokenizer(defaultModel));
@@ -71,7 +71,7 @@ describe("the mask is the brute-force mask", () => {
   test.each(specs.map((spec, i) => [i, JSON.stringify(spec).slice(0, 80), spec] as const))("%i %s", (_, __, spec) => {
     for (const style of [written, checked]) {
       const grammar = compileGrammar(spec, style);
-      for (let walk = 0; walk < (long ? 5 : 2); walk++) compare(grammar, random, 14);
+      for (let walk = 0; walk < times(1, 5); walk++) compare(grammar, random, 14);
     }
   });
 });

@@ -7,6 +7,8 @@ import { languageOf, searchAutomaton } from "../../../src/decode/grammar/automat
 import { formatAutomaton } from "../../../src/decode/grammar/formats.ts";
 import { includes } from "../../../src/decode/grammar/language.ts";
 import { parseRegex } from "../../../src/decode/grammar/regex.ts";
+import { cpuClock } from "../../cpu-time.ts";
+import { times } from "../../long.ts";
 
 function matches(pattern: string, text: string): boolean {
   const automaton = searchAutomaton(parseRegex(pattern));
@@ -140,7 +142,7 @@ describe("the same texts match as in the host's regular expressions", () => {
         for (const text of texts)
           expect(matches(pattern, text), `/${pattern}/ ${JSON.stringify(text)}`).toBe(host.test(text));
       }),
-      { numRuns: 1000, seed: 3 },
+      { numRuns: times(200, 1000), seed: 3 },
     );
   });
 });
@@ -182,9 +184,9 @@ describe("what cannot be honored is refused by name", () => {
     ["a long repeat in every position", "(a{1,9999})b"],
     ["100,000 characters", "a".repeat(100_000)],
   ])("%s: within a second", (_, pattern) => {
-    const start = performance.now();
+    const elapsed = cpuClock();
     expect(() => searchAutomaton(parseRegex(pattern))).toThrow(RangeError);
-    expect(performance.now() - start).toBeLessThan(process.env.CI ? 5000 : 3000);
+    expect(elapsed()).toBeLessThan(3000);
   });
 
   test("what backtracking engines take for ever on is linear here", () => {

@@ -9,7 +9,9 @@ import type { GenerateOptions } from "../../../src/engine/generate.ts";
 import { loadInWorker } from "../../../src/plainformer.ts";
 import { createChatFormat } from "../../../src/prompt/chat-format.ts";
 import type { ServedModel } from "../../../src/served-model.ts";
+import { cpuClock } from "../../cpu-time.ts";
 import { schemas } from "../../decode/grammar/schemas.ts";
+import { times } from "../../long.ts";
 import { api, type Json } from "./api.ts";
 
 const { ask, send, stream, refused, served } = await api();
@@ -229,8 +231,8 @@ describe("tools", () => {
       return { type: "function", function: { name: `tool_${i}`, ...(i % 4 < 2 ? {} : { parameters }) } };
     });
     let calls = 0;
-    for (let seed = 0; seed < 4; seed++) {
-      const body = { ...hot, tools: many, tool_choice: "required", seed };
+    for (let seed = 0; seed < times(1, 4); seed++) {
+      const body = { ...hot, tools: many, tool_choice: "required", seed, max_tokens: times(120, 300) };
       const { choices } = await ask("/chat/completions", body);
       const [{ message, finish_reason }] = choices;
       const whole = finish_reason === "length" ? message.tool_calls.slice(0, -1) : message.tool_calls;
@@ -243,7 +245,7 @@ describe("tools", () => {
       const { chunks } = await stream("/chat/completions", body);
       expect(joined(chunks).calls).toEqual(message.tool_calls.map(({ function: call }: Json) => call));
     }
-    expect(calls).toBeGreaterThanOrEqual(4);
+    expect(calls).toBeGreaterThanOrEqual(times(1, 4));
   }, 60_000);
 
   test("four calls at once, and one where they are not parallel", async () => {
@@ -296,7 +298,7 @@ describe("what cannot be", () => {
     ["30,000 parentheses", { type: "string", pattern: "(".repeat(15_000) + ")".repeat(15_000) }],
     ["recursion without end", ref],
   ])("a schema: %s", async (name, schema) => {
-    const began = performance.now();
+    const elapsed = cpuClock();
     // What is too deep for a body is refused before anybody knows what it is.
     const expected = (field: string) =>
       name === "too deep" ? { status: 400, param: null } : { status: 400, param: field };
@@ -306,7 +308,7 @@ describe("what cannot be", () => {
       const inTool = await refused("/chat/completions", { messages: story, tools: [tools[0], tool("f", schema)] });
       expect(inTool).toMatchObject(expected("tools[1].function.parameters"));
     }
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(elapsed()).toBeLessThan(2000);
     const next = await ask("/chat/completions", { messages: story, response_format: asSchema(qa) }); // it still serves
     expectValid(qa, next.choices[0].message.content);
   });

@@ -10,7 +10,7 @@ afterAll(() => served.close());
 const { send, ask } = await api({}, { served });
 
 test.each([false, true])("20 at once, 5 places: 5 answers and 15 refusals; streamed: %s", async (stream) => {
-  const body = (i: number) => ({ prompt: `Fox number ${i}`, max_tokens: 300, temperature: 0, logit_bias: { 1: -100 } });
+  const body = (i: number) => ({ prompt: `Fox number ${i}`, max_tokens: 120, temperature: 0, logit_bias: { 1: -100 } });
   const answers = await Promise.all(
     Array.from({ length: 20 }, async (_, i) => {
       const response = await send("/completions", { ...body(i), stream });
