@@ -3,6 +3,7 @@
 // 1 a failure, 2 wrong use.
 
 import { Command, CommanderError } from "commander";
+import { FieldError } from "../field-error.ts";
 import { tour } from "./tour.ts";
 
 /** Only the file of the command that is asked for is loaded: a server's libraries take as long as a small model. */
@@ -47,5 +48,5 @@ function report(error: unknown): number {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   console.error(program.opts().verbose ? stack : `plainformer: ${message}`);
   // The library's words for an argument that it refuses.
-  return error instanceof RangeError || error instanceof TypeError ? 2 : 1;
+  return [FieldError, RangeError, TypeError].some((kind) => error instanceof kind) ? 2 : 1;
 }

@@ -207,9 +207,13 @@ export async function attend(
 }
 
 /** Declares the cases for a set. `limit` is the NMSE that it may have against the reference. */
-export function testAgainstReference(open: () => Kernels, weightDTypes: readonly DType[], limit: number): void {
+export function testAgainstReference(
+  open: () => Kernels | Promise<Kernels>,
+  weightDTypes: readonly DType[],
+  limit: number,
+): void {
   test.each([...runs(weightDTypes as FloatDType[])])("%s", async (what, run) => {
-    const { kernels, expectGuards } = guarded(open());
+    const { kernels, expectGuards } = guarded(await open());
     const ops = createOps(kernels);
     const reference = createOps(referenceKernels());
     const [actual, expected] = [await run(ops), await run(reference)];
