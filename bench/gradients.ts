@@ -23,7 +23,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const [directory, rows = "512", outputs = rows] = positionals;
-const ops = createOps(selectKernels(values.kernels).kernels);
+const ops = createOps((await selectKernels(values.kernels)).kernels);
 const { model } = await loadModel(ops, directory, { dtype: values.dtype as never });
 const times: { forward: number[]; both: number[] } = { forward: [], both: [] };
 for (let run = 0; run < Number(values.runs) + 1; run++) {

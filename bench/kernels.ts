@@ -20,7 +20,7 @@ const { values: options } = parseArgs({
   },
 });
 const rounds = Number(options.rounds);
-const kernels = simdKernels({ threads: Number(options.threads) });
+const kernels = await simdKernels({ threads: Number(options.threads) });
 
 interface Measured {
   name: string;

@@ -28,8 +28,8 @@ type Product = (x: Float32Array) => Promise<Float32Array>;
 /** Makes a product with w [outDim, inDim]. */
 type Engine = { name: string; open(w: Float32Array, inDim: number, outDim: number): Promise<Product> };
 
-function ours(threads: number): Engine {
-  const kernels = simdKernels({ threads });
+async function ours(threads: number): Promise<Engine> {
+  const kernels = await simdKernels({ threads });
   return {
     name: `plainformer, ${count(threads)}`,
     async open(w, inDim, outDim) {
@@ -82,8 +82,8 @@ function count(threads: number): string {
 
 const all = cpus().length;
 const engines = [
-  ours(all),
-  ours(1),
+  await ours(all),
+  await ours(1),
   await onnx("onnxruntime-node", all),
   await onnx("onnxruntime-web", all),
   await jax(),

@@ -70,7 +70,7 @@ function read(path: string): string {
 
 /** Bytes of all weights as they are in memory. */
 async function weightBytes(path: string): Promise<number> {
-  const { kernels } = selectKernels();
+  const { kernels } = await selectKernels();
   const { model } = await loadModel(createOps(kernels), path);
   const bytes = [...tensorsOf(model).values()].map(({ dtype, shape }) => byteLengthOf(dtype, sizeOf(shape)));
   kernels.close();

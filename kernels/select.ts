@@ -1,10 +1,8 @@
-// Picks a kernel set at start and says why. A set that was asked for by name is used or the start fails: never another one
-// in silence.
+// Opens a kernel set and says why it is this one. A set that was asked for by name is used or the start fails: never another
+// one in silence. Only a set that is tried is imported.
 
-import { availableParallelism } from "node:os";
+import { FieldError } from "../src/field-error.ts";
 import type { Kernels } from "./kernels.ts";
-import { referenceKernels } from "./reference/reference.ts";
-import { simdKernels } from "./simd/host/simd.ts";
 
 export interface KernelOptions {
   /** Threads of a set that has any. Default: all cores */
@@ -12,10 +10,10 @@ export interface KernelOptions {
 }
 
 /** The sets of this build, best first; `auto` takes the first that works here. */
-const sets: { name: string; open: (options: KernelOptions) => Kernels }[] = [
-  { name: "simd", open: (options) => simdKernels(options) as Kernels },
-  { name: "reference", open: () => referenceKernels() },
-];
+const sets: Record<string, (options: KernelOptions) => Promise<Kernels>> = {
+  simd: async (options) => (await import("./simd/host/simd.ts")).simdKernels(options),
+  reference: async () => (await import("./reference/reference.ts")).referenceKernels(),
+};
 
 export interface Selection {
   readonly kernels: Kernels;
@@ -24,35 +22,51 @@ export interface Selection {
 }
 
 /**
- * Opens the kernel set `name`, or with "auto" the best that works.
- * @throws if the name is unknown (the error lists the known ones), the named set does not work here, or `threads` is not
- * from 1 to the number of cores.
+ * Opens the kernel set of a name, or with "auto" the best that works; a set that is open already is taken as it is.
+ * @throws a FieldError if the name is unknown (it lists the known ones) or `threads` is not a number the set can have; an
+ * Error if the named set does not work here.
  */
-export function selectKernels(name = "auto", options: KernelOptions = {}): Selection {
-  checkThreads(options.threads);
-  if (name !== "auto") {
-    const set = sets.find((candidate) => candidate.name === name);
-    if (!set)
-      throw new Error(`kernels: unknown set "${name}", expected ${["auto", ...sets.map((s) => s.name)].join(", ")}`);
-    return { kernels: set.open(options), why: "asked for by name" };
+export async function selectKernels(
+  choice: string | Kernels = "auto",
+  options: KernelOptions = {},
+): Promise<Selection> {
+  const { threads } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
+    throw new FieldError("threads", `got ${threads}, expected a whole number ≥ 1`);
+  if (typeof choice !== "string") {
+    checkSet(choice, options);
+    return { kernels: choice, why: "given by the caller" };
+  }
+  if (choice !== "auto") {
+    if (!Object.hasOwn(sets, choice))
+      throw new FieldError(
+        "kernels",
+        `unknown set "${choice}", expected ${["auto", ...Object.keys(sets)].join(", ")}`,
+        "unknown",
+      );
+    return { kernels: await sets[choice](options), why: "asked for by name" };
   }
   const passedOver: string[] = [];
-  for (const set of sets) {
+  for (const [name, open] of Object.entries(sets)) {
     try {
-      const kernels = set.open(options);
+      const kernels = await open(options);
       return { kernels, why: passedOver.length > 0 ? passedOver.join("; ") : "the fastest set" };
     } catch (error) {
-      passedOver.push(`${set.name} passed over: ${(error as Error).message}`);
+      if (error instanceof FieldError) throw error; // a wrong number must not look like a set that does not work
+      passedOver.push(`${name} passed over: ${error instanceof Error ? error.message : error}`);
     }
   }
   throw new Error(`kernels: no set works here (${passedOver.join("; ")})`);
 }
 
-/** Before any set is tried: a wrong number must not look like a set that does not work. */
-function checkThreads(threads: number | undefined): void {
-  const cores = availableParallelism();
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= cores))
-    throw new RangeError(
-      `threads: got ${threads}, expected a whole number from 1 to ${cores}, the cores of this machine`,
+/** What a caller without types could give; and what would otherwise be dropped in silence. */
+function checkSet(set: Kernels, { threads }: KernelOptions): void {
+  if (typeof set?.linear !== "function" || typeof set.read !== "function")
+    throw new FieldError(
+      "kernels",
+      `got ${set === null ? "null" : typeof set}, expected a name or a kernel set`,
+      "invalid_type",
     );
+  if (threads !== undefined)
+    throw new FieldError("threads", `got ${threads} beside the kernel set ${set.name}, which is open already`);
 }

@@ -2,7 +2,7 @@
 
 export type { Kernels } from "../kernels/kernels.ts";
 export { createOps, type Ops } from "../kernels/ops.ts";
-export { selectKernels } from "../kernels/select.ts";
+export { type KernelOptions, type Selection, selectKernels } from "../kernels/select.ts";
 export type { Tensor } from "../kernels/tensor.ts";
 export { pull } from "../weights/hub.ts";
 export { type Checkpoint, openSafetensors, type TensorEntry, writeSafetensors } from "../weights/safetensors.ts";

@@ -43,7 +43,7 @@ export async function load(source: string = defaultModel, options: LoadOptions =
         onProgress: ({ file, allLoaded, allTotal }) => onProgress?.({ file, loaded: allLoaded, total: allTotal }),
       })
     : source;
-  const { kernels, why } = selectKernels(options.kernels, { threads: options.threads });
+  const { kernels, why } = await selectKernels(options.kernels, { threads: options.threads });
   try {
     const ops = createOps(kernels);
     const loaded = await loadModel(ops, directory, {
@@ -62,7 +62,8 @@ export async function load(source: string = defaultModel, options: LoadOptions =
 /**
  * Loads a model as `load` does, in a worker thread that also computes: this thread stays free. An idle model does not keep
  * the process alive.
- * @throws as `load`; a TypeError for a probe. If the thread fails later, everything that waits for it is rejected.
+ * @throws as `load`; a TypeError for a probe, a FieldError for an open kernel set. If the thread fails later, everything
+ * that waits for it is rejected.
  */
 export function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
   return startWorker(source, options);

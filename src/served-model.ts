@@ -1,5 +1,6 @@
 // A model as everything above the engine sees it, wherever it is computed, and what can be said when it is loaded. Types only.
 
+import type { Kernels } from "../kernels/kernels.ts";
 import type { EngineCounters } from "./engine/engine.ts";
 import type { GenerateEvent, GenerateOptions } from "./engine/generate.ts";
 import type { Score, ScoreOptions } from "./engine/score.ts";
@@ -12,8 +13,11 @@ import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "./tune/gradients.ts";
 
 export interface LoadOptions {
-  /** Kernel set: "auto" (default) takes the best that works; a name takes that one or fails. */
-  kernels?: string;
+  /**
+   * Kernel set: "auto" (default) takes the best that works; a name takes that one or fails. A set that is open already is
+   * taken as it is, and belongs to the model from then on: `close` closes it.
+   */
+  kernels?: string | Kernels;
   /** Threads of a kernel set that has any, this one included. Default: all cores */
   threads?: number;
   /** Dtype of the matrices in memory; as in the file where not given. */

@@ -64,7 +64,7 @@ test("SmolLM2-135M-Instruct: 64 greedy ids of 5 prompts, from their text", { tim
 
 async function open() {
   const golden = await readGolden("smollm2", smollm2.directory);
-  const ops = createOps(selectKernels().kernels);
+  const ops = createOps((await selectKernels()).kernels);
   const { model } = await loadModel(ops, smollm2.directory);
   return { golden, ops, model };
 }

@@ -5,6 +5,7 @@ import { Worker } from "node:worker_threads";
 import { EngineClosedError } from "../engine/errors.ts";
 import { eventQueue } from "../engine/event-queue.ts";
 import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
+import { FieldError } from "../field-error.ts";
 import type { LoadOptions, ServedModel } from "../served-model.ts";
 import { loadGgufTokenizer } from "../tokenizer/from-gguf.ts";
 import { loadTokenizer } from "../tokenizer/tokenizer.ts";
@@ -20,9 +21,11 @@ interface Pending {
 
 /** Starts a thread that loads a model. @throws as `loadInWorker`. */
 export async function startWorker(source: string | undefined, options: LoadOptions): Promise<ServedModel> {
-  const { onProgress, probe, ...rest } = options;
+  const { onProgress, probe, kernels, ...rest } = options;
   if (probe) throw new TypeError("probe: a model in a worker cannot be looked into, load it in this thread");
-  const worker = createWorker({ source, options: rest, wantsProgress: onProgress !== undefined });
+  if (kernels !== undefined && typeof kernels !== "string")
+    throw new FieldError("kernels", "an open set cannot cross into a worker, expected a name", "unsupported");
+  const worker = createWorker({ source, options: { ...rest, kernels }, wantsProgress: onProgress !== undefined });
   const pending = new Map<number, Pending>();
   let calls = 0;
   let closing = false;

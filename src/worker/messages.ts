@@ -11,7 +11,7 @@ import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage
 /** What the thread is started with: `load`'s arguments, functions left out. */
 export interface Start {
   source: string | undefined;
-  options: Omit<LoadOptions, "onProgress" | "probe">;
+  options: Omit<LoadOptions, "onProgress" | "probe" | "kernels"> & { kernels?: string };
   wantsProgress: boolean;
 }
 

@@ -163,12 +163,7 @@ describe("errors", () => {
       2,
       "plainformer: maxTokens: got 0, expected a whole number ≥ 1",
     ],
-    [
-      "no threads",
-      ["generate", "a", "--threads", "0"],
-      2,
-      "plainformer: threads: got 0, expected a whole number from 1 to",
-    ],
+    ["no threads", ["generate", "a", "--threads", "0"], 2, "plainformer: threads: got 0, expected a whole number ≥ 1"],
     [
       "too many threads",
       ["generate", "a", "--threads", "1000"],
@@ -178,7 +173,7 @@ describe("errors", () => {
     [
       "a kernel set that is not there",
       ["generate", "a", "--kernels", "cuda"],
-      1,
+      2,
       'plainformer: kernels: unknown set "cuda", expected auto, ',
     ],
     ["a model that is not there", ["inspect", "--model", "/nowhere"], 1, "plainformer: /nowhere"],

@@ -14,7 +14,7 @@ import { defaultModel } from "../../src/plainformer.ts";
 import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
 
 const tokenizer = await loadTokenizer(defaultModel);
-const ops = createOps(selectKernels().kernels);
+const ops = createOps((await selectKernels()).kernels);
 const { model, endIds } = await loadModel(ops, defaultModel);
 const { vocabSize } = model.config;
 const [end] = endIds;

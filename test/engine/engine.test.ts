@@ -13,7 +13,7 @@ import { loadModel } from "../../src/model/load.ts";
 import { readGolden } from "../golden/golden.ts";
 
 const golden = await readGolden("llama-gqa");
-const ops = createOps(selectKernels().kernels);
+const ops = createOps((await selectKernels()).kernels);
 const { model } = await loadModel(ops, golden.directory);
 const idle = (pages: number) => ({ freePages: pages, pages, running: 0, waiting: 0 });
 

@@ -13,7 +13,7 @@ import { readGolden } from "../golden/golden.ts";
 import { times } from "../long.ts";
 
 const golden = await readGolden("llama-gqa");
-const ops = createOps(selectKernels().kernels);
+const ops = createOps((await selectKernels()).kernels);
 const { model } = await loadModel(ops, golden.directory);
 const { vocabSize, dModel } = model.config;
 

@@ -14,7 +14,7 @@ import type { Run } from "../../src/prompt/segments.ts";
 import { readGolden } from "../golden/golden.ts";
 
 const golden = await readGolden("llama-gqa");
-const ops = createOps(selectKernels().kernels);
+const ops = createOps((await selectKernels()).kernels);
 const { model } = await loadModel(ops, golden.directory);
 const { dModel, vocabSize } = model.config;
 

@@ -22,7 +22,7 @@ const { cases }: { cases: Case[] } = JSON.parse(readFileSync(new URL("kernels.js
 const dtypes: Record<string, DType> = { F32: "f32", BF16: "bf16", F16: "f16", I32: "i32" };
 
 /** Declares a test for each case. `limit` is the NMSE that the set may have against f64. */
-export function testKernels(open: () => Kernels, limit: number): void {
+export function testKernels(open: () => Kernels | Promise<Kernels>, limit: number): void {
   test("the table has cases of every op", () => {
     const ops = ["gather", "concat", "add", "linear", "rmsNorm", "layerNorm", "rope", "attention", "swiglu", "gelu"];
     expect(new Set(cases.map((c) => c.op))).toEqual(new Set(ops));
@@ -30,7 +30,7 @@ export function testKernels(open: () => Kernels, limit: number): void {
 
   test.each(cases.map((c) => [c.case, c] as const))("%s", async (_, c) => {
     const file = await openSafetensors(fileURLToPath(new URL("kernels.safetensors", goldens)));
-    const { kernels, expectGuards } = guarded(open());
+    const { kernels, expectGuards } = guarded(await open());
     const ops = createOps(kernels);
     const load = (name: string): Promise<Tensor> => {
       const entry = file.tensors.get(`${c.case}.${name}`);

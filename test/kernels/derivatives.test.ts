@@ -118,7 +118,7 @@ describe.each([
   ["plain", { plain: true }],
 ] as [string, SimdOptions][])("simd set, %s build, against the reference set", (_, options) => {
   test.each([...derivativeCases(large, false)].map((c) => [c.name, c] as const))("%s", async (_, c) => {
-    const { kernels, expectGuards } = guarded(simdKernels(options) as Kernels);
+    const { kernels, expectGuards } = guarded(await simdKernels(options));
     const ops = createOps(kernels);
     const reference = createOps(referenceKernels());
     const actual = gradientsOf(ops, c, false);
@@ -149,7 +149,7 @@ test.each(["bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"] as const)(
       const found = tape.backward([[out, ops.upload(noise(rows * outDim, 4), [rows, outDim])]]);
       return Promise.all([out, found.get(x), found.get(w)].map((t) => ops.read(t as Tensor)));
     };
-    const [actual, expected] = [await run(simdKernels() as Kernels), await run(referenceKernels())];
+    const [actual, expected] = [await run(await simdKernels()), await run(referenceKernels())];
     for (const [i, values] of expected.entries()) expectNmse(actual[i], values, tolerance.fastKernel, `result ${i}`);
   },
 );
@@ -176,7 +176,7 @@ test("simd set: a cache in f16 holds rounded keys and values, and the derivative
     const found = tape.backward([[out, ops.upload(noise(rows * 2 * dim, 4), [rows, 2 * dim])]]);
     return Promise.all(leaves.map((leaf) => ops.read(found.get(leaf) as Tensor)));
   };
-  const [actual, expected] = [await run(simdKernels() as Kernels, "f16"), await run(referenceKernels(), "f32")];
+  const [actual, expected] = [await run(await simdKernels(), "f16"), await run(referenceKernels(), "f32")];
   for (const [i, values] of expected.entries()) expectNmse(actual[i], values, tolerance.fastKernel, `gradient ${i}`);
 });
 
@@ -200,15 +200,15 @@ test("simd set: attention of more rows than p and s are stored of at a time", as
     const found = tape.backward([[out, ops.upload(noise(rows * nHeads * 8, 4), [rows, nHeads * 8])]]);
     return Promise.all(leaves.map((leaf) => ops.read(found.get(leaf) as Tensor)));
   };
-  const [actual, expected] = [await run(simdKernels() as Kernels), await run(referenceKernels())];
+  const [actual, expected] = [await run(await simdKernels()), await run(referenceKernels())];
   for (const [i, values] of expected.entries()) expectNmse(actual[i], values, tolerance.fastKernel, `gradient ${i}`);
 });
 
 test.skipIf(availableParallelism() < 2)("simd set: one thread = two threads, to the bit", async () => {
   const results: Uint32Array[][] = [];
   for (const threads of [1, 2]) {
-    const kernels = simdKernels({ threads });
-    const ops = createOps(kernels as Kernels);
+    const kernels = await simdKernels({ threads });
+    const ops = createOps(kernels);
     await weights(ops, "f32", [1 << 18], 1); // a megabyte: starts the workers
     while (!kernels.ready()) await new Promise((resolve) => setTimeout(resolve, 1));
     const bits: Uint32Array[] = [];

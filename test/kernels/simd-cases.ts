@@ -222,9 +222,13 @@ async function ofReference(what: string, run: Run): Promise<{ shape: readonly nu
 }
 
 /** Declares the cases for a set. `limit` is the NMSE that it may have against the reference. */
-export function testAgainstReference(open: () => Kernels, weightDTypes: readonly DType[], limit: number): void {
+export function testAgainstReference(
+  open: () => Kernels | Promise<Kernels>,
+  weightDTypes: readonly DType[],
+  limit: number,
+): void {
   test.each([...runs(weightDTypes as FloatDType[])])("%s", async (what, run) => {
-    const { kernels, expectGuards } = guarded(open());
+    const { kernels, expectGuards } = guarded(await open());
     const ops = createOps(kernels);
     const [actual, expected] = [await run(ops), await ofReference(what, run)];
     expect(actual.shape).toEqual(expected.shape);

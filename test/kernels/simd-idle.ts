@@ -1,15 +1,14 @@
 // Run as a process of its own: uses two threads, then idles for half a second and says how much CPU that took. It does not
 // close the set: that it ends all the same is half of the test.
 
-import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps } from "../../kernels/ops.ts";
 import { simdKernels } from "../../kernels/simd/host/simd.ts";
 import { noise, weights } from "./simd-cases.ts";
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-const kernels = simdKernels({ threads: 2 });
-const ops = createOps(kernels as Kernels);
+const kernels = await simdKernels({ threads: 2 });
+const ops = createOps(kernels);
 const w = await weights(ops, "f32", [1000, 1000], 1);
 while (!kernels.ready()) await sleep(1);
 for (let i = 0; i < 100 || kernels.chunkCounts()[1] === 0; i++) {

@@ -7,7 +7,6 @@ import { describe, expect, test } from "vitest";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
-import { selectKernels } from "../../kernels/select.ts";
 import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
@@ -15,7 +14,7 @@ import { expectNmse, expectSameBits, tolerance } from "../expect-close.ts";
 import { testKernels } from "./cases.ts";
 import { attend, noise, testAgainstReference, weights } from "./simd-cases.ts";
 
-const open = (options?: SimdOptions) => simdKernels(options) as Kernels;
+const open: (options?: SimdOptions) => Promise<Kernels> = simdKernels;
 const blockDTypes: FloatDType[] = ["q8_0", "q4_0", "q4_1", "q4_K", "q6_K"];
 const dtypes: FloatDType[] = ["f32", "bf16", "f16", ...blockDTypes];
 
@@ -32,14 +31,14 @@ test.each(blockDTypes)("%s: rounding x to 8 bits costs an NMSE of about 3e-5", a
     const ops = createOps(kernels);
     return ops.read(ops.linear(ops.upload(noise(16 * 1024, 1), [16, 1024]), await weights(ops, dtype, [64, 1024], 2)));
   };
-  expectNmse(await product(open()), await product(referenceKernels()), 5e-5, dtype);
+  expectNmse(await product(await open()), await product(referenceKernels()), 5e-5, dtype);
 });
 
 test("a cache in f16 holds keys and values rounded to nearest, ties to even, at most ±65504", async () => {
   const special = [0, -0, 1, -2.5, 65504, 65519.99, 65520, -65536, 1e30, Infinity, NaN, 2 ** -14, 2 ** -24, 2 ** -25];
   const ties = [1 + 2 ** -11, 1 + 3 * 2 ** -11, 2 ** -25 * 3, 2 ** -25 * 1.01, 1e-10, 6.1e-5, 6.097e-5, -(2 ** -15)];
   const values = Float32Array.from([...special, ...ties, ...noise(1000, 1), ...noise(1002, 2).map((x) => x * 1e-5)]);
-  const ops = createOps(open());
+  const ops = createOps(await open());
   const dim = values.length;
   const rows = {
     sequences: ops.upload(Int32Array.of(0)),
@@ -62,7 +61,7 @@ describe("the same bits", () => {
   test.each(dtypes.flatMap((dtype) => sizes(dtype).map((inDim) => [dtype, inDim] as const)))(
     "linear, %s, inDim %i: rows alone, in chunks, all at once",
     async (dtype, inDim) => {
-      const ops = createOps(open());
+      const ops = createOps(await open());
       const outDim = 19;
       const w = await weights(ops, dtype, [outDim, inDim], 1);
       const x = noise(70 * inDim, 2);
@@ -92,7 +91,7 @@ describe("the same bits", () => {
   test.each(([1, 7, 64] as const).flatMap((size) => widths.map((heads) => ({ size, ...heads }))))(
     "attention: chunks of $size rows = all at once, $cache cache, $nHeads heads of $kDim and $vDim, scale $scale",
     async ({ size, cache, ...heads }) => {
-      const ops = createOps(open());
+      const ops = createOps(await open());
       const whole = await bits(ops, await attend(ops, [[0, 130]], heads, false, 130, cache));
       expectSameBits(await bits(ops, await attend(ops, [[0, 130]], heads, false, size, cache)), whole, "in chunks");
       // Beside another sequence, in other pages.
@@ -104,8 +103,8 @@ describe("the same bits", () => {
   test.skipIf(availableParallelism() < 2)("one thread = two threads", async () => {
     const results: Uint32Array[][] = [];
     for (const threads of [1, 2]) {
-      const kernels = simdKernels({ threads });
-      const ops = createOps(kernels as Kernels);
+      const kernels = await simdKernels({ threads });
+      const ops = createOps(kernels);
       const w = await weights(ops, "bf16", [1100, 577], 1); // over a megabyte: starts the workers
       const w576 = await weights(ops, "bf16", [1100, 576], 1);
       const blocks = await weights(ops, "q8_0", [1100, 576], 1);
@@ -161,17 +160,10 @@ describe("the same bits", () => {
 });
 
 describe("threads", () => {
-  test.each([0, -1, 1.5, 1000, Number.NaN])("threads: %s is refused", (threads) => {
-    const cores = availableParallelism();
-    expect(() => selectKernels("auto", { threads })).toThrow(
-      new RangeError(`threads: got ${threads}, expected a whole number from 1 to ${cores}, the cores of this machine`),
-    );
-  });
-
-  test("about says what runs", () => {
-    const about = (options: SimdOptions) => simdKernels(options).about;
-    expect(about({ threads: 1 })).toMatch(/^WebAssembly SIMD, relaxed, one thread$/);
-    expect(about({ threads: 1, plain: true })).toBe("WebAssembly SIMD without relaxed instructions, one thread");
+  test("about says what runs", async () => {
+    const about = async (options: SimdOptions) => (await open(options)).about;
+    expect(await about({ threads: 1 })).toMatch(/^WebAssembly SIMD, relaxed, one thread$/);
+    expect(await about({ threads: 1, plain: true })).toBe("WebAssembly SIMD without relaxed instructions, one thread");
   });
 
   test.skipIf(availableParallelism() < 2)("workers sleep when idle, and do not keep the process alive", () => {
@@ -186,7 +178,7 @@ describe("threads", () => {
 });
 
 test("memory: what does not fit is refused with how much is needed and how much there is; what fits still does", async () => {
-  const ops = createOps(open({ limitPages: 64 })); // 4 MiB
+  const ops = createOps(await open({ limitPages: 64 })); // 4 MiB
   expect(() => ops.keep("f32", [2 ** 20])).toThrow(
     "simd kernels: 5 MiB of memory are needed (1 MiB are in use), at most 4 MiB can be had",
   );
@@ -196,7 +188,7 @@ test("memory: what does not fit is refused with how much is needed and how much 
 });
 
 test("memory: steps use the same memory again, what is kept stays", async () => {
-  const ops = createOps(open({ limitPages: 64 }));
+  const ops = createOps(await open({ limitPages: 64 }));
   const values = noise(1000, 1);
   const kept: Tensor[] = [];
   for (let step = 0; step < 100; step++) {

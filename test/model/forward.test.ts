@@ -91,7 +91,7 @@ test.each(kernelSets)("%s: keys and values in f16", async (kernels) => {
 });
 
 async function open(golden: Golden, kernels: string) {
-  const ops = createOps(selectKernels(kernels).kernels);
+  const ops = createOps((await selectKernels(kernels)).kernels);
   const { model } = await loadModel(ops, golden.directory);
   return { ops, model };
 }

@@ -18,7 +18,7 @@ const cases = kernelSets.flatMap((kernels) => [
 describe.each(cases)("%s: %s, keys and values in %s", (kernels, name, kv) => {
   async function open() {
     const golden = await readGolden(name);
-    const ops = createOps(selectKernels(kernels).kernels);
+    const ops = createOps((await selectKernels(kernels)).kernels);
     const { model } = await loadModel(ops, golden.directory);
     return { golden, ops, model, ids: golden.prompts[1].ids };
   }

@@ -19,7 +19,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-const loadIt = (options?: LoadOptions) => loadModel(createOps(selectKernels().kernels), directory, options);
+const loadIt = async (options?: LoadOptions) =>
+  loadModel(createOps((await selectKernels()).kernels), directory, options);
 const use = async (name: string) => cp((await readGolden(name)).directory, directory, { recursive: true });
 
 async function editConfig(changes: object): Promise<void> {
@@ -82,7 +83,7 @@ describe("tensors", () => {
   });
 
   test("more than the kernels can hold, before anything is read", async () => {
-    const { kernels } = selectKernels();
+    const { kernels } = await selectKernels();
     const load = () => expect.unreachable();
     const small = { ...kernels, maxBytes: 2 ** 15, load };
     await expect(loadModel(createOps(small), directory)).rejects.toThrow(
@@ -219,7 +220,7 @@ test("matrices keep the dtype of the file unless another is asked for; vectors a
   expect(await dtypes({ dtype: "f32" })).toEqual(new Set(["matrix f32", "vector f32"]));
 
   // bf16 widens exactly: where both are summed in one order, the same logits to the bit.
-  const ops = createOps(selectKernels("reference").kernels);
+  const ops = createOps((await selectKernels("reference")).kernels);
   const ids = [1, 2, 3, 4];
   const kept = await logitsOf(ops, (await loadModel(ops, directory)).model, ids);
   const widened = await logitsOf(ops, (await loadModel(ops, directory, { dtype: "f32" })).model, ids);

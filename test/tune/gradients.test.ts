@@ -37,7 +37,7 @@ const tokenizer = { encode: () => [] } as never; // these checkpoints have none:
 
 async function open(directory: string, kernels: string) {
   const { selectKernels } = await import("../../kernels/select.ts");
-  const ops = createOps(selectKernels(kernels).kernels);
+  const ops = createOps((await selectKernels(kernels)).kernels);
   return { ops, model: (await loadModel(ops, directory)).model };
 }
 

@@ -34,7 +34,7 @@ describe.each(kernelSets)("%s", (kernels) => {
   test.each(goldenCases())("%s: loss, gradients by embedded rows and by every weight", async (name) => {
     const golden = await readGolden(name);
     const expected = await readGradients(name);
-    const ops = createOps(selectKernels(kernels).kernels);
+    const ops = createOps((await selectKernels(kernels)).kernels);
     const { model } = await loadModel(ops, golden.directory);
     const { ids } = golden.prompts[1];
     const rows = await ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids))));
@@ -75,7 +75,7 @@ describe.each(kernelSets)("%s", (kernels) => {
 
   test.each(["llama-tied", "qwen2", "gpt2"])("%s: 20 steps of Adam from the same start", async (name) => {
     const golden = JSON.parse(await readFile(`${goldens}training.json`, "utf8"))[name];
-    const ops = createOps(selectKernels(kernels).kernels);
+    const ops = createOps((await selectKernels(kernels)).kernels);
     const { model } = await loadModel(ops, goldens + name);
     const weights = tensorsOf(model);
     const parameters = new Map(
@@ -136,7 +136,7 @@ async function readGradients(name: string) {
       const out = await mkdtemp(join(scratch, "as-model-"));
       await copyFile(`${directory}/config.json`, join(out, "config.json"));
       await writeSafetensors(join(out, "model.safetensors"), full as never);
-      const ops = createOps(selectKernels("reference").kernels);
+      const ops = createOps((await selectKernels("reference")).kernels);
       const { model } = await loadModel(ops, out);
       return new Map(
         await Promise.all([...tensorsOf(model)].map(async ([path, t]) => [path, await ops.read(t)] as const)),

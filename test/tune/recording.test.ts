@@ -13,9 +13,9 @@ import { recording } from "../../src/tune/recording.ts";
 import { readGolden } from "../golden/golden.ts";
 import { record } from "./record.ts";
 
-const sets: [string, () => Kernels][] = [
+const sets: [string, () => Kernels | Promise<Kernels>][] = [
   ["reference", referenceKernels],
-  ["simd", () => simdKernels() as Kernels],
+  ["simd", simdKernels],
 ];
 
 /** The set, and how often each of its derivatives was called. */
@@ -35,7 +35,7 @@ function counted(kernels: Kernels): { kernels: Kernels; calls: Record<string, nu
 
 describe.each(sets)("%s", (_, open) => {
   test("gradients by rows alone compute no gradient of a weight", async () => {
-    const { kernels, calls } = counted(open());
+    const { kernels, calls } = counted(await open());
     const ops = createOps(kernels);
     const { directory, prompts } = await readGolden("gpt2");
     const { model } = await loadModel(ops, directory);
@@ -57,7 +57,7 @@ describe.each(sets)("%s", (_, open) => {
   });
 
   test("a leaf that the loss does not depend on gets zeros; one that is a weight of the last layer stops there", async () => {
-    const { kernels, calls } = counted(open());
+    const { kernels, calls } = counted(await open());
     const ops = createOps(kernels);
     const { directory, prompts } = await readGolden("llama-gqa");
     const { model } = await loadModel(ops, directory);
@@ -74,7 +74,7 @@ describe.each(sets)("%s", (_, open) => {
   });
 
   test("layer by layer, with or without computing again: the same bits, by rows and by weights, of a batch", async () => {
-    const ops = createOps(open());
+    const ops = createOps(await open());
     const { directory, prompts } = await readGolden("qwen3-tied");
     const { model } = await loadModel(ops, directory);
     const sequences = [prompts[1].ids, prompts[0].ids];
@@ -94,7 +94,7 @@ describe.each(sets)("%s", (_, open) => {
   });
 
   test("a tensor that is used in several ways, inside and outside of layers, sums all of them", async () => {
-    const ops = createOps(open());
+    const ops = createOps(await open());
     const x = ops.upload(Float32Array.of(1, 2, 3, 4), [2, 2]);
     const tape = recording(ops, [x], { recompute: true });
     const ids = ops.upload(Int32Array.of(1, 1));
@@ -110,7 +110,7 @@ describe.each(sets)("%s", (_, open) => {
   });
 
   test("what a recording needs outlives the ends of other steps, until its own", async () => {
-    const ops = createOps(open());
+    const ops = createOps(await open());
     const x = ops.upload(Float32Array.of(1, 2), [1, 2]);
     const tape = recording(ops, [x]);
     const y = tape.ops.gelu(x);
@@ -123,8 +123,8 @@ describe.each(sets)("%s", (_, open) => {
     expect(() => ops.gelu(x)).toThrow("gelu: x belongs to a step or scope that has ended");
   });
 
-  test("a tensor inside a layer is gone when the layer has ended and is going to be computed again", () => {
-    const ops = createOps(open());
+  test("a tensor inside a layer is gone when the layer has ended and is going to be computed again", async () => {
+    const ops = createOps(await open());
     const x = ops.upload(Float32Array.of(1, 2), [1, 2]);
     const tape = recording(ops, [x], { recompute: true });
     let inside = x;
@@ -136,8 +136,8 @@ describe.each(sets)("%s", (_, open) => {
     tape.end();
   });
 
-  test("a seed of another shape, and a second way back, are refused", () => {
-    const ops = createOps(open());
+  test("a seed of another shape, and a second way back, are refused", async () => {
+    const ops = createOps(await open());
     const x = ops.upload(Float32Array.of(1, 2), [1, 2]);
     const tape = recording(ops, [x]);
     const y = tape.ops.gelu(x);
@@ -152,7 +152,7 @@ test("memory: computing layers again needs a part of what keeping them does", as
   /** Pages that the set's memory grows by; it never shrinks. */
   const needed = async (recompute: boolean) => {
     const grow = vi.spyOn(WebAssembly.Memory.prototype, "grow");
-    const kernels = simdKernels({ threads: 1 }) as Kernels;
+    const kernels: Kernels = await simdKernels({ threads: 1 });
     const ops = createOps(kernels);
     const { model } = await loadModel(ops, defaultModel);
     const ids = Array.from({ length: 600 }, (_, i) => i % 100);

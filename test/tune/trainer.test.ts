@@ -39,7 +39,7 @@ function batch(step: number): TrainingBatch {
 const ratesAt = (step: number) => ({ muon: golden.rates.matrix / (step + 1), adam: golden.rates.rest / (step + 1) });
 
 async function tinyTrainer(kernels: string, stepRows?: number) {
-  const ops = createOps(selectKernels(kernels).kernels);
+  const ops = createOps((await selectKernels(kernels)).kernels);
   const { model } = await loadModel(ops, join(goldens, "llama-tied"));
   const [beta1, beta2] = golden.rates.betas;
   const trainer = await createTrainer(ops, model, {
@@ -66,7 +66,7 @@ describe.each(kernelSets)("%s", (kernels) => {
   });
 
   test("Newton-Schulz as in PyTorch, for wide, tall and square matrices", async () => {
-    const ops = createOps(selectKernels(kernels).kernels);
+    const ops = createOps((await selectKernels(kernels)).kernels);
     for (const { rows, columns, values, orthogonal: expected } of golden.matrices) {
       const found = await orthogonal(ops, { values: Float32Array.from(values), rows, columns });
       expectClose(found, expected, tolerance.gradient, `${rows} × ${columns}`);

@@ -52,7 +52,7 @@ if (!(await exists("start/config.json"))) {
 const tokenizer = await loadTokenizer(run);
 const first = await stepOf(start); // of the plan; the trainer counts its own steps
 const last = Number(options.steps ?? steps);
-const { kernels, why } = selectKernels(options.kernels, {
+const { kernels, why } = await selectKernels(options.kernels, {
   threads: options.threads ? Number(options.threads) : undefined,
 });
 const ops = createOps(kernels);

@@ -1,7 +1,9 @@
 // Which of the two builds of the kernels runs here, and the threads that run it. Both builds come from the same sources
 // (../assembly.ts): `relaxed.wasm` uses the fused multiply-add of relaxed SIMD, `plain.wasm` does without.
+// The one file under kernels/ that knows that it runs in Node.
 
-import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
@@ -16,6 +18,9 @@ export interface SimdModule {
   startWorker(number: number): void;
 }
 
+/** Cores of this machine. */
+export const cores = availableParallelism();
+
 /** Where `npm run build` puts the builds: beside the compiled host, which in a checkout is under dist/. */
 const builds = new URL(import.meta.url.endsWith(".ts") ? "../../../dist/kernels/simd/" : "../", import.meta.url);
 
@@ -26,14 +31,15 @@ const workerProgram = `
 `;
 
 /**
- * Instantiates the faster build that this engine accepts over `memory`.
+ * Instantiates the faster build that this engine accepts over `memory`, or the plain one where that is asked for.
  * @throws if a build is missing or the engine accepts neither.
  */
-export function instantiate(memory: WebAssembly.Memory, relaxed: boolean): SimdModule {
-  const path = fileURLToPath(new URL(relaxed ? "relaxed.wasm" : "plain.wasm", builds));
-  const bytes = readBuild(path);
-  const module = new WebAssembly.Module(bytes);
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+export async function instantiate(memory: WebAssembly.Memory, plain: boolean): Promise<SimdModule> {
+  let bytes = plain ? undefined : await readBuild("relaxed.wasm");
+  const relaxed = bytes !== undefined && hasRelaxedSimd(bytes);
+  if (!bytes || !relaxed) bytes = await readBuild("plain.wasm");
+  const module = await WebAssembly.compile(bytes);
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
   return {
     relaxed,
     call: exports as Record<string, WasmFunction>,
@@ -44,18 +50,18 @@ export function instantiate(memory: WebAssembly.Memory, relaxed: boolean): SimdM
   };
 }
 
-/** Whether the engine accepts relaxed SIMD. Node 20 and 21 have it behind a flag that can still be set. */
-export function hasRelaxedSimd(): boolean {
-  const bytes = readBuild(fileURLToPath(new URL("relaxed.wasm", builds)));
-  if (WebAssembly.validate(bytes)) return true;
+/** Whether the engine accepts the relaxed build. Node 20 and 21 have it behind a flag that can still be set. */
+function hasRelaxedSimd(relaxedBuild: Uint8Array<ArrayBuffer>): boolean {
+  if (WebAssembly.validate(relaxedBuild)) return true;
   if (Number.parseInt(process.versions.node, 10) >= 22) return false; // later engines do not know the flag
   setFlagsFromString("--experimental-wasm-relaxed-simd");
-  return WebAssembly.validate(bytes);
+  return WebAssembly.validate(relaxedBuild);
 }
 
-function readBuild(path: string): Uint8Array<ArrayBuffer> {
+async function readBuild(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const path = fileURLToPath(new URL(name, builds));
   try {
-    return new Uint8Array(readFileSync(path));
+    return new Uint8Array(await readFile(path));
   } catch (cause) {
     throw new Error(`simd kernels: ${path} cannot be read, expected what "npm run build" makes`, { cause });
   }

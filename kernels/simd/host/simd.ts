@@ -1,7 +1,7 @@
 // The SIMD kernel set, seen from TypeScript: buffers are addresses in one shared WebAssembly memory, ops are calls into it.
 // What the ops compute is in the AssemblyScript files beside this directory, one op per file.
 
-import { availableParallelism } from "node:os";
+import { FieldError } from "../../../src/field-error.ts";
 import { byteLengthOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../../weights/dtype.ts";
 import type { Kernels } from "../../kernels.ts";
 import {
@@ -18,7 +18,7 @@ import {
   startedAt,
 } from "../codes.ts";
 import { createMemory, maxPages, pageBytes } from "./memory.ts";
-import { hasRelaxedSimd, instantiate } from "./module.ts";
+import { cores, instantiate } from "./module.ts";
 
 /** A range of the shared memory. */
 interface Range {
@@ -61,13 +61,19 @@ const workerBytes = 1 << 20;
 
 /**
  * Opens the set.
- * @throws if this engine lacks WebAssembly SIMD or shared memory, or the builds are missing.
+ * @throws a FieldError for more threads than there are cores; an Error if this engine lacks WebAssembly SIMD or shared
+ * memory, or the builds are missing.
  */
-export function simdKernels(options: SimdOptions = {}): SimdKernels {
-  const threads = options.threads ?? Math.min(availableParallelism(), maxThreads);
+export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernels> {
+  const most = Math.min(cores, maxThreads);
+  const { threads = most } = options;
+  if (threads > most)
+    throw new FieldError(
+      "threads",
+      `got ${threads}, expected a whole number from 1 to ${most}, the cores of this machine`,
+    );
   const { memory, keep, take, mark, release, borrow, endStep } = createMemory(options.limitPages);
-  const relaxed = !options.plain && hasRelaxedSimd();
-  const { call, startWorker } = instantiate(memory, relaxed);
+  const { relaxed, call, startWorker } = await instantiate(memory, options.plain ?? false);
   let workers = 0;
 
   function startWorkers(): void {

@@ -11,9 +11,10 @@ declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }
-  class Instance {
-    constructor(module: Module, imports: { env: { memory: Memory } });
+  interface Instance {
     readonly exports: Record<string, unknown>;
   }
+  function compile(bytes: Uint8Array<ArrayBuffer>): Promise<Module>;
+  function instantiate(module: Module, imports: { env: { memory: Memory } }): Promise<Instance>;
   function validate(bytes: Uint8Array<ArrayBuffer>): boolean;
 }
