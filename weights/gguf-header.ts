@@ -4,6 +4,7 @@
 // valid UTF-8, a bool is 0 or 1, and every tensor ends inside the file.
 // Source: ggml-org/ggml, docs/gguf.md (the format); ggml-org/llama.cpp, ggml/src/gguf.cpp (the checks).
 
+import { byteText } from "./bytes.ts";
 import { quote } from "./safetensors-header.ts";
 
 /** What one file may hold, above anything that real files do; it bounds memory and time before any of it is believed. */
@@ -185,10 +186,8 @@ export const tensorTypeNumber = (type: GgufTensorType): number => tensorTypes[ty
 
 function parse(file: string, bytes: Uint8Array, size: number): GgufHeader {
   const cursor = cursorOf(file, bytes, size);
-  const magic = Buffer.from(cursor.bytes(4, "the magic number"));
-  if (magic.toString("latin1") !== "GGUF") {
-    throw new GgufError(file, "magic", `begins with ${quote(magic.toString("latin1"))}, expected "GGUF"`);
-  }
+  const magic = byteText(cursor.bytes(4, "the magic number"));
+  if (magic !== "GGUF") throw new GgufError(file, "magic", `begins with ${quote(magic)}, expected "GGUF"`);
   const version = cursor.u32("the version");
   if ((version & 0xffff) === 0) {
     throw new GgufError(file, "version", `version ${version}: a big-endian file, expected a little-endian one`);
@@ -351,7 +350,6 @@ type Cursor = ReturnType<typeof cursorOf>;
 /** Reads forward; nothing is taken that the file does not hold. */
 function cursorOf(file: string, data: Uint8Array, size: number) {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const chars = Buffer.from(data.buffer, data.byteOffset, data.byteLength); // decodes short strings faster than utf8
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let position = 0;
 
@@ -388,11 +386,11 @@ function cursorOf(file: string, data: Uint8Array, size: number) {
     },
     string(what: string, limit: number, subject?: string): string {
       const length = cursor.count(`the length of ${what}`, limit, 1, subject);
-      const at = cursor.take(length, what, subject);
-      const text = chars.toString("utf8", at, at + length);
-      if (!text.includes("\ufffd")) return text;
+      const bytes = cursor.bytes(length, what, subject);
+      // Vocabularies are short strings of ASCII: calling the decoder takes longer than they do.
+      if (length < 32 && bytes.every((byte) => byte < 0x80)) return byteText(bytes);
       try {
-        return utf8.decode(data.subarray(at, at + length)); // it may be there, or stand for what is not UTF-8
+        return utf8.decode(bytes);
       } catch (cause) {
         throw new GgufError(file, "utf8", `${what} is not valid UTF-8`, subject, cause);
       }

@@ -1,9 +1,8 @@
 // Writing GGUF (version 3, little-endian). What is written obeys what is read: the header goes through the reader's checks
 // before the file appears under its name. Source: ggml-org/ggml, docs/gguf.md.
 
-import { randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { writeFile } from "#platform";
+import { concatBytes } from "./bytes.ts";
 import {
   GgufError,
   type GgufField,
@@ -28,6 +27,7 @@ export interface GgufTensorToWrite {
 }
 
 const alignment = 32;
+const utf8 = new TextEncoder();
 
 /**
  * Writes a file with these tensors, in this order. It appears under its name only when it is complete.
@@ -39,39 +39,39 @@ export async function writeGguf(
   tensors: readonly GgufTensorToWrite[],
   onProgress?: (written: number, total: number) => void,
 ): Promise<void> {
-  const { bytes, lengths, total } = formatHeader(path, metadata, tensors);
-  const partial = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
   try {
-    const handle = await open(partial, "wx");
-    try {
-      let written = bytes.length;
-      await handle.writeFile(bytes);
-      for (const [i, { name, data }] of tensors.entries()) {
-        const values = typeof data === "function" ? await data() : data;
-        if (values.byteLength !== lengths[i]) {
-          const problem = `${values.byteLength} bytes of data, but its shape takes ${lengths[i]}`;
-          throw new GgufError(path, "buffer", problem, name);
-        }
-        await handle.writeFile(values);
-        await handle.writeFile(new Uint8Array(padded(lengths[i], alignment) - lengths[i]));
-        written += padded(lengths[i], alignment);
-        onProgress?.(written, total);
-      }
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(partial, path);
+    await writeFile(path, partsOf(path, metadata, tensors, onProgress));
   } catch (error) {
-    await rm(partial, { force: true });
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code, message } = error as Error & { code?: string };
     throw code === undefined ? error : new GgufError(path, "file", `cannot be written: ${message}`, undefined, error);
+  }
+}
+
+async function* partsOf(
+  path: string,
+  metadata: GgufMetadata,
+  tensors: readonly GgufTensorToWrite[],
+  onProgress?: (written: number, total: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const { bytes, lengths, total } = formatHeader(path, metadata, tensors);
+  yield bytes;
+  let written = bytes.length;
+  for (const [i, { name, data }] of tensors.entries()) {
+    const values = typeof data === "function" ? await data() : data;
+    if (values.byteLength !== lengths[i]) {
+      const problem = `${values.byteLength} bytes of data, but its shape takes ${lengths[i]}`;
+      throw new GgufError(path, "buffer", problem, name);
+    }
+    yield values;
+    yield new Uint8Array(padded(lengths[i], alignment) - lengths[i]);
+    written += padded(lengths[i], alignment);
+    onProgress?.(written, total);
   }
 }
 
 /** The bytes before the data, and how many bytes each tensor has. */
 function formatHeader(path: string, metadata: GgufMetadata, tensors: readonly GgufTensorToWrite[]) {
-  const parts: Uint8Array[] = [Buffer.from("GGUF"), u32(3), u64(tensors.length), u64(metadata.size)];
+  const parts: Uint8Array[] = [utf8.encode("GGUF"), u32(3), u64(tensors.length), u64(metadata.size)];
   for (const [key, field] of metadata) parts.push(text(key), ...fieldParts(field));
   const lengths: number[] = [];
   let offset = 0;
@@ -83,7 +83,7 @@ function formatHeader(path: string, metadata: GgufMetadata, tensors: readonly Gg
     offset += padded(length, alignment);
   }
   const used = parts.reduce((sum, part) => sum + part.length, 0);
-  const bytes = Buffer.concat(parts, padded(used, alignment));
+  const bytes = concatBytes(parts, padded(used, alignment));
   const total = bytes.length + offset;
   parseGgufHeader(path, bytes, total);
   return { bytes, lengths, total };
@@ -96,7 +96,7 @@ function fieldParts(field: GgufField): Uint8Array[] {
 }
 
 function valueBytes(type: Exclude<GgufField["type"], "array">, values: GgufItems): Uint8Array {
-  if (type === "string") return Buffer.concat(Array.from(values, (value) => text(value as string)));
+  if (type === "string") return concatBytes(Array.from(values, (value) => text(value as string)));
   if (type === "bool") return Uint8Array.from(values, Number);
   if (type === "u64" || type === "i64")
     return new Uint8Array(numberArrays[type].from(Array.from(values, BigInt)).buffer);
@@ -112,6 +112,6 @@ function u64(value: number): Uint8Array {
 }
 
 function text(value: string): Uint8Array {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([u64(bytes.length), bytes]);
+  const bytes = utf8.encode(value);
+  return concatBytes([u64(bytes.length), bytes]);
 }

@@ -2,7 +2,8 @@
 // that a large file is never in memory as a whole. Not here: what metadata and tensors mean to a model, and writing.
 // Source: ggml-org/ggml, docs/gguf.md.
 
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { type ByteSource, openSource } from "./byte-source.ts";
+import { concatBytes } from "./bytes.ts";
 import {
   type GgufEntry,
   GgufError,
@@ -22,23 +23,28 @@ export interface GgufFile {
   readonly totalBytes: number;
   /** The bytes of one tensor, straight into `into` where given. Throws a GgufError; a short read is one too. */
   read(name: string, into?: Uint8Array): Promise<Uint8Array>;
+  /** The bytes `from` to `to` (exclusive) of the file. Throws a GgufError. */
+  readRange(file: string, from: number, to: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
-/** Opens a .gguf file. Throws a GgufError when any rule of the format is broken. */
-export async function openGguf(file: string): Promise<GgufFile> {
-  const handle = await openFile(file);
+/** Opens a .gguf file by its path or its URL. Throws a GgufError when any rule of the format is broken. */
+export async function openGguf(place: string | ByteSource): Promise<GgufFile> {
+  const source = typeof place === "string" ? await ioErrors(place, "cannot be opened", openSource(place)) : place;
+  const { name: file } = source;
   let header: GgufHeader;
   try {
-    header = await readHeader(handle, file);
+    header = await readHeader(source);
   } catch (error) {
-    await handle.close();
+    await source.close();
     throw error;
   }
   const tensors = new Map(header.entries.map((entry) => [entry.name, entry]));
   let totalBytes = 0;
   for (const { begin, end } of header.entries) totalBytes += end - begin;
 
+  const readRange = (_: string, from: number, to: number, into?: Uint8Array) =>
+    ioErrors(file, "cannot be read", source.read(from, to, into));
   const read = async (name: string, into?: Uint8Array): Promise<Uint8Array> => {
     const entry = tensors.get(name);
     if (!entry) throw new GgufError(file, "name", "no such tensor", name);
@@ -46,53 +52,30 @@ export async function openGguf(file: string): Promise<GgufFile> {
     if (into && into.byteLength !== length) {
       throw new GgufError(file, "buffer", `${length} bytes for a buffer of ${into.byteLength}`, name);
     }
-    const bytes = into ?? allocate(length, file, name);
-    await readExactly(handle, file, bytes, entry.begin);
-    return bytes;
+    return readRange(file, entry.begin, entry.end, into ?? allocate(length, file, name));
   };
   const { version, metadata } = header;
-  return { file, version, metadata, tensors, totalBytes, read, close: () => handle.close() };
+  return { file, version, metadata, tensors, totalBytes, read, readRange, close: source.close };
 }
 
 /** Only the metadata of a .gguf file. Throws as `openGguf`. */
-export async function readGgufMetadata(file: string): Promise<GgufMetadata> {
-  const opened = await openGguf(file);
+export async function readGgufMetadata(place: string): Promise<GgufMetadata> {
+  const opened = await openGguf(place);
   await opened.close();
   return opened.metadata;
 }
 
 // How long a header is, no field says: the first bytes are read, and more of them as long as it goes on.
-async function readHeader(handle: FileHandle, file: string): Promise<GgufHeader> {
-  const { size } = await handle.stat();
+async function readHeader({ name: file, size, read }: ByteSource): Promise<GgufHeader> {
+  let bytes = new Uint8Array(0);
   for (let length = 2 ** 20; ; length *= 4) {
-    const bytes = new Uint8Array(Math.min(size, length, ggufLimits.headerBytes));
-    await readExactly(handle, file, bytes, 0);
+    const more = read(bytes.length, Math.min(size, length, ggufLimits.headerBytes));
+    bytes = concatBytes([bytes, await ioErrors(file, "cannot be read", more)]);
     const header = parseGgufHeader(file, bytes, size);
     if (header) return header;
     if (length >= ggufLimits.headerBytes) {
       throw new GgufError(file, "limit", `the header has over ${ggufLimits.headerBytes} bytes, no more are allowed`);
     }
-  }
-}
-
-async function openFile(file: string): Promise<FileHandle> {
-  try {
-    if (!(await stat(file)).isFile()) throw new Error("it is not a regular file"); // before open, which waits on a pipe
-    return await open(file);
-  } catch (error) {
-    throw ioError(file, "cannot be opened", error);
-  }
-}
-
-async function readExactly(handle: FileHandle, file: string, into: Uint8Array, position: number): Promise<void> {
-  let done = 0;
-  while (done < into.byteLength) {
-    const length = Math.min(into.byteLength - done, 2 ** 30); // one call of the system reads less than 2 GiB
-    const { bytesRead } = await handle.read(into, done, length, position + done).catch((error) => {
-      throw ioError(file, "cannot be read", error);
-    });
-    if (bytesRead === 0) throw new GgufError(file, "file", `ended at byte ${position + done} while it was open`);
-    done += bytesRead;
   }
 }
 
@@ -104,6 +87,9 @@ function allocate(length: number, file: string, name: string): Uint8Array {
   }
 }
 
-function ioError(file: string, problem: string, cause: unknown): GgufError {
-  return new GgufError(file, "file", `${problem}: ${(cause as Error).message}`, undefined, cause);
+/** What is promised; a failure becomes a GgufError that names the file. */
+function ioErrors<T>(file: string, problem: string, promise: Promise<T>): Promise<T> {
+  return promise.catch((cause) => {
+    throw new GgufError(file, "file", `${problem}: ${cause.message}`, undefined, cause);
+  });
 }

@@ -4,9 +4,11 @@
 // Files go where Python's huggingface_hub looks for them, <cache>/models--owner--name/snapshots/<commit>/, as real files
 // instead of links into blobs/: the form that it uses itself where links are not to be had. So neither fetches a model twice.
 
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { writeFile as replaceFile } from "#platform";
 import { download, type Remote, type RemoteFile, request } from "./download.ts";
+import { findDamage, isPlainName, type Manifest, manifestName, readManifest } from "./manifest.ts";
 
 /** How far a pull has come, in bytes, of one file and of all. */
 export interface PullProgress {
@@ -49,23 +51,10 @@ const usualFiles = [
 ];
 // Formats that may run code when they are read.
 const pickles = /\.(bin|pt|pth|ckpt|pkl|pickle|joblib|npy|npz)$/i;
-const manifestName = ".plainformer.json";
-
-/** What a pull leaves in a directory; `complete` is written last. */
-interface Manifest {
-  readonly repository: string;
-  readonly commit: string;
-  readonly include: readonly string[];
-  readonly complete: boolean;
-  readonly files: readonly { readonly name: string; readonly size: number }[];
-  /** Names of files that another commit left; they go before this one is complete. */
-  readonly outdated: readonly string[];
-}
-
 /**
  * Fetches `owner/name` or `owner/name@revision`, with or without `hf:` before it, and gives the directory. What is there is
  * not fetched again, what broke off is resumed, every file is checked against the digest that the repository lists, and the
- * directory counts as a model (see `assertComplete`) only when all of them are. Throws an Error that says what to do; an
+ * directory counts as a model (manifest.ts) only when all of them are. Throws an Error that says what to do; an
  * abort throws the signal's reason.
  */
 export async function pull(reference: string, options: PullOptions = {}): Promise<string> {
@@ -156,48 +145,9 @@ async function fill(
   await writeManifest(directory, { ...goal, files, outdated: [], complete: true });
 }
 
-/**
- * Refuses a directory in which a pull did not finish, or whose files are no longer those that it fetched; a directory that
- * no pull has made passes. Throws an Error that names the directory and the file.
- */
-export async function assertComplete(directory: string): Promise<void> {
-  const manifest = await readManifest(directory);
-  if (!manifest) return;
-  const again = `; pull ${manifest.repository}@${manifest.commit} again`;
-  if (!manifest.complete) throw new Error(`${directory} holds an unfinished download${again}`);
-  const damage = await findDamage(directory, manifest.files);
-  if (damage) throw new Error(`${directory}: ${damage}${again}`);
-}
-
-async function findDamage(directory: string, files: Manifest["files"]): Promise<string | undefined> {
-  for (const { name, size } of files) {
-    const found = await stat(join(directory, name)).catch(() => undefined);
-    if (!found) return `${name} is missing`;
-    if (found.size !== size) return `${name} has ${found.size} bytes, it was downloaded with ${size}`;
-  }
-  return undefined;
-}
-
-async function readManifest(directory: string): Promise<Manifest | undefined> {
-  const path = join(directory, manifestName);
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-    throw error;
-  });
-  if (text === undefined) return undefined;
-  try {
-    const manifest: Manifest = JSON.parse(text);
-    // The names are joined to the directory, and the files may be removed: nothing but plain names.
-    const sound = manifest.files.every(({ name, size }) => isPlainName(name) && Number.isSafeInteger(size));
-    if (sound && manifest.outdated.every(isPlainName)) return manifest;
-  } catch {}
-  throw new Error(`${path} is damaged: remove it and pull the model again`);
-}
-
-async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
-  const partial = join(directory, `${manifestName}.${process.pid}.tmp`);
-  await writeFile(partial, `${JSON.stringify(manifest, null, 2)}\n`);
-  await rename(partial, join(directory, manifestName));
+function writeManifest(directory: string, manifest: Manifest): Promise<void> {
+  const text = `${JSON.stringify(manifest, null, 2)}\n`;
+  return replaceFile(join(directory, manifestName), [new TextEncoder().encode(text)]);
 }
 
 function parseReference(reference: string): { name: string; revision: string } {
@@ -215,10 +165,6 @@ function isWanted(name: string, include: readonly string[]): boolean {
     const parts = pattern.split("*").map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, "\\$&"));
     return new RegExp(`^${parts.join(".*")}$`).test(name);
   });
-}
-
-function isPlainName(name: unknown): name is string {
-  return typeof name === "string" && /^\w[^/\\:\p{Cc}]*$/u.test(name);
 }
 
 function refusal(response: Response, url: string, name: string, revision: string, token: string | undefined): Error {

@@ -4,6 +4,7 @@
 // string (serde takes other forms too), and a dimension beside a 0 must still be exact as a JavaScript number.
 // Source: huggingface/safetensors, README.md (the format) and safetensors/src/tensor.rs (the checks).
 
+import { compareBytes } from "./bytes.ts";
 import { parseStrictJson, type StrictJson } from "./strict-json.ts";
 
 // In the reference's order of alignment, by which a writer sorts.
@@ -171,10 +172,11 @@ export function formatHeader<T extends Pick<HeaderEntry, "name" | "dtype" | "sha
   tensors: Iterable<T>,
   metadata?: Readonly<Record<string, string>>,
 ): { bytes: Uint8Array; entries: readonly HeaderEntry[]; sorted: T[] } {
-  const sorted = [...tensors].sort(
-    (a, b) =>
-      dtypes.indexOf(b.dtype) - dtypes.indexOf(a.dtype) || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)),
-  );
+  const utf8 = new TextEncoder();
+  const sorted = [...tensors]
+    .map((tensor) => ({ tensor, alignment: dtypes.indexOf(tensor.dtype), name: utf8.encode(tensor.name) }))
+    .sort((a, b) => b.alignment - a.alignment || compareBytes(a.name, b.name))
+    .map(({ tensor }) => tensor);
   // Text by hand: an object would reorder names that look like integers and lose one that is called __proto__.
   const fields = metadata ? [`"__metadata__":${JSON.stringify(metadata)}`] : [];
   let end = 0;
@@ -183,9 +185,9 @@ export function formatHeader<T extends Pick<HeaderEntry, "name" | "dtype" | "sha
     end += shape.reduce((product, dimension) => product * dimension, bitsPerElement[dtype]) / 8;
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`);
   }
-  const text = Buffer.from(`{${fields.join(",")}}`);
-  const bytes = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, " ");
-  bytes.writeBigUInt64LE(BigInt(bytes.length - 8));
+  const text = utf8.encode(`{${fields.join(",")}}`);
+  const bytes = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(bytes.length - 8), true);
   bytes.set(text, 8);
   if (bytes.length - 8 > maxHeaderBytes) {
     throw new SafetensorsError(file, "header-length", `${bytes.length - 8} bytes, at most ${maxHeaderBytes} allowed`);

@@ -1,12 +1,13 @@
-// safetensors: opens a file, a sharded index or a directory, checks every rule of the format before anything is used, and
+// safetensors: opens a file, a sharded index or a folder, checks every rule of the format before anything is used, and
 // reads each tensor by its byte range, so that a large file is never in memory as a whole; writes files byte for byte as
 // the reference does. Not here: what the tensors mean to a model, and downloads.
 // Source: huggingface/safetensors, README.md (the format) and safetensors/src/tensor.rs (the checks).
 
-import { randomUUID } from "node:crypto";
-import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { kindOf, writeFile } from "#platform";
+import { type ByteSource, hasExtension, isUrl, openSource } from "./byte-source.ts";
+import { byteText } from "./bytes.ts";
 import { type DType, decodeF32 } from "./dtype.ts";
+import { type Folder, folderAt, folderOf } from "./folder.ts";
 import {
   formatHeader,
   type HeaderEntry,
@@ -34,6 +35,8 @@ export interface Checkpoint {
   readonly totalBytes: number;
   /** The bytes of one tensor, straight into `into` where given. Throws a SafetensorsError; a short read is one too. */
   read(name: string, into?: Uint8Array): Promise<Uint8Array>;
+  /** The bytes `from` to `to` (exclusive) of one of the files. Throws a SafetensorsError. */
+  readRange(file: string, from: number, to: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -46,41 +49,44 @@ export interface TensorToWrite {
 }
 
 /**
- * Opens a `.safetensors` file, a `*.safetensors.index.json`, or a directory that holds `model.safetensors` or, failing
- * that, `model.safetensors.index.json`. Throws a SafetensorsError when any rule of the format is broken.
+ * Opens a `.safetensors` file, a `*.safetensors.index.json`, or a folder that holds `model.safetensors` or, failing that,
+ * `model.safetensors.index.json`; each by its path or its URL. Throws a SafetensorsError when any rule of the format is broken.
  */
-export async function openSafetensors(path: string): Promise<Checkpoint> {
-  const file = await findCheckpoint(path);
-  const weightMap = file.endsWith(".json") ? await readIndex(file) : undefined;
-  const shards = weightMap ? [...new Set(weightMap.values())].map((shard) => join(dirname(file), shard)) : [file];
-
-  const handles = new Map<string, FileHandle>();
-  const close = async () => {
-    for (const handle of handles.values()) await handle.close();
-  };
+export async function openSafetensors(place: string | Folder): Promise<Checkpoint> {
+  const { found, folder } = await findCheckpoint(place);
+  const weightMap = hasExtension(found.name, ".json") ? await readIndex(found) : undefined;
+  const sources = new Map<string, ByteSource>();
   const tensors = new Map<string, TensorEntry>();
   const metadata = new Map<string, string>();
+  const close = async () => {
+    for (const source of sources.values()) await source.close();
+  };
+
+  async function add(source: ByteSource): Promise<void> {
+    sources.set(source.name, source);
+    const header = await readHeader(source);
+    for (const entry of header.entries) {
+      const home = weightMap?.get(entry.name);
+      if (weightMap && (home === undefined || folder.placeOf(home) !== source.name)) {
+        const where = home === undefined ? "does not list it" : `says that it is in ${home}`;
+        throw new SafetensorsError(source.name, "shard", `the index ${where}`, entry.name);
+      }
+      tensors.set(entry.name, { ...entry, file: source.name });
+    }
+    for (const [key, text] of header.metadata) if (!metadata.has(key)) metadata.set(key, text);
+  }
+
   try {
-    for (const shard of shards) {
-      if (weightMap && !(await stat(shard).catch(() => undefined))) {
-        throw new SafetensorsError(file, "shard", `the shard ${basename(shard)} is missing`);
-      }
-      const handle = await openFile(shard);
-      handles.set(shard, handle);
-      const header = await readHeader(handle, shard);
-      for (const entry of header.entries) {
-        const home = weightMap?.get(entry.name);
-        if (weightMap && home !== basename(shard)) {
-          const place = home === undefined ? "does not list it" : `says that it is in ${home}`;
-          throw new SafetensorsError(shard, "shard", `the index ${place}`, entry.name);
-        }
-        tensors.set(entry.name, { ...entry, file: shard });
-      }
-      for (const [key, text] of header.metadata) if (!metadata.has(key)) metadata.set(key, text);
+    if (!weightMap) await add(found);
+    for (const shard of new Set(weightMap?.values())) {
+      const source = await ioErrors(folder.placeOf(shard), "cannot be opened", folder.open(shard));
+      if (!source) throw new SafetensorsError(found.name, "shard", `the shard ${shard} is missing`);
+      await add(source);
     }
     for (const [name, shard] of weightMap ?? []) {
       if (tensors.has(name)) continue;
-      throw new SafetensorsError(file, "shard", `the index says that it is in ${shard}, which does not hold it`, name);
+      const problem = `the index says that it is in ${shard}, which does not hold it`;
+      throw new SafetensorsError(found.name, "shard", problem, name);
     }
   } catch (error) {
     await close();
@@ -90,18 +96,19 @@ export async function openSafetensors(path: string): Promise<Checkpoint> {
   let totalBytes = 0;
   for (const entry of tensors.values()) totalBytes += entry.end - entry.begin;
 
+  const readRange = (file: string, from: number, to: number, into?: Uint8Array) =>
+    ioErrors(file, "cannot be read", (sources.get(file) as ByteSource).read(from, to, into));
   const read = async (name: string, into?: Uint8Array): Promise<Uint8Array> => {
     const entry = tensors.get(name);
-    if (!entry) throw new SafetensorsError(file, "name", "no such tensor", name);
-    const length = entry.end - entry.begin;
-    if (into && into.byteLength !== length) {
-      throw new SafetensorsError(entry.file, "buffer", `${length} bytes for a buffer of ${into.byteLength}`, name);
+    if (!entry) throw new SafetensorsError(found.name, "name", "no such tensor", name);
+    const { file, begin, end } = entry;
+    if (into && into.byteLength !== end - begin) {
+      throw new SafetensorsError(file, "buffer", `${end - begin} bytes for a buffer of ${into.byteLength}`, name);
     }
-    const bytes = into ?? allocate(length, entry);
-    await readExactly(handles.get(entry.file) as FileHandle, entry.file, bytes, entry.begin);
-    return bytes;
+    return readRange(file, begin, end, into ?? allocate(end - begin, entry));
   };
-  return { tensors, metadata: Object.fromEntries(metadata), files: shards, totalBytes, read, close };
+  const files = [...sources.keys()];
+  return { tensors, metadata: Object.fromEntries(metadata), files, totalBytes, read, readRange, close };
 }
 
 /**
@@ -139,117 +146,90 @@ export async function writeSafetensors(
   tensors: Iterable<TensorToWrite>,
   metadata?: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const { bytes, entries, sorted } = formatHeader(path, tensors, metadata);
-  const partial = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
   try {
-    const handle = await open(partial, "wx");
-    try {
-      await handle.writeFile(bytes);
-      for (const [i, { name, data }] of sorted.entries()) {
-        const values = typeof data === "function" ? await data() : data;
-        const length = entries[i].end - entries[i].begin;
-        if (values.byteLength !== length) {
-          throw new SafetensorsError(
-            path,
-            "size",
-            `${values.byteLength} bytes of data, but its shape takes ${length}`,
-            name,
-          );
-        }
-        await handle.writeFile(values);
-      }
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(partial, path);
+    await writeFile(path, partsOf(path, tensors, metadata));
   } catch (error) {
-    await rm(partial, { force: true });
     throw error instanceof SafetensorsError ? error : ioError(path, "cannot be written", error);
   }
 }
 
-async function findCheckpoint(path: string): Promise<string> {
-  const found = await stat(path).catch((error) => {
-    throw ioError(path, "cannot be opened", error);
-  });
-  if (!found.isDirectory()) return path;
-  const names = await readdir(path);
+async function* partsOf(
+  path: string,
+  tensors: Iterable<TensorToWrite>,
+  metadata: Readonly<Record<string, string>> | undefined,
+): AsyncGenerator<Uint8Array> {
+  const { bytes, entries, sorted } = formatHeader(path, tensors, metadata);
+  yield bytes;
+  for (const [i, { name, data }] of sorted.entries()) {
+    const values = typeof data === "function" ? await data() : data;
+    const length = entries[i].end - entries[i].begin;
+    if (values.byteLength !== length) {
+      const problem = `${values.byteLength} bytes of data, but its shape takes ${length}`;
+      throw new SafetensorsError(path, "size", problem, name);
+    }
+    yield values;
+  }
+}
+
+/** The file that a place stands for, a single one or an index, and the folder in which an index has its shards. */
+async function findCheckpoint(place: string | Folder): Promise<{ found: ByteSource; folder: Folder }> {
+  if (typeof place === "string" && !(await isFolder(place)))
+    return { found: await ioErrors(place, "cannot be opened", openSource(place)), folder: folderOf(place) };
+  const folder = typeof place === "string" ? folderAt(place) : place;
   for (const name of ["model.safetensors", "model.safetensors.index.json"]) {
-    if (names.includes(name)) return join(path, name);
+    const found = await ioErrors(folder.placeOf(name), "cannot be opened", folder.open(name));
+    if (found) return { found, folder };
   }
-  throw new SafetensorsError(path, "file", "the directory holds no model.safetensors nor model.safetensors.index.json");
+  const problem = "the directory holds no model.safetensors nor model.safetensors.index.json";
+  throw new SafetensorsError(folder.name, "file", problem);
 }
 
-async function openFile(file: string): Promise<FileHandle> {
-  try {
-    if (!(await stat(file)).isFile()) throw new Error("it is not a regular file"); // before open, which waits on a pipe
-    return await open(file);
-  } catch (error) {
-    throw ioError(file, "cannot be opened", error);
-  }
+async function isFolder(place: string): Promise<boolean> {
+  if (isUrl(place)) return ![".safetensors", ".json"].some((extension) => hasExtension(place, extension));
+  return (await kindOf(place)) === "directory";
 }
 
-async function readIndex(file: string): Promise<Map<string, string>> {
-  const handle = await openFile(file);
+async function readIndex(source: ByteSource): Promise<Map<string, string>> {
+  const { name: file, size } = source;
   try {
-    const { size } = await handle.stat();
     if (size > maxHeaderBytes)
       throw new SafetensorsError(file, "index", `${size} bytes, at most ${maxHeaderBytes} allowed`);
-    const bytes = new Uint8Array(size);
-    await readExactly(handle, file, bytes, 0);
-    const index = parseText(file, bytes);
+    const index = parseText(file, await ioErrors(file, "cannot be read", source.read(0, size)));
     const weightMap = index instanceof Map ? index.get("weight_map") : undefined;
     if (!(weightMap instanceof Map) || weightMap.size === 0) {
       throw new SafetensorsError(file, "index", "weight_map must be an object that names a file for each tensor");
     }
     for (const [name, shard] of weightMap) {
-      // A plain file name of this directory: no path, no drive, no stream, no control character.
+      // A plain file name of this folder: no path, no drive, no stream, no control character.
       if (typeof shard !== "string" || !/^[^/\\:\p{Cc}]+\.safetensors$/u.test(shard)) {
         throw new SafetensorsError(file, "index", `${show(shard)} is not the plain name of a .safetensors file`, name);
       }
     }
     return weightMap as Map<string, string>;
   } finally {
-    await handle.close();
+    await source.close();
   }
 }
 
-async function readHeader(handle: FileHandle, file: string): Promise<SafetensorsHeader> {
-  const { size } = await handle.stat();
+async function readHeader({ name: file, size, read }: ByteSource): Promise<SafetensorsHeader> {
   if (size < 8)
     throw new SafetensorsError(file, "header-length", `${size} bytes, but the header's length alone takes 8`);
-  const prefix = Buffer.alloc(8);
-  await readExactly(handle, file, prefix, 0);
-  const length = prefix.readBigUInt64LE();
-  if (prefix.toString("latin1") === "version ") {
+  const prefix = await ioErrors(file, "cannot be read", read(0, 8));
+  if (byteText(prefix) === "version ") {
     throw new SafetensorsError(
       file,
       "header-length",
       "this is a Git LFS pointer, the data itself was never downloaded",
     );
   }
+  const length = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
   if (length > maxHeaderBytes) {
     throw new SafetensorsError(file, "header-length", `a header of ${length} bytes, at most ${maxHeaderBytes} allowed`);
   }
   if (8n + length > size) {
     throw new SafetensorsError(file, "header-length", `a header of ${length} bytes in a file of ${size}`);
   }
-  const bytes = new Uint8Array(Number(length));
-  await readExactly(handle, file, bytes, 8);
-  return parseHeader(file, bytes, size);
-}
-
-async function readExactly(handle: FileHandle, file: string, into: Uint8Array, position: number): Promise<void> {
-  let done = 0;
-  while (done < into.byteLength) {
-    const length = Math.min(into.byteLength - done, 2 ** 30); // one call of the system reads less than 2 GiB
-    const { bytesRead } = await handle.read(into, done, length, position + done).catch((error) => {
-      throw ioError(file, "cannot be read", error);
-    });
-    if (bytesRead === 0) throw new SafetensorsError(file, "file", `ended at byte ${position + done} while it was open`);
-    done += bytesRead;
-  }
+  return parseHeader(file, await ioErrors(file, "cannot be read", read(8, 8 + Number(length))), size);
 }
 
 function allocate(length: number, entry: TensorEntry): Uint8Array {
@@ -258,6 +238,13 @@ function allocate(length: number, entry: TensorEntry): Uint8Array {
   } catch (cause) {
     throw new SafetensorsError(entry.file, "buffer", `no memory for ${length} bytes`, entry.name, cause);
   }
+}
+
+/** What is promised; a failure becomes a SafetensorsError that names the file. */
+function ioErrors<T>(file: string, problem: string, promise: Promise<T>): Promise<T> {
+  return promise.catch((cause) => {
+    throw ioError(file, problem, cause);
+  });
 }
 
 function ioError(file: string, problem: string, cause: unknown): SafetensorsError {

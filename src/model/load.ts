@@ -8,7 +8,7 @@ import type { Ops } from "../../kernels/ops.ts";
 import { decodeF32 } from "../../weights/dtype.ts";
 import { fingerprintOf } from "../../weights/fingerprint.ts";
 import type { GgufMetadata } from "../../weights/gguf-header.ts";
-import { assertComplete } from "../../weights/hub.ts";
+import { assertComplete } from "../../weights/manifest.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import type { ModelConfig } from "./config.ts";
 import { fieldsOf, type Json } from "./families/config-json.ts";
@@ -68,7 +68,7 @@ export async function loadModel(ops: Ops, path: string, options: LoadOptions = {
     const extra = [...source.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name));
     if (extra.length > 0)
       throw new Error(`${path}: ${extra.length} tensors have no place in a ${config.modelType} model: ${some(extra)}`);
-    const fingerprint = await fingerprintOf(config, source.tensors);
+    const fingerprint = await fingerprintOf(config, source);
     return { model, endIds, files: source.files, fingerprint, metadata };
   } finally {
     await source.close();

@@ -21,5 +21,7 @@ export interface TensorSource {
   /** What the file calls a tensor, where that is another name. */
   storedName?(name: string): string;
   read(name: string, into?: Uint8Array): Promise<Uint8Array>;
+  /** The bytes `from` to `to` (exclusive) of one of the files, as they are stored. */
+  readRange(file: string, from: number, to: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }

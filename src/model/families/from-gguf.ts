@@ -145,6 +145,7 @@ function sourceOf(opened: GgufFile, architecture: GgufArchitecture, json: Json):
     tensors,
     files: [file],
     totalBytes: opened.totalBytes,
+    readRange: opened.readRange,
     close: opened.close,
     storedName: (name) => translate(name, architecture, "gguf") ?? name,
     async read(name, into) {
