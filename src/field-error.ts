@@ -35,8 +35,13 @@ export function inField<Made>(field: string, make: () => Made): Made {
   try {
     return make();
   } catch (error) {
-    throw error instanceof FieldError ? moved(error, `${field}${joint(error.field)}${error.field}`) : error;
+    throw within(field, error);
   }
+}
+
+/** A fault of something inside `field`; any other error as it is. */
+export function within(field: string, error: unknown): unknown {
+  return error instanceof FieldError ? moved(error, `${field}${joint(error.field)}${error.field}`) : error;
 }
 
 /** The same fault of another field. */

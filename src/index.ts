@@ -15,6 +15,7 @@ export type { DecodeParameters } from "./decode/parameters.ts";
 export { EngineBusyError, EngineClosedError } from "./engine/errors.ts";
 export type { GenerateEnd, GenerateEvent, GenerateOptions, PromptLogProb, Usage } from "./engine/generate.ts";
 export type { Score, ScoreOptions } from "./engine/score.ts";
+export { type FaultCode, FieldError } from "./field-error.ts";
 export { type Batch, type BatchPart, createBatch } from "./model/batch.ts";
 export type { ModelConfig, RopeConfig, RopeScaling } from "./model/config.ts";
 export { forward } from "./model/forward.ts";

@@ -8,6 +8,7 @@ import { createEngine } from "./engine/engine.ts";
 import { EngineClosedError } from "./engine/errors.ts";
 import { generate } from "./engine/generate.ts";
 import { score } from "./engine/score.ts";
+import { FieldError } from "./field-error.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { bytesPerPosition, kvDTypes } from "./model/kv-cache.ts";
 import { type LoadedModel, loadModel } from "./model/load.ts";
@@ -135,10 +136,11 @@ function assemble(
 }
 
 function cacheTokensOf({ cacheTokens, kv = "f32" }: LoadOptions, config: ModelConfig): number {
-  if (!kvDTypes.includes(kv)) throw new RangeError(`kv: got ${JSON.stringify(kv)}, expected ${kvDTypes.join(" or ")}`);
+  if (!kvDTypes.includes(kv))
+    throw new FieldError("kv", `got ${JSON.stringify(kv)}, expected ${kvDTypes.join(" or ")}`);
   if (cacheTokens === undefined)
     return Math.min(config.maxSeqLen, 8192, Math.floor(2 ** 30 / bytesPerPosition(config, kv)));
   if (!Number.isSafeInteger(cacheTokens) || cacheTokens < 1)
-    throw new RangeError(`cacheTokens: got ${cacheTokens}, expected a whole number ≥ 1`);
+    throw new FieldError("cacheTokens", `got ${cacheTokens}, expected a whole number ≥ 1`);
   return cacheTokens;
 }

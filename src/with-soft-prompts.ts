@@ -1,11 +1,12 @@
 // A model that knows soft prompts by name: the same methods, each with rows put in place of the names in its input.
 
+import { within } from "./field-error.ts";
 import type { Input } from "./prompt/segments.ts";
 import { type FindSoftPrompt, resolveSoftPrompts } from "./prompt/soft-prompts.ts";
 import type { ServedModel } from "./served-model.ts";
 import type { GradientsOptions } from "./tune/gradients.ts";
 
-/** @throws in its methods, a RangeError that names the segment: a malformed name, an unknown one, rows of another model. */
+/** @throws in its methods, FieldError that names the segment: a malformed name, an unknown one, rows of another model. */
 export function withSoftPrompts<Model extends ServedModel>(model: Model, find: FindSoftPrompt): Model {
   const resolved = async <Options extends { input: Input }>(options: Options): Promise<Options> => ({
     ...options,
@@ -19,6 +20,15 @@ export function withSoftPrompts<Model extends ServedModel>(model: Model, find: F
     score: async (options) => model.score(await resolved(options)),
     gradients: async (options: GradientsOptions) => model.gradients((await resolved(options)) as never),
     batchGradients: async (options) =>
-      model.batchGradients({ ...options, examples: await Promise.all(options.examples.map(resolved)) }),
+      model.batchGradients({
+        ...options,
+        examples: await Promise.all(
+          options.examples.map((example, i) =>
+            resolved(example).catch((error) => {
+              throw within(`examples[${i}]`, error);
+            }),
+          ),
+        ),
+      }),
   } satisfies ServedModel as Model;
 }

@@ -1,5 +1,7 @@
 // What a caller may ask of the decoder, with defaults, checked before anything is computed.
 
+import { type FaultCode, FieldError } from "../field-error.ts";
+
 /** Everything that shapes the choice of tokens. Unset fields take the default that is named. */
 export interface DecodeParameters {
   /** Most tokens to generate; 0 only with promptLogprobs. Default: 4096, or what the context leaves if that is less. */
@@ -55,17 +57,14 @@ export interface Decoding {
 
 /**
  * Checks parameters and fills in defaults. `room` is how many tokens the context leaves after the prompt.
- * @throws one sentence that names the field, what came and what was expected.
+ * @throws FieldError: which field, what came and what was expected.
  */
 export function decodingOf(parameters: DecodeParameters, vocabSize: number, room: number): Decoding {
   const least = parameters.promptLogprobs === undefined ? 1 : 0;
   const maxTokens = integer("maxTokens", parameters.maxTokens, Math.min(4096, room), least, Number.MAX_SAFE_INTEGER);
   if (maxTokens > room)
-    throw new RangeError(`maxTokens: ${maxTokens} tokens do not fit, expected at most ${room} after this prompt`);
-  const stop = typeof parameters.stop === "string" ? [parameters.stop] : (parameters.stop ?? []);
-  for (const text of stop)
-    if (typeof text !== "string" || text === "")
-      throw new TypeError(`stop: got ${JSON.stringify(text)}, expected a string that is not empty, or a list of them`);
+    throw new FieldError("maxTokens", `${maxTokens} tokens do not fit, expected at most ${room} after this prompt`);
+  const stop = stopOf(parameters.stop ?? []);
   const count = (name: "logprobs" | "promptLogprobs") =>
     parameters[name] === undefined ? undefined : integer(name, parameters[name], 0, 0, vocabSize);
   return {
@@ -82,15 +81,31 @@ export function decodingOf(parameters: DecodeParameters, vocabSize: number, room
     stop,
     logprobs: count("logprobs"),
     promptLogprobs: count("promptLogprobs"),
-    specialTokens: parameters.specialTokens ?? false,
-    ignoreEnd: parameters.ignoreEnd ?? false,
+    specialTokens: flag("specialTokens", parameters.specialTokens),
+    ignoreEnd: flag("ignoreEnd", parameters.ignoreEnd),
   };
 }
 
+function stopOf(stop: string | readonly string[]): readonly string[] {
+  const texts: readonly unknown[] = Array.isArray(stop) ? stop : [stop];
+  for (const text of texts)
+    if (typeof text !== "string" || text === "")
+      throw new FieldError(
+        "stop",
+        `got ${shown(text)}, expected a string that is not empty, or a list of them`,
+        text === "" ? "invalid_value" : "invalid_type",
+      );
+  return texts as readonly string[];
+}
+
 function logitBiasOf(bias: Readonly<Record<number, number>>, vocabSize: number): Map<number, number> {
+  if (typeof bias !== "object")
+    throw new FieldError("logitBias", `got ${shown(bias)}, expected numbers by token id`, "invalid_type");
   const entries = new Map<number, number>();
   for (const [key, value] of Object.entries(bias)) {
-    const id = integer("logitBias: token id", Number(key), 0, 0, vocabSize - 1);
+    const id = Number(key);
+    if (!Number.isInteger(id) || id < 0 || id >= vocabSize)
+      throw new FieldError("logitBias", `got the token id ${key}, expected a whole number from 0 to ${vocabSize - 1}`);
     entries.set(id, number(`logitBias[${id}]`, value, 0, -100, 100));
   }
   return entries;
@@ -99,15 +114,25 @@ function logitBiasOf(bias: Readonly<Record<number, number>>, vocabSize: number):
 function number(name: string, value: number | undefined, fallback: number, min: number, max: number): number {
   if (value === undefined) return fallback;
   if (typeof value !== "number" || !(value >= min && value <= max))
-    throw new RangeError(`${name}: got ${shown(value)}, expected a number ${range(min, max)}`);
+    throw new FieldError(name, `got ${shown(value)}, expected a number ${range(min, max)}`, codeOf(value));
   return value;
 }
 
 function integer(name: string, value: number | undefined, fallback: number, min: number, max: number): number {
   if (value === undefined) return fallback;
   if (!Number.isSafeInteger(value) || value < min || value > max)
-    throw new RangeError(`${name}: got ${shown(value)}, expected a whole number ${range(min, max)}`);
+    throw new FieldError(name, `got ${shown(value)}, expected a whole number ${range(min, max)}`, codeOf(value));
   return value;
+}
+
+function flag(name: string, value: boolean | undefined): boolean {
+  if (value !== undefined && typeof value !== "boolean")
+    throw new FieldError(name, `got ${shown(value)}, expected true or false`, "invalid_type");
+  return value ?? false;
+}
+
+function codeOf(value: unknown): FaultCode {
+  return typeof value === "number" ? "invalid_value" : "invalid_type";
 }
 
 function shown(value: unknown): string {

@@ -6,6 +6,7 @@
 import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
+import { FieldError } from "../field-error.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createKvCache, type KvDType, pagesFor } from "../model/kv-cache.ts";
@@ -70,7 +71,7 @@ export interface EngineCounters {
   preemptions: number;
 }
 
-/** An engine with a cache of its own over one model. @throws a RangeError for an option that is out of range. */
+/** An engine with a cache of its own over one model. @throws FieldError for an option that is out of range. */
 export function createEngine(ops: Ops, model: Model, options: EngineOptions): Engine {
   const { probe, cacheTokens, prefixCache = !probe } = options;
   const maxRunning = atLeast(1, "maxRunning", options.maxRunning, 32);
@@ -247,8 +248,9 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
       task.signal?.throwIfAborted();
       if (closed) throw new EngineClosedError("the model is closed");
       if (pagesFor(task.maxRows) > pool.nPages)
-        throw new RangeError(
-          `input: prompt and continuation take ${task.maxRows} positions, the cache holds ${cacheTokens} (option cacheTokens)`,
+        throw new FieldError(
+          "input",
+          `prompt and continuation take ${task.maxRows} positions, the cache holds ${cacheTokens} (option cacheTokens)`,
         );
       if (running.length + waiting.length >= maxRunning + maxWaiting)
         throw new EngineBusyError(
@@ -299,7 +301,7 @@ function embedRows(ops: Ops, model: Model, parts: readonly Part[]): Tensor {
 function atLeast(least: number, name: string, value: number | undefined, fallback: number): number {
   if (value === undefined) return fallback;
   if (!(Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY) || value < least)
-    throw new RangeError(`${name}: got ${value}, expected a whole number ≥ ${least}`);
+    throw new FieldError(name, `got ${value}, expected a whole number ≥ ${least}`);
   return value;
 }
 

@@ -8,6 +8,7 @@ import { createConstraint } from "../decode/grammar/matcher.ts";
 import { vocabularyOf } from "../decode/grammar/token-trie.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
 import { type DecodeParameters, decodingOf } from "../decode/parameters.ts";
+import { FieldError } from "../field-error.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { type Input, idsOf, type Prompt, promptOf } from "../prompt/segments.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -93,8 +94,9 @@ export async function* generate(
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
   const room = roomAfter(prompt.rows, config, least);
   if (prompt.rows > engine.cacheTokens)
-    throw new RangeError(
-      `input: ${prompt.rows} tokens do not fit, expected at most ${engine.cacheTokens} (option cacheTokens)`,
+    throw new FieldError(
+      "input",
+      `${prompt.rows} tokens do not fit, expected at most ${engine.cacheTokens} (option cacheTokens)`,
     );
   const cacheRoom = engine.cacheTokens - prompt.rows + 1; // the last token is not fed back
   const decoding = decodingOf(options, config.vocabSize, Math.min(room, cacheRoom));
@@ -160,8 +162,9 @@ export async function* generate(
 /** Tokens that the context leaves after a prompt of so many rows. @throws if that is less than `least`. */
 export function roomAfter(rows: number, { maxSeqLen }: ModelConfig, least = 1): number {
   if (maxSeqLen - rows < least)
-    throw new RangeError(
-      `input: ${rows} tokens leave no room, expected at most ${maxSeqLen - least} (the model's context is ${maxSeqLen})`,
+    throw new FieldError(
+      "input",
+      `${rows} tokens leave no room, expected at most ${maxSeqLen - least} (the model's context is ${maxSeqLen})`,
     );
   return maxSeqLen - rows;
 }
@@ -188,7 +191,7 @@ function promptJudge(prompt: Prompt, alternatives: number) {
   };
 }
 
-/** @throws a RangeError that names `grammar`, or `grammar.prefix` and the byte of it that cannot stand there. */
+/** @throws FieldError that names `grammar`, or `grammar.prefix` and the byte of it that cannot stand there. */
 function constraintOf({ grammar }: GenerateOptions, tokenizer: Tokenizer): Constraint | undefined {
   if (!grammar) return undefined;
   const { prefix, ...spec } = grammar;
@@ -200,6 +203,6 @@ function blaming<Made>(field: string, make: () => Made): Made {
   try {
     return make();
   } catch (error) {
-    throw error instanceof RangeError ? new RangeError(`${field}: ${error.message}`) : error;
+    throw error instanceof RangeError ? new FieldError(field, error.message) : error;
   }
 }

@@ -3,6 +3,7 @@
 // The way back, from a model's text to a message, is chat-output.ts.
 
 import { createHash } from "node:crypto";
+import { FieldError } from "../field-error.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type ChatMessage, checkMessages, type Tool } from "./chat-message.ts";
 import { type ChatTemplate, createChatTemplate, type TemplateMessage } from "./chat-template.ts";
@@ -93,7 +94,7 @@ export function createChatFormat(source: string | null, tokenizer: Tokenizer): C
       const text = contentOf(message, holes) ?? "";
       const thoughts = message.reasoning_content ?? undefined;
       if (thoughts !== undefined && !thinkTags)
-        throw new RangeError(`${where}.reasoning_content: this model does not think aloud, expected content alone`);
+        throw new FieldError(`${where}.reasoning_content`, "this model does not think aloud, expected content alone");
       const inThoughts = thoughts !== undefined && text === "";
       const marked = (text: string) => `${holes.put({ mark: "prefix" })}${text}${holes.put({ mark: "end" })}`;
       const own: TemplateMessage = {
@@ -274,12 +275,16 @@ function withoutSystem(view: readonly TemplateMessage[]): TemplateMessage[] {
 function argumentsOf({ thinking, templateArguments: given = {} }: ChatRequest, holes: Holes<Filling>) {
   for (const [name, value] of Object.entries(given)) {
     if (!templateArguments.includes(name as never))
-      throw new RangeError(
-        `chat_template_kwargs.${name}: it is not known, expected one of ${templateArguments.join(", ")}`,
+      throw new FieldError(
+        `chat_template_kwargs.${name}`,
+        `it is not known, expected one of ${templateArguments.join(", ")}`,
+        "unknown",
       );
     if (!["string", "number", "boolean"].includes(typeof value))
-      throw new TypeError(
-        `chat_template_kwargs.${name}: got ${JSON.stringify(value)}, expected text, a number or true or false`,
+      throw new FieldError(
+        `chat_template_kwargs.${name}`,
+        `got ${JSON.stringify(value)}, expected text, a number or true or false`,
+        "invalid_type",
       );
   }
   const thinkingVariables = thinking === undefined ? {} : { thinking, enable_thinking: thinking };
@@ -287,14 +292,17 @@ function argumentsOf({ thinking, templateArguments: given = {} }: ChatRequest, h
 }
 
 function argumentsObject(text: string, where: string): unknown {
-  const refusal = `${where}.function.arguments: got ${JSON.stringify(text.slice(0, 60))}, expected the text of a JSON object`;
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw new RangeError(refusal);
+    value = undefined; // no JSON, which no object is
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new RangeError(refusal);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new FieldError(
+      `${where}.function.arguments`,
+      `got ${JSON.stringify(text.slice(0, 60))}, expected the text of a JSON object`,
+    );
   return value;
 }
 

@@ -4,6 +4,7 @@
 // Source: transformers utils/chat_template_utils.py (variables and functions); engine: @huggingface/jinja.
 
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
+import { FieldError } from "../field-error.ts";
 import { literal } from "../tokenizer/regex.ts";
 import { inked, stretchesOf, withoutInk } from "./ink.ts";
 
@@ -25,7 +26,7 @@ export interface ChatTemplate {
   readonly source: string;
   /**
    * The prompt, control tokens that the template wrote in ink.
-   * @throws a RangeError with the template's own words when it refuses the conversation; an Error when it cannot be run.
+   * @throws FieldError with the template's own words when it refuses the conversation; an Error when it cannot be run.
    */
   render(variables: TemplateVariables): string;
 }
@@ -101,7 +102,7 @@ function fails(render: () => string): boolean {
     render();
     return false;
   } catch (error) {
-    return !(error instanceof RangeError);
+    return !(error instanceof FieldError);
   }
 }
 
@@ -111,7 +112,7 @@ function refuses(render: () => string): boolean {
     render();
     return false;
   } catch (error) {
-    if (error instanceof RangeError) return true;
+    if (error instanceof FieldError) return true;
     throw error;
   }
 }
@@ -242,7 +243,7 @@ const functions: Readonly<Record<string, (...args: never[]) => unknown>> = {
   "str.lstrip": strip("^S+"),
   "str.rstrip": strip("(?<!S)S+$"),
   raise_exception(message: string) {
-    throw new RangeError(`messages: the model's chat template refuses them: ${message}`);
+    throw new FieldError("messages", `the model's chat template refuses them: ${message}`);
   },
   range(start: number, stop: number | undefined, step = 1) {
     const [from, to] = stop === undefined ? [0, start] : [start, stop];
@@ -293,9 +294,10 @@ function run(program: Node, variables: Readonly<Record<string, unknown>>): strin
       environment.set(name, value);
     return interpreter.run(program as never).value as string;
   } catch (error) {
+    if (error instanceof FieldError) throw error;
     const { message } = error as Error;
-    if (message.startsWith("messages: ")) throw error;
-    if (/call stack/.test(message)) throw new RangeError("messages: they are nested too deeply for the chat template");
+    if (/call stack/.test(message))
+      throw new FieldError("messages", "they are nested too deeply for the chat template");
     throw new Error(`chat template: ${message}`);
   }
 }

@@ -1,6 +1,7 @@
 // Fill in the middle: what stands before a gap and after it → a prompt whose continuation is the middle, with a family's
 // own tokens. Which family is read off the vocabulary. Source: Bavarian et al. 2022 (arXiv:2207.14255); each form's at it.
 
+import { FieldError } from "../field-error.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Segment } from "./segments.ts";
 
@@ -49,7 +50,7 @@ export interface FimFormat {
   readonly form: FimForm;
   /** Ids that end a middle, beside the model's own: its stops, and a second begin, hole or end. */
   readonly endIds: readonly number[];
-  /** The prompt; no text in it becomes a control token. @throws a RangeError if not even the form's tokens fit the room. */
+  /** The prompt; no text in it becomes a control token. @throws FieldError if not even the form's tokens fit the room. */
   prompt(request: FimRequest): readonly Segment[];
 }
 
@@ -72,8 +73,9 @@ export function fimFormat(tokenizer: Tokenizer): FimFormat | null {
     prompt({ prefix, suffix, room }) {
       const left = room - start.length - 3;
       if (left < 0)
-        throw new RangeError(
-          `prompt: the context leaves room for ${room} tokens, expected at least ${start.length + 3}`,
+        throw new FieldError(
+          "prompt",
+          `the context leaves room for ${room} tokens, expected at least ${start.length + 3}`,
         );
       const before = encode(prefix);
       const after = form.suffixIsInside ? encode(outside + suffix).slice(encode(outside).length) : encode(suffix);

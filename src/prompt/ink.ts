@@ -2,6 +2,8 @@
 // is written in ink, one code point of plane 15 for each UTF-16 unit. Not an escape: what is not in ink is nobody's control
 // token, whatever it says. Code points of plane 16 are holes, for what a string cannot hold. Both planes are private use.
 
+import { FieldError } from "../field-error.ts";
+
 /** One stretch of a text: in ink (the program's) or not, or a hole with its number. */
 export type Stretch = { readonly text: string; readonly inked: boolean } | { readonly hole: number };
 
@@ -38,7 +40,7 @@ export function stretchesOf(text: string): Stretch[] {
 
 /** The holes of one prompt: what stands in each, as it was given. */
 export interface Holes<T> {
-  /** A character in place of something that is not text. @throws a RangeError when there are too many. */
+  /** A character in place of something that is not text. @throws FieldError when there are too many. */
   put(content: T): string;
   /** Text of others, made fit to stand beside ink: well-formed, characters of the two planes put into holes. */
   clean(text: string): string;
@@ -52,7 +54,7 @@ export function createHoles<T>(): Holes<T> {
   const holeOfCharacter = new Map<string, string>();
   const add = (content: { character: string } | { content: T }) => {
     if (contents.length === maxHoles)
-      throw new RangeError(`messages: got more than ${maxHoles} parts and different private-use characters`);
+      throw new FieldError("messages", `got more than ${maxHoles} parts and different private-use characters`);
     return holeCharacter(contents.push(content) - 1);
   };
   return {

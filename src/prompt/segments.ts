@@ -1,6 +1,7 @@
 // A prompt as people give it → rows for the model. Text becomes ids, ids become rows of the embedding table, embeddings are
 // rows already; they join before layer 0, in any order and number, and from there on nothing knows which was which.
 
+import { FieldError, inField } from "../field-error.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** One stretch of a prompt. */
@@ -49,14 +50,14 @@ export interface PromptLimits {
  * a text was cut. The tokenizer's own special tokens (a beginning-of-sequence token) are added to text that is first or has
  * only embeddings before it; text after ids gets none, so a caller who writes ids, even none, decides alone. Control tokens
  * spelled out in text stay text, unless the segment says otherwise and holds the whole of it.
- * @throws one sentence that names the segment and field: an id outside the vocabulary, embeddings of another width, of
+ * @throws FieldError that names the segment and field: an id outside the vocabulary, embeddings of another width, of
  * another length than their shape, or not finite, no rows at all.
  */
 export function promptOf(input: Input, tokenizer: Tokenizer, limits: PromptLimits): Prompt {
   const { dModel, vocabSize } = limits;
   const segments: readonly Segment[] = typeof input === "string" ? [{ text: input }] : input;
   if (!Array.isArray(segments))
-    throw new TypeError(`input: got ${typeof input}, expected a string or a list of segments`);
+    throw new FieldError("input", `got ${typeof input}, expected a string or a list of segments`, "invalid_type");
   const runs: Run[] = [];
   let onlyEmbeds = true;
   let text = ""; // of the neighboring texts so far
@@ -75,10 +76,10 @@ export function promptOf(input: Input, tokenizer: Tokenizer, limits: PromptLimit
   for (const [i, segment] of segments.entries()) {
     const where = placeOf(i);
     if (typeof segment !== "object" || segment === null)
-      throw new TypeError(`${where}: expected an object, got ${segment}`);
+      throw new FieldError(where, `expected an object, got ${segment}`, "invalid_type");
     if ("text" in segment) {
       if (typeof segment.text !== "string")
-        throw new TypeError(`${where}.text: got ${typeof segment.text}, expected a string`);
+        throw new FieldError(`${where}.text`, `got ${typeof segment.text}, expected a string`, "invalid_type");
       if (segment.parseSpecialTokens) addRange(parsed, text.length, text.length + segment.text.length);
       text += segment.text;
       if (textAt < 0) textAt = i;
@@ -89,19 +90,25 @@ export function promptOf(input: Input, tokenizer: Tokenizer, limits: PromptLimit
       runs.push({ ids: checkIds(segment.ids, vocabSize, `${where}.ids`) });
       onlyEmbeds = false;
     } else if ("embeds" in segment) {
-      checkEmbeds(segment.embeds, segment.shape, dModel, where);
+      inField(where, () => checkRows(segment, dModel));
       runs.push({ embeds: segment.embeds, rows: segment.shape[0] });
     } else if ("softPrompt" in segment) {
-      throw new RangeError(`${where}.softPrompt: there is none named ${JSON.stringify(segment.softPrompt)}`);
+      throw new FieldError(
+        `${where}.softPrompt`,
+        `there is none named ${JSON.stringify(segment.softPrompt)}`,
+        "unknown",
+      );
     } else
-      throw new TypeError(
-        `${where}: got fields ${Object.keys(segment).join(", ") || "none"}, expected text, ids, embeds or softPrompt`,
+      throw new FieldError(
+        where,
+        `got fields ${Object.keys(segment).join(", ") || "none"}, expected text, ids, embeds or softPrompt`,
+        "invalid_type",
       );
   }
   closeText();
   const filled = runs.filter((run) => rowsOf(run) > 0);
   const rows = filled.reduce((sum, run) => sum + rowsOf(run), 0);
-  if (rows === 0) throw new RangeError("input: it has no rows, expected at least one token or embedding");
+  if (rows === 0) throw new FieldError("input", "it has no rows, expected at least one token or embedding", "missing");
   const embedRows = filled.reduce((sum, run) => sum + ("embeds" in run ? run.rows : 0), 0);
   return { runs: filled, rows, embedRows };
 }
@@ -123,28 +130,41 @@ export function idsOf(prompt: Prompt): number[] {
   return prompt.runs.flatMap((run) => ("ids" in run ? run.ids : []));
 }
 
-/** @throws if an id is not a whole number from 0 to vocabSize − 1. */
+/** @throws FieldError of `where`, if an id is not a whole number from 0 to vocabSize − 1. */
 export function checkIds(ids: readonly number[], vocabSize: number, where: string): readonly number[] {
-  if (!Array.isArray(ids)) throw new TypeError(`${where}: got ${typeof ids}, expected a list of token ids`);
+  if (!Array.isArray(ids))
+    throw new FieldError(where, `got ${typeof ids}, expected a list of token ids`, "invalid_type");
   const bad = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
   if (bad >= 0)
-    throw new RangeError(`${where}: token ${bad} is ${ids[bad]}, expected a whole number from 0 to ${vocabSize - 1}`);
+    throw new FieldError(where, `token ${bad} is ${ids[bad]}, expected a whole number from 0 to ${vocabSize - 1}`);
   return ids;
 }
 
-function checkEmbeds(embeds: Float32Array, shape: readonly number[], dModel: number, where: string): void {
-  if (!(embeds instanceof Float32Array)) throw new TypeError(`${where}.embeds: expected a Float32Array of rows`);
+/**
+ * @throws FieldError of `embeds` or `shape`, if they are not finite rows of the model's width, as many as the shape says.
+ */
+export function checkRows(
+  rows: { readonly embeds: Float32Array; readonly shape: readonly number[] },
+  dModel: number,
+): void {
+  if (typeof rows !== "object" || rows === null)
+    throw new FieldError("", `got ${rows}, expected { embeds, shape }`, "invalid_type");
+  const { embeds, shape } = rows;
+  if (!(embeds instanceof Float32Array))
+    throw new FieldError("embeds", "expected a Float32Array of rows", "invalid_type");
   if (!Array.isArray(shape) || shape.length !== 2 || !shape.every((dim) => Number.isInteger(dim) && dim >= 0))
-    throw new TypeError(`${where}.shape: got ${JSON.stringify(shape)}, expected [rows, ${dModel}]`);
+    throw new FieldError("shape", `got ${JSON.stringify(shape)}, expected [rows, ${dModel}]`, "invalid_type");
   if (shape[1] !== dModel)
-    throw new RangeError(`${where}.shape: rows are ${shape[1]} wide, expected the model's width of ${dModel}`);
+    throw new FieldError("shape", `rows are ${shape[1]} wide, expected the model's width of ${dModel}`);
   if (embeds.length !== shape[0] * dModel)
-    throw new RangeError(
-      `${where}.embeds: got ${embeds.length} values, expected ${shape[0]} · ${dModel} = ${shape[0] * dModel}`,
+    throw new FieldError(
+      "embeds",
+      `got ${embeds.length} values, expected ${shape[0]} · ${dModel} = ${shape[0] * dModel}`,
     );
   const bad = embeds.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0)
-    throw new RangeError(
-      `${where}.embeds: row ${Math.floor(bad / dModel)}, column ${bad % dModel} is ${embeds[bad]}, expected finite numbers`,
+    throw new FieldError(
+      "embeds",
+      `row ${Math.floor(bad / dModel)}, column ${bad % dModel} is ${embeds[bad]}, expected finite numbers`,
     );
 }

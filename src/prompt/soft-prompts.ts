@@ -1,6 +1,7 @@
 // Soft prompts by name: segments { softPrompt: name } of an input become the rows that the name stands for, before anything
 // else looks at the input. Where they are kept is soft-prompt-file.ts, or whoever gives a `find`.
 
+import { FieldError } from "../field-error.ts";
 import type { Input, Segment } from "./segments.ts";
 
 /** Learned rows that stand where text would. */
@@ -16,26 +17,28 @@ export type FindSoftPrompt = (name: string) => Promise<SoftPrompt | undefined>;
 
 const namePattern = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** @throws a RangeError that begins with `where`, for a name that is none: a path never is. */
+/** @throws FieldError of `where`, for a name that is none: a path never is. */
 export function checkSoftPromptName(name: string, where: string): void {
   if (!namePattern.test(name))
-    throw new RangeError(
-      `${where}: got ${JSON.stringify(name.slice(0, 100))}, expected 1 to 64 letters, digits, underscores and hyphens`,
+    throw new FieldError(
+      where,
+      `got ${JSON.stringify(name.slice(0, 100))}, expected 1 to 64 letters, digits, underscores and hyphens`,
     );
 }
 
-/** @throws a RangeError that begins with `where` and shows both fingerprints, if the rows were made for another model. */
+/** @throws FieldError of `where` that shows both fingerprints, if the rows were made for another model. */
 export function checkFingerprint({ fingerprint }: SoftPrompt, model: string, where: string): void {
   if (fingerprint !== undefined && fingerprint !== model)
-    throw new RangeError(
-      `${where}: it belongs to the model with fingerprint ${fingerprint}, expected one of this model, ${model}`,
+    throw new FieldError(
+      where,
+      `it belongs to the model with fingerprint ${fingerprint}, expected one of this model, ${model}`,
     );
 }
 
 /**
  * The input with rows in place of names; no gradients are wanted by them. A name that nobody knows stays for `promptOf` to
  * refuse.
- * @throws a RangeError that names the segment, for a malformed name or rows of another model.
+ * @throws FieldError that names the segment, for a malformed name or rows of another model.
  */
 export async function resolveSoftPrompts(input: Input, find: FindSoftPrompt, fingerprint: string): Promise<Input> {
   if (!Array.isArray(input)) return input;

@@ -1,6 +1,7 @@
 // Errors as they leave the server: one body form for every status, no stack, no path, no internals.
 // Form: what DeepSeek's clients have seen ({"error":{"message","type","param","code":"invalid_request_error"}}, always JSON).
 
+import { FieldError } from "../field-error.ts";
 import { snakeCase } from "./wire-names.ts";
 
 /** The statuses that a call can be refused with. */
@@ -56,6 +57,10 @@ export function apiErrorOf(error: unknown): ApiError {
   if (name === "EngineBusyError")
     return new ApiError(503, "The server is overloaded, please retry later", { retryAfter: 1 });
   if (name === "EngineClosedError") return new ApiError(503, "The server is shutting down", { retryAfter: 5 });
+  if (error instanceof FieldError) {
+    const param = snakeCase(error.field);
+    return new ApiError(400, `${param}: ${error.problem}`, { param });
+  }
   const field = /^([A-Za-z_]\w*)([\w.[\]]*)(?=:)/.exec(message);
   if ((name === "RangeError" || name === "TypeError") && field) {
     const param = snakeCase(field[1]) + field[2];

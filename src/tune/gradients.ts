@@ -9,11 +9,12 @@
 import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
+import { FieldError, inField } from "../field-error.ts";
 import { type BatchPart, createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { type KvCache, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
-import { type Input, type Prompt, promptOf, type Run, rowsOf, type Segment } from "../prompt/segments.ts";
+import { checkRows, type Input, type Prompt, promptOf, type Run, rowsOf, type Segment } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { recording } from "./recording.ts";
@@ -81,7 +82,7 @@ const stepOutputs = 128;
 
 /**
  * Loss, log-probabilities and gradients, for each candidate (or for the input as it is).
- * @throws one sentence that names the field, before anything is computed; if the kernel set has no derivatives; the
+ * @throws FieldError before anything is computed; one sentence if the kernel set has no derivatives; the
  * signal's reason when aborted.
  */
 export async function gradientsOf(
@@ -109,17 +110,15 @@ export async function batchGradientsOf(
   const { tokenizer } = context;
   const { config } = context.model;
   if (!Array.isArray(options.examples) || options.examples.length === 0)
-    throw new TypeError("examples: expected a list of at least one { input, targets }");
-  const read = options.examples.map(({ input, targets }, i) => {
-    try {
+    throw new FieldError("examples", "expected a list of at least one { input, targets }", "missing");
+  const read = options.examples.map((example, i) =>
+    inField(`examples[${i}]`, () => {
+      const { input, targets } = example ?? {}; // a caller without types
       const [prompt] = promptsOf({ input, targets }, tokenizer, config);
       const room = Math.max(0, config.maxSeqLen - prompt.prompt.rows);
       return { ...prompt, targets: targetIds(targets, tokenizer, config.vocabSize, room) };
-    } catch (error) {
-      (error as Error).message = `examples[${i}].${(error as Error).message}`;
-      throw error;
-    }
-  });
+    }),
+  );
   const tokens = read.reduce((sum, { targets }) => sum + targets.reduce((n, { length }) => n + length, 0), 0);
   const works = read.map((one) => ({ ...one, weights: one.targets.map((ids) => ids.map(() => -1 / tokens)) }));
   const { found, usage } = await compute(context, works, 0, options);
@@ -234,7 +233,7 @@ function promptsOf(
 ): TunedPrompt[] {
   // Arrays of its own for each segment: one that is there twice has two gradients.
   const own = (segment: Segment): Segment =>
-    "embeds" in segment && segment.embeds instanceof Float32Array
+    typeof segment === "object" && segment && "embeds" in segment && segment.embeds instanceof Float32Array
       ? { ...segment, embeds: segment.embeds.slice() }
       : segment;
   const segments = Array.isArray(input) ? input.map(own) : [];
@@ -246,29 +245,32 @@ function promptsOf(
   );
   const named = all.filter(({ id }) => id !== undefined);
   if (named.length === 0)
-    throw new RangeError("input: it has no embeds segment, expected at least one that gradients are wanted by");
+    throw new FieldError(
+      "input",
+      "it has no embeds segment, expected at least one that gradients are wanted by",
+      "missing",
+    );
   const twice = named.find(({ id }, i) => named.findIndex((other) => other.id === id) < i);
   if (twice)
-    throw new RangeError(`input[${twice.at}].id: ${JSON.stringify(twice.id)} is there twice, expected different ids`);
+    throw new FieldError(`input[${twice.at}].id`, `${JSON.stringify(twice.id)} is there twice, expected different ids`);
   if (candidates === undefined) return [{ prompt, embeds: all }];
 
   if (!Array.isArray(candidates) || candidates.length === 0)
-    throw new TypeError("candidates: expected a list of at least one { embeds, shape }");
+    throw new FieldError("candidates", "expected a list of at least one { embeds, shape }", "missing");
   if (named.length > 1)
-    throw new RangeError(
-      `candidates: the input has ${named.length} embeds segments, expected one that they take the place of`,
+    throw new FieldError(
+      "candidates",
+      `the input has ${named.length} embeds segments, expected one that they take the place of`,
     );
   const [{ id, at }] = named;
-  return candidates.map(({ embeds, shape }: Candidate, i) => {
-    try {
-      if (shape?.[0] === 0) throw new RangeError(`input[${at}].shape: it has no rows, expected at least one`);
-      const changed = segments.map((segment, s) => (s === at ? { embeds, shape } : segment));
-      const prompt = promptOf(changed, tokenizer, limits);
-      return { prompt, embeds: all.map((one) => (one.at === at ? { id, values: embeds } : one)) };
-    } catch (error) {
-      (error as Error).message = (error as Error).message.replace(`input[${at}]`, `candidates[${i}]`);
-      throw error;
-    }
+  return candidates.map((candidate: Candidate, i) => {
+    if (candidate?.shape?.[0] === 0)
+      throw new FieldError(`candidates[${i}].shape`, "it has no rows, expected at least one");
+    inField(`candidates[${i}]`, () => checkRows(candidate, limits.dModel));
+    const { embeds, shape } = candidate;
+    const changed = segments.map((segment, s) => (s === at ? { embeds, shape } : segment));
+    const prompt = promptOf(changed, tokenizer, limits);
+    return { prompt, embeds: all.map((one) => (one.at === at ? { id, values: embeds } : one)) };
   });
 }
 
@@ -279,23 +281,25 @@ function weightsOf(
 ): (readonly number[])[] {
   if (weights === undefined) {
     if (loss !== undefined && loss !== "cross_entropy")
-      throw new RangeError(`loss: got ${JSON.stringify(loss)}, expected "cross_entropy", or weights instead`);
+      throw new FieldError("loss", `got ${JSON.stringify(loss)}, expected "cross_entropy", or weights instead`);
     const tokens = targets.reduce((sum, { length }) => sum + length, 0);
     return targets.map((ids) => ids.map(() => -1 / tokens));
   }
-  if (loss !== undefined) throw new RangeError("weights: there is a loss too, expected one of both");
+  if (loss !== undefined) throw new FieldError("weights", "there is a loss too, expected one of both");
   if (!Array.isArray(weights) || weights.length !== targets.length)
-    throw new RangeError(
-      `weights: got ${Array.isArray(weights) ? `${weights.length} lists` : typeof weights}, expected ${targets.length}, one for each target`,
+    throw new FieldError(
+      "weights",
+      `got ${Array.isArray(weights) ? `${weights.length} lists` : typeof weights}, expected ${targets.length}, one for each target`,
     );
   return weights.map((list: readonly number[], i) => {
     const { length } = targets[i];
     if (!Array.isArray(list) || list.length !== length)
-      throw new RangeError(
-        `weights[${i}]: got ${Array.isArray(list) ? `${list.length} numbers` : typeof list}, expected ${length}, one for each token of targets[${i}]`,
+      throw new FieldError(
+        `weights[${i}]`,
+        `got ${Array.isArray(list) ? `${list.length} numbers` : typeof list}, expected ${length}, one for each token of targets[${i}]`,
       );
     const bad = list.findIndex((weight) => !Number.isFinite(weight));
-    if (bad >= 0) throw new RangeError(`weights[${i}][${bad}]: got ${list[bad]}, expected a finite number`);
+    if (bad >= 0) throw new FieldError(`weights[${i}][${bad}]`, `got ${list[bad]}, expected a finite number`);
     return list;
   });
 }

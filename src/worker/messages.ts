@@ -4,6 +4,7 @@
 import { EngineBusyError, EngineClosedError } from "../engine/errors.ts";
 import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
 import type { Score, ScoreOptions } from "../engine/score.ts";
+import { FieldError } from "../field-error.ts";
 import type { Plainformer } from "../plainformer.ts";
 import type { EngineLoad, LoadOptions } from "../served-model.ts";
 import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "../tune/gradients.ts";
@@ -58,6 +59,8 @@ export interface SentError {
   name: string;
   message: string;
   stack?: string;
+  /** Of a FieldError, which is data. */
+  fault?: Pick<FieldError, "field" | "problem" | "code">;
 }
 
 const classes: Record<string, new (message: string) => Error> = {
@@ -71,11 +74,14 @@ const classes: Record<string, new (message: string) => Error> = {
 export function sentError(error: unknown): SentError {
   if (!(error instanceof Error)) return { name: "Error", message: String(error) };
   const { name, message, stack } = error;
-  return { name, message, stack };
+  if (!(error instanceof FieldError)) return { name, message, stack };
+  const { field, problem, code } = error;
+  return { name, message, stack, fault: { field, problem, code } };
 }
 
 /** The error again: of its class, where callers tell that class from others. */
-export function receivedError({ name, message, stack }: SentError): Error {
+export function receivedError({ name, message, stack, fault }: SentError): Error {
+  if (fault) return Object.assign(new FieldError(fault.field, fault.problem, fault.code), { stack });
   const error = new (classes[name] ?? Error)(message);
   return Object.assign(error, { stack }, name in classes ? {} : { name });
 }

@@ -21,7 +21,7 @@ test.each<[DecodeParameters, string]>([
   [{ repetitionPenalty: 0 }, "repetitionPenalty: got 0, expected a number > 0"],
   [{ seed: 0.5 }, "seed: got 0.5, expected a whole number ≥ 0"],
   [{ logprobs: 1000 }, "logprobs: got 1000, expected a whole number from 0 to 100"],
-  [{ logitBias: { 100: 1 } }, "logitBias: token id: got 100, expected a whole number from 0 to 99"],
+  [{ logitBias: { 100: 1 } }, "logitBias: got the token id 100, expected a whole number from 0 to 99"],
   [{ logitBias: { 5: 101 } }, "logitBias[5]: got 101, expected a number from -100 to 100"],
   [{ stop: "" }, 'stop: got "", expected a string that is not empty, or a list of them'],
   [{ stop: ["a", ""] }, 'stop: got "", expected a string that is not empty, or a list of them'],

@@ -3,6 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { FieldError } from "../../src/field-error.ts";
 import { type ChatRequest, createChatFormat } from "../../src/prompt/chat-format.ts";
 import type { ChatMessage, Tool } from "../../src/prompt/chat-message.ts";
 import type { Segment } from "../../src/prompt/segments.ts";
@@ -387,8 +388,9 @@ describe("bad conversations", () => {
 
   test("what the template refuses is refused in its words", () => {
     expect(() => prompt([asked, asked], "mistral")).toThrow(
-      new RangeError(
-        "messages: the model's chat template refuses them: Conversation roles must alternate user/assistant/user/assistant/...",
+      new FieldError(
+        "messages",
+        "the model's chat template refuses them: Conversation roles must alternate user/assistant/user/assistant/...",
       ),
     );
   });

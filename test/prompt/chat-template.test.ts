@@ -1,6 +1,7 @@
 // Templates come from files that nobody has read: what they can and cannot do to us, and where their Jinja is Python's.
 
 import { describe, expect, test } from "vitest";
+import { FieldError } from "../../src/field-error.ts";
 import { createChatTemplate } from "../../src/prompt/chat-template.ts";
 import { stretchesOf, withoutInk } from "../../src/prompt/ink.ts";
 
@@ -46,7 +47,7 @@ describe("a template cannot", () => {
     let parameters: unknown = {};
     for (let depth = 0; depth < 50_000; depth++) parameters = [parameters];
     expect(() => render("{{ tools | tojson }}", { tools: [parameters] })).toThrow(
-      new RangeError("messages: they are nested too deeply for the chat template"),
+      new FieldError("messages", "they are nested too deeply for the chat template"),
     );
   });
 
@@ -55,11 +56,11 @@ describe("a template cannot", () => {
   });
 });
 
-test("what a template refuses is a RangeError in its words", () => {
+test("what a template refuses is a FieldError in its words", () => {
   const refusing = "{% if messages[0].content == 'no' %}{{ raise_exception('Not this.') }}{% endif %}ok";
   expect(render(refusing)).toBe("ok");
   expect(() => render(refusing, { messages: [{ role: "user", content: "no" }] })).toThrow(
-    new RangeError("messages: the model's chat template refuses them: Not this."),
+    new FieldError("messages", "the model's chat template refuses them: Not this."),
   );
 });
 

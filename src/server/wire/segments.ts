@@ -73,7 +73,7 @@ export function blame(error: unknown, field: string): ApiError {
   const refusal = apiErrorOf(error);
   const { param } = refusal.options;
   if (!param || !/^input\b/.test(param)) return refusal;
-  const named = field === "input" ? param.replace(/\.softPrompt$/, ".name") : field;
+  const named = field === "input" ? param.replace(/\.soft_prompt$/, ".name") : field;
   return new ApiError(refusal.status, named + refusal.message.slice(param.length), {
     ...refusal.options,
     param: named,

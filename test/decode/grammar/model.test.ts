@@ -3,6 +3,7 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { GenerateEnd, GenerateOptions } from "../../../src/engine/generate.ts";
+import { FieldError } from "../../../src/field-error.ts";
 import { load, type Plainformer } from "../../../src/plainformer.ts";
 import { fimFormat } from "../../../src/prompt/fim.ts";
 
@@ -81,5 +82,5 @@ test("a gap is filled within the grammar, up to a stop string", async () => {
 });
 
 test("a schema that cannot be honored is refused before anything is computed", async () => {
-  await expect(run({ grammar: { kind: "json_schema", schema: { not: {} } } })).rejects.toThrow(RangeError);
+  await expect(run({ grammar: { kind: "json_schema", schema: { not: {} } } })).rejects.toThrow(FieldError);
 });
