@@ -1,8 +1,10 @@
 // plainformer inspect: what a model is, what it takes in memory, and what will run it.
 
 import type { Command } from "commander";
+import { pageSize } from "../../kernels/kernels.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
 import { byteLengthOf } from "../../weights/dtype.ts";
+import { bytesPerPosition, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import { tensorsOf } from "../model/model.ts";
 import type { Plainformer } from "../plainformer.ts";
 import { loadFrom, type ModelOptions, withModel } from "./options.ts";
@@ -17,17 +19,19 @@ export function addInspect(program: Command): void {
 
 async function inspect(options: ModelOptions & { json?: true }): Promise<void> {
   const model = await loadFrom(options);
-  const facts = factsOf(model);
+  const facts = factsOf(model, options.kv);
   console.log(options.json ? JSON.stringify(facts) : describe(facts));
   await model.close();
 }
 
-/** Everything that `inspect` says, as data. */
-export function factsOf({ config, model, kernels, tokenizer, directory, files, cacheTokens }: Plainformer) {
+/** Everything that `inspect` says, as data; `kv` is the dtype of cached keys and values. */
+export function factsOf(
+  { config, model, kernels, tokenizer, directory, files, cacheTokens }: Plainformer,
+  kv: KvDType = "f32",
+) {
   const tensors = [...tensorsOf(model).values()];
   const dtypes: Record<string, number> = {};
   for (const { dtype, shape } of tensors) dtypes[dtype] = (dtypes[dtype] ?? 0) + sizeOf(shape);
-  const cacheElements = 2 * config.nLayers * Math.ceil(cacheTokens / 64) * 64 * config.nKvHeads * config.headDim;
   return {
     directory,
     files,
@@ -37,7 +41,8 @@ export function factsOf({ config, model, kernels, tokenizer, directory, files, c
     parameters_by_dtype: dtypes,
     weight_bytes: tensors.reduce((sum, { dtype, shape }) => sum + byteLengthOf(dtype, sizeOf(shape)), 0),
     cache_tokens: cacheTokens,
-    cache_bytes: byteLengthOf("f32", cacheElements),
+    cache_dtype: kv,
+    cache_bytes: pagesFor(cacheTokens) * pageSize * bytesPerPosition(config, kv),
     kernels,
   };
 }
@@ -56,7 +61,7 @@ export function describe(facts: ReturnType<typeof factsOf>): string {
     ["parameters", `${facts.parameters.toLocaleString("en-US")} (${dtypes.join(", ")})`],
     [
       "memory",
-      `weights ${bytesText(facts.weight_bytes)}, cache ${bytesText(facts.cache_bytes)} for ${facts.cache_tokens} positions`,
+      `weights ${bytesText(facts.weight_bytes)}, cache ${bytesText(facts.cache_bytes)} (${facts.cache_dtype}) for ${facts.cache_tokens} positions`,
     ],
     ["kernels", `${kernels.name}: ${kernels.about} (${kernels.why})`],
   ]

@@ -3,16 +3,19 @@
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import type { FeedForward } from "./model.ts";
+import { project } from "./project.ts";
 
 /** h [rows, dModel] → [rows, dModel], what the feed-forward adds to the residual stream */
 export function feedForward(ops: Ops, weights: FeedForward, h: Tensor): Tensor {
-  const up = ops.linear(h, weights.up.weight, weights.up.bias); // [rows, dFf]
   switch (weights.kind) {
     case "swiglu": {
-      const gate = ops.linear(h, weights.gate.weight, weights.gate.bias); // [rows, dFf]
-      return ops.linear(ops.swiglu(gate, up), weights.down.weight, weights.down.bias); // [rows, dModel]
+      const up = project(ops, weights.up, h); // [rows, dFf]
+      const gate = project(ops, weights.gate, h); // [rows, dFf]
+      return project(ops, weights.down, ops.swiglu(gate, up)); // [rows, dModel]
     }
-    case "gelu":
-      return ops.linear(ops.gelu(up), weights.down.weight, weights.down.bias); // [rows, dModel]
+    case "gelu": {
+      const up = project(ops, weights.up, h); // [rows, dFf]
+      return project(ops, weights.down, ops.gelu(up)); // [rows, dModel]
+    }
   }
 }

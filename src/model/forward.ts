@@ -12,6 +12,7 @@ import { feedForward } from "./feed-forward.ts";
 import type { Model } from "./model.ts";
 import { normalize } from "./norm.ts";
 import { offer, type Probe } from "./probe.ts";
+import { project } from "./project.ts";
 
 /**
  * One step of the model: x [rows, dModel], rows of embeddings → logits [outputs, vocabSize] of the rows that the batch
@@ -28,7 +29,7 @@ export function forward(ops: Ops, model: Model, x: Tensor, batch: Batch, probe?:
   const last = ops.gather(x, batch.outputRows); // [outputs, dModel]
   const final = normalize(ops, model.finalNorm, last, config.normEps); // [outputs, dModel]
   offer(probe, "final", () => final);
-  const logits = ops.linear(final, model.head.weight, model.head.bias); // [outputs, vocabSize]
+  const logits = project(ops, model.head, final); // [outputs, vocabSize]
   offer(probe, "logits", () => logits);
   return logits;
 }

@@ -1,14 +1,30 @@
 // The pool of cache pages: 64 positions of keys and values each, for every layer. A sequence holds a list of page numbers,
 // the same in all layers; which page a position is in is the page table's business, so sequences of any length share one
-// pool without copying (Kwon et al. 2023, "PagedAttention", arXiv 2309.06180).
+// pool without copying (Kwon et al. 2023, "PagedAttention", arXiv 2309.06180). What a position takes is `cacheLayout`.
 
 import { pageSize } from "../../kernels/kernels.ts";
 import type { CachePages, Ops } from "../../kernels/ops.ts";
+import { sizeOf, type Tensor } from "../../kernels/tensor.ts";
 import { bytesPerElement } from "../../weights/dtype.ts";
 import type { ModelConfig } from "./config.ts";
 
+/** What a layer keeps of one position. */
+export interface LayerLayout {
+  /** Heads of keys and values that are stored. */
+  readonly nCacheHeads: number;
+  /** Width of a key head. */
+  readonly kDim: number;
+  /** Width of a value head, or values are the first ones of each key head and are not stored twice. */
+  readonly vDim: number | "prefix of k";
+}
+
+/** What the cache of a model holds, layer by layer: whoever needs its shape or its size asks here. */
+export function cacheLayout({ nLayers, nKvHeads, headDim }: ModelConfig): LayerLayout[] {
+  return Array.from({ length: nLayers }, () => ({ nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim }));
+}
+
 export interface KvCache {
-  readonly layers: readonly CachePages[]; // per layer: k and v [nPages, pageSize, nKvHeads, headDim]
+  readonly layers: readonly CachePages[]; // per layer: k [nPages, pageSize, nCacheHeads, kDim], v likewise with vDim, or null
   readonly nPages: number;
   /** Pages that nobody has taken. */
   readonly free: number[];
@@ -18,18 +34,29 @@ export interface KvCache {
 export const kvDTypes = ["f32", "f16"] as const;
 export type KvDType = (typeof kvDTypes)[number];
 
-/** Bytes of keys and values of one position in all layers: 2 · nLayers · nKvHeads · headDim numbers. */
+/** Bytes of keys and values of one position in all layers: Σ nCacheHeads · (kDim + vDim) numbers. */
 export function bytesPerPosition(config: ModelConfig, dtype: KvDType): number {
-  return 2 * config.nLayers * config.nKvHeads * config.headDim * bytesPerElement[dtype];
+  const widths = cacheLayout(config).map(
+    ({ nCacheHeads, kDim, vDim }) => nCacheHeads * (kDim + (vDim === "prefix of k" ? 0 : vDim)),
+  );
+  return widths.reduce((sum, width) => sum + width, 0) * bytesPerElement[dtype];
 }
 
 /** A pool for `positions` positions in all, rounded up to whole pages. */
 export function createKvCache(ops: Ops, config: ModelConfig, positions: number, dtype: KvDType = "f32"): KvCache {
-  const nPages = pagesFor(positions);
-  const shape = [nPages, pageSize, config.nKvHeads, config.headDim];
-  const layers = Array.from({ length: config.nLayers }, () => ({
-    k: ops.keep(dtype, shape),
-    v: ops.keep(dtype, shape),
+  return cacheOf(config, pagesFor(positions), (shape) => ops.keep(dtype, shape));
+}
+
+/** Pages that live as long as the step, of zeros in f32: nothing comes from an earlier step, and nothing stays. */
+export function createStepCache(ops: Ops, config: ModelConfig, nPages: number): KvCache {
+  return cacheOf(config, nPages, (shape) => ops.upload(new Float32Array(sizeOf(shape)), shape));
+}
+
+/** Tensors of the layout's shapes for so many pages. */
+function cacheOf(config: ModelConfig, nPages: number, make: (shape: readonly number[]) => Tensor): KvCache {
+  const layers = cacheLayout(config).map(({ nCacheHeads, kDim, vDim }) => ({
+    k: make([nPages, pageSize, nCacheHeads, kDim]),
+    v: vDim === "prefix of k" ? null : make([nPages, pageSize, nCacheHeads, vDim]),
   }));
   return { layers, nPages, free: Array.from({ length: nPages }, (_, i) => nPages - 1 - i) };
 }

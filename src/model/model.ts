@@ -32,9 +32,13 @@ export interface Norm {
   readonly bias?: Tensor;
 }
 
-/** Grouped-query attention (as many key/value heads as query heads: the original one; a single one: multi-query). */
-export interface Attention {
+export type Attention = GroupedQuery;
+
+/** As many key/value heads as query heads: the original attention; a single one: multi-query. */
+export interface GroupedQuery {
   readonly kind: "grouped-query";
+  /** What q·k is multiplied by before softmax, usually 1/√headDim. */
+  readonly scale: number;
   readonly q: Linear; // [nHeads · headDim, dModel]
   readonly k: Linear; // [nKvHeads · headDim, dModel]
   readonly v: Linear; // [nKvHeads · headDim, dModel]

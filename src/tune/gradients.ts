@@ -12,7 +12,7 @@ import type { Tensor } from "../../kernels/tensor.ts";
 import { FieldError, inField } from "../field-error.ts";
 import { type BatchPart, createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
-import { type KvCache, pagesFor } from "../model/kv-cache.ts";
+import { createStepCache, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import { checkRows, type Input, type Prompt, promptOf, type Run, rowsOf, type Segment } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
@@ -184,7 +184,7 @@ async function compute(
       { recompute: options.recompute },
     );
     try {
-      const cache = stepCache(ops, model, step.pages);
+      const cache = createStepCache(ops, config, step.pages);
       const x = embedRows(tape.ops, model, step, leaves); // [rows, dModel]
       const logits = forward(tape.ops, model, x, createBatch(ops, model, cache, step.parts));
       const ids = step.outputs.map(({ candidate, target, token }) => works[candidate].targets[target][token]);
@@ -416,13 +416,6 @@ function stepOf(sequences: readonly Sequence[], textPages: number): Step {
 }
 
 // ---- tensors of a step
-
-/** Pages that live as long as the step: nothing comes from an earlier one, and nothing stays. */
-function stepCache(ops: Ops, { config }: Model, nPages: number): KvCache {
-  const shape = [nPages, pageSize, config.nKvHeads, config.headDim];
-  const zeros = () => ops.upload(new Float32Array(nPages * pageSize * config.nKvHeads * config.headDim), shape);
-  return { layers: Array.from({ length: config.nLayers }, () => ({ k: zeros(), v: zeros() })), nPages, free: [] };
-}
 
 /** A segment of embeddings in one prompt; with an id, gradients are wanted by it. */
 interface Leaf {

@@ -135,6 +135,17 @@ test("inspect says shape, parameters, dtypes, memory, and which kernel set and w
   expect(facts.weight_bytes).toBe(2 * facts.parameters_by_dtype.bf16 + 4 * facts.parameters_by_dtype.f32);
   expect(["simd", "reference"]).toContain(facts.kernels.name);
   expect(facts.kernels.why).not.toBe("");
+  const { nLayers, nKvHeads, headDim } = facts.config;
+  expect(facts).toMatchObject({
+    cache_dtype: "f32",
+    cache_bytes: facts.cache_tokens * nLayers * 2 * nKvHeads * headDim * 4,
+  });
+  const half = JSON.parse((await run(["inspect", "--kv", "f16", "--json"])).stdout);
+  expect(half).toMatchObject({
+    cache_dtype: "f16",
+    cache_tokens: facts.cache_tokens,
+    cache_bytes: facts.cache_bytes / 2,
+  });
   const { stdout } = await run(["inspect"]);
   for (const word of ["model", "family", "positions", "parameters", "memory", "kernels"])
     expect(stdout).toContain(word);

@@ -4,19 +4,9 @@ import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { createBatch } from "../../src/model/batch.ts";
 import { forward } from "../../src/model/forward.ts";
-import { type KvCache, pagesFor } from "../../src/model/kv-cache.ts";
+import { createStepCache, pagesFor } from "../../src/model/kv-cache.ts";
 import type { Model } from "../../src/model/model.ts";
 import { type Recording, recording } from "../../src/tune/recording.ts";
-
-/** A cache that lives as long as the step, with pages for each of the sequences. */
-function stepCache(ops: Ops, { config }: Model, lengths: readonly number[]): { cache: KvCache; pages: number[][] } {
-  let nPages = 0;
-  const pages = lengths.map((length) => Array.from({ length: pagesFor(length) }, () => nPages++));
-  const shape = [nPages, 64, config.nKvHeads, config.headDim];
-  const zeros = () => ops.upload(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
-  const layers = Array.from({ length: config.nLayers }, () => ({ k: zeros(), v: zeros() }));
-  return { cache: { layers, nPages, free: [] }, pages };
-}
 
 export interface Recorded {
   tape: Recording;
@@ -35,11 +25,9 @@ export function record(
   leaves: readonly Tensor[],
   { embedded, recompute }: { embedded?: Tensor; recompute?: boolean } = {},
 ): Recorded {
-  const { cache, pages } = stepCache(
-    ops,
-    model,
-    sequences.map((ids) => ids.length),
-  );
+  let nPages = 0;
+  const pages = sequences.map((ids) => Array.from({ length: pagesFor(ids.length) }, () => nPages++));
+  const cache = createStepCache(ops, model.config, nPages);
   const tape = recording(ops, leaves, { recompute });
   const parts = sequences.map((ids, s) => ({
     start: 0,

@@ -40,7 +40,7 @@ export const gpt2: Family = {
   },
 
   async model(config, _fields, weights) {
-    const { dModel, dFf, vocabSize, maxSeqLen } = config;
+    const { dModel, dFf, headDim, vocabSize, maxSeqLen } = config;
     // The first published files name tensors "wte.weight", later ones "transformer.wte.weight".
     const root = weights.has("transformer.wte.weight") ? "transformer." : "";
     const norm = async (name: string) => ({
@@ -58,7 +58,12 @@ export const gpt2: Family = {
       const ffNorm = await norm(`h.${i}.ln_2`);
       const [up] = await weights.transposed(`${root}h.${i}.mlp.c_fc`, dModel, dFf, 1);
       const [down] = await weights.transposed(`${root}h.${i}.mlp.c_proj`, dFf, dModel, 1);
-      layers.push({ attnNorm, attn: { kind: "grouped-query", q, k, v, o }, ffNorm, ff: { kind: "gelu", up, down } });
+      layers.push({
+        attnNorm,
+        attn: { kind: "grouped-query", scale: 1 / Math.sqrt(headDim), q, k, v, o },
+        ffNorm,
+        ff: { kind: "gelu", up, down },
+      });
     }
     const finalNorm = await norm("ln_f");
     const head = config.tiedHead ? { weight: embedding } : await weights.linear("lm_head", vocabSize, dModel, false);

@@ -81,6 +81,7 @@ export async function decoderModel(config: ModelConfig, weights: Weights, extras
       attnNorm: await norm(`${block}.input_layernorm`, dModel),
       attn: {
         kind: "grouped-query",
+        scale: 1 / Math.sqrt(headDim),
         q: await weights.linear(`${attn}.q_proj`, nHeads * headDim, dModel, extras.qkvBias),
         k: await weights.linear(`${attn}.k_proj`, nKvHeads * headDim, dModel, extras.qkvBias),
         v: await weights.linear(`${attn}.v_proj`, nKvHeads * headDim, dModel, extras.qkvBias),
