@@ -7,7 +7,9 @@ import { pull } from "../weights/hub.ts";
 import { createEngine } from "./engine/engine.ts";
 import { EngineClosedError } from "./engine/errors.ts";
 import { generate } from "./engine/generate.ts";
+import { probePlace } from "./engine/probe.ts";
 import { score } from "./engine/score.ts";
+import { traceOf } from "./engine/trace.ts";
 import { FieldError } from "./field-error.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { bytesPerPosition, kvDTypes } from "./model/kv-cache.ts";
@@ -63,8 +65,8 @@ export async function load(source: string = defaultModel, options: LoadOptions =
 /**
  * Loads a model as `load` does, in a worker thread that also computes: this thread stays free. An idle model does not keep
  * the process alive.
- * @throws as `load`; a TypeError for a probe, a FieldError for an open kernel set. If the thread fails later, everything
- * that waits for it is rejected.
+ * @throws as `load`; a FieldError for an open kernel set. If the thread fails later, everything that waits for it is
+ * rejected.
  */
 export function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
   return startWorker(source, options);
@@ -84,7 +86,8 @@ function assemble(
   const { kernels } = ops;
   const { config } = model;
   const cacheTokens = cacheTokensOf(options, config);
-  const engine = createEngine(ops, model, { ...options, cacheTokens });
+  const probe = options.probe && probePlace(ops, model, options.probe);
+  const engine = createEngine(ops, model, { ...options, cacheTokens, probe });
   const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
   let closed = false;
   const closing = new AbortController();
@@ -120,6 +123,10 @@ function assemble(
       closing.signal.throwIfAborted();
       return batchGradientsOf({ ops, model, tokenizer }, { ...options, signal: until(options.signal) });
     },
+    async trace(options) {
+      closing.signal.throwIfAborted();
+      return traceOf({ ops, model, tokenizer, cacheTokens, inTurn }, { ...options, signal: until(options.signal) });
+    },
     load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
     async close(options) {
       closing.abort(new EngineClosedError("the model is closed")); // gradients end before their next step
@@ -133,6 +140,12 @@ function assemble(
   const find =
     typeof softPrompts === "string" ? softPromptsIn(softPrompts) : async (name: string) => softPrompts.get(name);
   return withSoftPrompts(plain, find);
+}
+
+/** Computes a piece of work between two steps of the engine, which begin and end without anything in between. */
+async function inTurn<Made>(piece: () => Made): Promise<Made> {
+  await new Promise((resolve) => setTimeout(resolve)); // others have their turn
+  return piece();
 }
 
 function cacheTokensOf({ cacheTokens, kv = "f32" }: LoadOptions, config: ModelConfig): number {

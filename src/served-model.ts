@@ -3,11 +3,12 @@
 import type { Kernels } from "../kernels/kernels.ts";
 import type { EngineCounters } from "./engine/engine.ts";
 import type { GenerateEvent, GenerateOptions } from "./engine/generate.ts";
+import type { Probe } from "./engine/probe.ts";
 import type { Score, ScoreOptions } from "./engine/score.ts";
+import type { Trace, TraceOptions } from "./engine/trace.ts";
 import type { ModelConfig } from "./model/config.ts";
 import type { KvDType } from "./model/kv-cache.ts";
 import type { WeightDType } from "./model/load.ts";
-import type { Probe } from "./model/probe.ts";
 import type { SoftPrompt } from "./prompt/soft-prompts.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "./tune/gradients.ts";
@@ -38,7 +39,7 @@ export interface LoadOptions {
   prefixCache?: boolean;
   /** What `{ softPrompt: name }` stands for: a folder of files as PEFT writes them, or rows by name. */
   softPrompts?: string | ReadonlyMap<string, SoftPrompt>;
-  /** Sees every intermediate of every step. */
+  /** Sees what lies at places of the forward pass, in every step. */
   probe?: Probe;
   /** Bytes read so far and in all; `file` while something is downloaded. */
   onProgress?: (progress: { loaded: number; total: number; file?: string }) => void;
@@ -85,6 +86,11 @@ export interface ServedModel {
   ): Promise<{ candidates: Gradients[]; usage: GradientsUsage }>;
   /** The same for inputs that differ, whose loss is one: what a step of training takes. Each has a share of the loss. */
   batchGradients(options: BatchGradientsOptions): Promise<{ examples: Gradients[]; usage: GradientsUsage }>;
+  /**
+   * Intermediates of the forward pass over the input, by name.
+   * @throws as `generate`; FieldError for a name that no place has, and for more values than `maxBytes`.
+   */
+  trace(options: TraceOptions): Promise<Trace>;
   /** The engine's counters. */
   load(): Promise<EngineLoad>;
   /** Takes no more requests, lets those inside go on for `drainMs` (default 0), ends the rest, and frees the weights. */

@@ -17,6 +17,7 @@ export function withSoftPrompts<Model extends ServedModel>(model: Model, find: F
     async *generate(options) {
       yield* model.generate(await resolved(options));
     },
+    trace: async (options) => model.trace(await resolved(options)),
     score: async (options) => model.score(await resolved(options)),
     gradients: async (options: GradientsOptions) => model.gradients((await resolved(options)) as never),
     batchGradients: async (options) =>

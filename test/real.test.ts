@@ -30,8 +30,8 @@ test("SmolLM2-135M-Instruct: residual stream and logits of 5 prompts against PyT
   const { golden, ops, model } = await open();
   expect(golden.prompts).toHaveLength(5);
   for (const [p, { ids }] of golden.prompts.entries()) {
-    const { probe, seen } = collect(ops, (name) => name.startsWith("residual"));
-    const logits = await logitsOf(ops, model, ids, { probe });
+    const { place, seen } = collect(ops, model, ["residual.*"]);
+    const logits = await logitsOf(ops, model, ids, { place });
     const expected = golden.tensor(`prompt${p}.logits`); // of the last rows
     const { vocabSize, dModel, nLayers } = model.config;
     const last = logits.subarray(logits.length - expected.values.length);

@@ -4,9 +4,11 @@ import type { Command } from "commander";
 import { pageSize } from "../../kernels/kernels.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
 import { byteLengthOf } from "../../weights/dtype.ts";
+import { FieldError } from "../field-error.ts";
 import { bytesPerPosition, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import { tensorsOf } from "../model/model.ts";
 import type { Plainformer } from "../plainformer.ts";
+import { describeTrace, traceJson } from "./inspect-trace.ts";
 import { loadFrom, type ModelOptions, withModel } from "./options.ts";
 import { bytesText } from "./progress.ts";
 
@@ -14,14 +16,37 @@ export function addInspect(program: Command): void {
   const command = program
     .command("inspect")
     .description("Shape, parameters, dtypes, memory and kernel set of a model.");
-  withModel(command).option("--json", "one object").action(inspect);
+  withModel(command)
+    .option("--trace <name>", "instead: values at a place of the forward pass; layers.*.probs: at all of these")
+    .option("--prompt <text>", `what the forward pass of --trace is over (default: "${defaultPrompt}")`)
+    .option("--json", "one object; of a trace, all values")
+    .action(inspect);
 }
 
-async function inspect(options: ModelOptions & { json?: true }): Promise<void> {
+const defaultPrompt = "Once upon a time";
+
+interface InspectOptions extends ModelOptions {
+  trace?: string;
+  prompt?: string;
+  json?: true;
+}
+
+async function inspect(options: InspectOptions): Promise<void> {
+  const { trace: name, prompt: input = defaultPrompt, json } = options;
+  if (options.prompt !== undefined && name === undefined)
+    throw new FieldError("prompt", "nothing is computed of it, expected a name to --trace");
   const model = await loadFrom(options);
-  const facts = factsOf(model, options.kv);
-  console.log(options.json ? JSON.stringify(facts) : describe(facts));
-  await model.close();
+  try {
+    if (name === undefined) {
+      const facts = factsOf(model, options.kv);
+      console.log(json ? JSON.stringify(facts) : describe(facts));
+    } else {
+      const trace = await model.trace({ input, names: [name] });
+      console.log(json ? traceJson(trace) : describeTrace(trace));
+    }
+  } finally {
+    await model.close();
+  }
 }
 
 /** Everything that `inspect` says, as data; `kv` is the dtype of cached keys and values. */

@@ -5,13 +5,13 @@
 
 import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
-import type { Tensor } from "../../kernels/tensor.ts";
 import { FieldError } from "../field-error.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createKvCache, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
-import type { Probe } from "../model/probe.ts";
+import type { Place } from "../model/places.ts";
+import { embedRows } from "./embed-rows.ts";
 import { EngineBusyError, EngineClosedError } from "./errors.ts";
 import { createPagePool } from "./page-pool.ts";
 import { type Part, planStep } from "./plan-step.ts";
@@ -37,8 +37,8 @@ export interface EngineOptions {
   stepOutputs?: number;
   /** Keep full pages, and take them for sequences that begin with the same rows. Default: true, but not under a probe. */
   prefixCache?: boolean;
-  /** Sees every step; its row order is that of the step. */
-  probe?: Probe;
+  /** At the places of every step; its row order is that of the step. */
+  probe?: Place;
 }
 
 export interface Engine {
@@ -169,7 +169,8 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
     const { vocabSize } = model.config;
     let pending: Promise<Float32Array>;
     try {
-      const x = embedRows(ops, model, parts); // [rows, dModel]
+      const runs = parts.flatMap(({ sequence, start, rows }) => [...slice(sequence.runs, start, start + rows)]);
+      const x = embedRows(ops, model, runs); // [rows, dModel]
       const batch = createBatch(
         ops,
         model,
@@ -274,28 +275,6 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
       await loop;
     },
   };
-}
-
-/** The embeddings of a step's rows: [rows, dModel] */
-function embedRows(ops: Ops, model: Model, parts: readonly Part[]): Tensor {
-  const { dModel } = model.config;
-  const tensors: Tensor[] = [];
-  let ids: number[] = [];
-  const flush = () => {
-    if (ids.length > 0) tensors.push(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))); // [ids, dModel]
-    ids = [];
-  };
-  for (const { sequence, start, rows } of parts) {
-    for (const run of slice(sequence.runs, start, start + rows)) {
-      if ("ids" in run) ids.push(...run.ids);
-      else {
-        flush();
-        tensors.push(ops.upload(run.embeds, [run.rows, dModel]));
-      }
-    }
-  }
-  flush();
-  return tensors.length === 1 ? tensors[0] : ops.concat(tensors); // [rows, dModel]
 }
 
 function atLeast(least: number, name: string, value: number | undefined, fallback: number): number {

@@ -8,22 +8,22 @@ import type { Batch } from "./batch.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Attention, GroupedQuery, Norm } from "./model.ts";
 import { normalize } from "./norm.ts";
-import { offer, type Probe } from "./probe.ts";
+import type { Place } from "./places.ts";
 import { project } from "./project.ts";
 
-/** h [rows, dModel] → [rows, dModel], what attention of layer `index` adds to the residual stream */
+/** h [rows, dModel] → [rows, dModel], what attention of layer i adds to the residual stream */
 export function attention(
   ops: Ops,
   weights: Attention,
   config: ModelConfig,
   h: Tensor,
   batch: Batch,
-  index: number,
-  probe?: Probe,
+  i: number,
+  place: Place,
 ): Tensor {
   switch (weights.kind) {
     case "grouped-query":
-      return groupedQuery(ops, weights, config, h, batch, index, probe);
+      return groupedQuery(ops, weights, config, h, batch, i, place);
   }
 }
 
@@ -33,13 +33,13 @@ function groupedQuery(
   config: ModelConfig,
   h: Tensor,
   batch: Batch,
-  index: number,
-  probe?: Probe,
+  i: number,
+  place: Place,
 ): Tensor {
   const { nHeads, nKvHeads, headDim } = config;
   let q = project(ops, weights.q, h); // [rows, nHeads · headDim]
   let k = project(ops, weights.k, h); // [rows, nKvHeads · headDim]
-  const v = project(ops, weights.v, h); // [rows, nKvHeads · headDim]
+  let v = project(ops, weights.v, h); // [rows, nKvHeads · headDim]
 
   if (weights.qNorm) q = normalizeHeads(ops, weights.qNorm, q, config); // [rows, nHeads · headDim]
   if (weights.kNorm) k = normalizeHeads(ops, weights.kNorm, k, config); // [rows, nKvHeads · headDim]
@@ -48,14 +48,15 @@ function groupedQuery(
     q = ops.rope(q, batch.rotation.cos, batch.rotation.sin, headDim); // [rows, nHeads · headDim]
     k = ops.rope(k, batch.rotation.cos, batch.rotation.sin, headDim); // [rows, nKvHeads · headDim]
   }
-  offer(probe, `layers.${index}.q`, () => q);
-  offer(probe, `layers.${index}.k`, () => k);
+  q = place("layers.*.q", q, i);
+  k = place("layers.*.k", k, i);
+  v = place("layers.*.v", v, i);
 
   const heads = { nHeads, nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim, scale: weights.scale };
-  const mixed = ops.attention(q, k, v, batch.cache[index], batch, heads); // [rows, nHeads · headDim]
-  offer(probe, `layers.${index}.probs`, () => ops.attentionProbs(q, batch.cache[index], batch, heads));
-
-  return project(ops, weights.o, mixed); // [rows, dModel]
+  const mixed = ops.attention(q, k, v, batch.cache[i], batch, heads); // [rows, nHeads · headDim]
+  if (place.isRead("layers.*.probs", i))
+    place("layers.*.probs", ops.attentionProbs(q, batch.cache[i], batch, heads), i); // [rows, nHeads, pages · pageSize]
+  return project(ops, weights.o, place("layers.*.heads", mixed, i)); // [rows, dModel]
 }
 
 /** Normalizes every head by itself: x [rows, heads · headDim] → the same shape */

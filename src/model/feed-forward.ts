@@ -3,19 +3,22 @@
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import type { FeedForward } from "./model.ts";
+import type { Place } from "./places.ts";
 import { project } from "./project.ts";
 
-/** h [rows, dModel] → [rows, dModel], what the feed-forward adds to the residual stream */
-export function feedForward(ops: Ops, weights: FeedForward, h: Tensor): Tensor {
+/** h [rows, dModel] → [rows, dModel], what the feed-forward of layer i adds to the residual stream */
+export function feedForward(ops: Ops, weights: FeedForward, h: Tensor, i: number, place: Place): Tensor {
   switch (weights.kind) {
     case "swiglu": {
-      const up = project(ops, weights.up, h); // [rows, dFf]
-      const gate = project(ops, weights.gate, h); // [rows, dFf]
-      return project(ops, weights.down, ops.swiglu(gate, up)); // [rows, dModel]
+      const gate = place("layers.*.gate", project(ops, weights.gate, h), i); // [rows, dFf]
+      const up = place("layers.*.up", project(ops, weights.up, h), i); // [rows, dFf]
+      const activation = place("layers.*.activation", ops.swiglu(gate, up), i); // [rows, dFf]
+      return project(ops, weights.down, activation); // [rows, dModel]
     }
     case "gelu": {
-      const up = project(ops, weights.up, h); // [rows, dFf]
-      return project(ops, weights.down, ops.gelu(up)); // [rows, dModel]
+      const up = place("layers.*.up", project(ops, weights.up, h), i); // [rows, dFf]
+      const activation = place("layers.*.activation", ops.gelu(up), i); // [rows, dFf]
+      return project(ops, weights.down, activation); // [rows, dModel]
     }
   }
 }

@@ -11,41 +11,35 @@ import type { Batch } from "./batch.ts";
 import { feedForward } from "./feed-forward.ts";
 import type { Model } from "./model.ts";
 import { normalize } from "./norm.ts";
-import { offer, type Probe } from "./probe.ts";
+import { nobody, type Place } from "./places.ts";
 import { project } from "./project.ts";
 
 /**
  * One step of the model: x [rows, dModel], rows of embeddings → logits [outputs, vocabSize] of the rows that the batch
- * wants logits of. Writes the keys and values of every row to the batch's cache pages.
+ * wants logits of. Writes the keys and values of every row to the batch's cache pages. Whoever reads or changes what lies
+ * between is at a `place`.
  * @throws if a tensor does not have the shape that the model's config promises.
  */
-export function forward(ops: Ops, model: Model, x: Tensor, batch: Batch, probe?: Probe): Tensor {
+export function forward(ops: Ops, model: Model, x: Tensor, batch: Batch, place: Place = nobody): Tensor {
   const { config } = model;
   if (model.positionTable) x = ops.add(x, ops.gather(model.positionTable, batch.positions)); // [rows, dModel]
-  offer(probe, "residual.0", () => x);
+  x = place("residual.*", x, 0);
 
-  for (const index of model.layers.keys()) x = ops.scope(() => block(ops, model, index, x, batch, probe)); // [rows, dModel]
+  for (const i of model.layers.keys()) x = ops.scope(() => block(ops, model, i, x, batch, place)); // [rows, dModel]
 
   const last = ops.gather(x, batch.outputRows); // [outputs, dModel]
-  const final = normalize(ops, model.finalNorm, last, config.normEps); // [outputs, dModel]
-  offer(probe, "final", () => final);
-  const logits = project(ops, model.head, final); // [outputs, vocabSize]
-  offer(probe, "logits", () => logits);
-  return logits;
+  const final = place("final", normalize(ops, model.finalNorm, last, config.normEps)); // [outputs, dModel]
+  return place("logits", project(ops, model.head, final)); // [outputs, vocabSize]
 }
 
-/** One block: x [rows, dModel] → [rows, dModel] */
-function block(ops: Ops, { config, layers }: Model, index: number, x: Tensor, batch: Batch, probe?: Probe): Tensor {
-  const layer = layers[index];
-  const h = normalize(ops, layer.attnNorm, x, config.normEps); // [rows, dModel]
-  const attended = attention(ops, layer.attn, config, h, batch, index, probe); // [rows, dModel]
-  offer(probe, `layers.${index}.attention`, () => attended);
-  const y = ops.add(x, attended); // [rows, dModel]
+/** Block i: x [rows, dModel] → [rows, dModel] */
+function block(ops: Ops, { config, layers }: Model, i: number, x: Tensor, batch: Batch, place: Place): Tensor {
+  const { attnNorm, attn, ffNorm, ff } = layers[i];
+  const h = place("layers.*.attentionNorm", normalize(ops, attnNorm, x, config.normEps), i); // [rows, dModel]
+  const attended = place("layers.*.attention", attention(ops, attn, config, h, batch, i, place), i); // [rows, dModel]
+  const y = place("layers.*.between", ops.add(x, attended), i); // [rows, dModel]
 
-  const g = normalize(ops, layer.ffNorm, y, config.normEps); // [rows, dModel]
-  const fed = feedForward(ops, layer.ff, g); // [rows, dModel]
-  offer(probe, `layers.${index}.feedForward`, () => fed);
-  const out = ops.add(y, fed); // [rows, dModel]
-  offer(probe, `residual.${index + 1}`, () => out);
-  return out;
+  const g = place("layers.*.feedForwardNorm", normalize(ops, ffNorm, y, config.normEps), i); // [rows, dModel]
+  const fed = place("layers.*.feedForward", feedForward(ops, ff, g, i, place), i); // [rows, dModel]
+  return place("residual.*", ops.add(y, fed), i + 1); // [rows, dModel]
 }

@@ -47,9 +47,22 @@ export function createKvCache(ops: Ops, config: ModelConfig, positions: number, 
   return cacheOf(config, pagesFor(positions), (shape) => ops.keep(dtype, shape));
 }
 
-/** Pages that live as long as the step, of zeros in f32: nothing comes from an earlier step, and nothing stays. */
-export function createStepCache(ops: Ops, config: ModelConfig, nPages: number): KvCache {
-  return cacheOf(config, nPages, (shape) => ops.upload(new Float32Array(sizeOf(shape)), shape));
+/**
+ * Pages that live as long as the step, in f32. `before` is what their first ones hold, keys and values of each layer in
+ * turn; the rest is zeros.
+ */
+export function createStepCache(
+  ops: Ops,
+  config: ModelConfig,
+  nPages: number,
+  before: readonly Float32Array[] = [],
+): KvCache {
+  let next = 0;
+  return cacheOf(config, nPages, (shape) => {
+    const values = new Float32Array(sizeOf(shape));
+    values.set(before[next++] ?? []);
+    return ops.upload(values, shape);
+  });
 }
 
 /** Tensors of the layout's shapes for so many pages. */

@@ -22,10 +22,14 @@ interface Pending {
 /** Starts a thread that loads a model. @throws as `loadInWorker`. */
 export async function startWorker(source: string | undefined, options: LoadOptions): Promise<ServedModel> {
   const { onProgress, probe, kernels, ...rest } = options;
-  if (probe) throw new TypeError("probe: a model in a worker cannot be looked into, load it in this thread");
   if (kernels !== undefined && typeof kernels !== "string")
     throw new FieldError("kernels", "an open set cannot cross into a worker, expected a name", "unsupported");
-  const worker = createWorker({ source, options: { ...rest, kernels }, wantsProgress: onProgress !== undefined });
+  const worker = createWorker({
+    source,
+    options: { ...rest, kernels },
+    wantsProgress: onProgress !== undefined,
+    probe: probe && { names: probe.names },
+  });
   const pending = new Map<number, Pending>();
   let calls = 0;
   let closing = false;
@@ -42,6 +46,7 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     worker.on("message", (replies: Reply[]) => {
       for (const reply of replies) {
         if (reply.type === "progress") onProgress?.(reply.progress);
+        else if (reply.type === "seen") probe?.see(reply.name, reply.value);
         else if (reply.type === "ready") resolve(reply.facts);
         else if (reply.type === "closed") void worker.terminate();
         else if (reply.type === "event") pending.get(reply.id)?.onEvent?.(reply.event);
@@ -119,6 +124,7 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     gradients: ({ signal, ...argument }: GradientsOptions) =>
       call<"gradients">({ method: "gradients", argument }, signal),
     batchGradients: ({ signal, ...argument }) => call<"batchGradients">({ method: "batchGradients", argument }, signal),
+    trace: ({ signal, ...argument }) => call<"trace">({ method: "trace", argument }, signal),
     embed: (argument) => call<"embed">({ method: "embed", argument }),
     load: () => call<"load">({ method: "load", argument: undefined }),
     async close({ drainMs = 0 } = {}) {

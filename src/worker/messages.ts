@@ -3,7 +3,9 @@
 
 import { EngineBusyError, EngineClosedError } from "../engine/errors.ts";
 import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
+import type { PlaceValue, Probe } from "../engine/probe.ts";
 import type { Score, ScoreOptions } from "../engine/score.ts";
+import type { Trace, TraceOptions } from "../engine/trace.ts";
 import { FieldError } from "../field-error.ts";
 import type { Plainformer } from "../plainformer.ts";
 import type { EngineLoad, LoadOptions } from "../served-model.ts";
@@ -14,6 +16,8 @@ export interface Start {
   source: string | undefined;
   options: Omit<LoadOptions, "onProgress" | "probe" | "kernels"> & { kernels?: string };
   wantsProgress: boolean;
+  /** A probe without the function, which is called in the program. */
+  probe: Pick<Probe, "names"> | undefined;
 }
 
 /** The methods that are called through, each with its argument and what it answers at the end. */
@@ -28,6 +32,7 @@ export interface Calls {
     argument: Omit<BatchGradientsOptions, "signal">;
     answer: { examples: Gradients[]; usage: GradientsUsage };
   };
+  trace: { argument: Omit<TraceOptions, "signal">; answer: Trace };
   embed: { argument: readonly number[]; answer: Float32Array };
   load: { argument: undefined; answer: EngineLoad };
 }
@@ -50,6 +55,7 @@ export type Facts = Pick<
 export type Reply =
   | { type: "progress"; progress: Parameters<NonNullable<LoadOptions["onProgress"]>>[0] }
   | { type: "ready"; facts: Facts }
+  | { type: "seen"; name: string; value: PlaceValue }
   | { type: "event"; id: number; event: GenerateEvent }
   | { type: "answer"; id: number; answer: unknown }
   | { type: "error"; id: number | undefined; error: SentError }

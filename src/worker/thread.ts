@@ -6,7 +6,7 @@ import { type Reply, type Request, type Start, sentError } from "./messages.ts";
 
 if (!parentPort) throw new Error("this program runs in a worker thread only");
 const port = parentPort;
-const { source, options, wantsProgress } = workerData as Start;
+const { source, options, wantsProgress, probe } = workerData as Start;
 const calls = new Map<number, AbortController>();
 
 // The tokens of a step cross together: a "next tick" comes when all that follows from the step has run, before the next
@@ -23,10 +23,11 @@ function reply(message: Reply): void {
 }
 
 try {
-  const onProgress: Parameters<typeof load>[1] = wantsProgress
-    ? { onProgress: (progress) => reply({ type: "progress", progress }) }
-    : {};
-  const model = await load(source, { ...options, ...onProgress });
+  const model = await load(source, {
+    ...options,
+    onProgress: wantsProgress ? (progress) => reply({ type: "progress", progress }) : undefined,
+    probe: probe && { ...probe, see: (name, value) => reply({ type: "seen", name, value }) },
+  });
   port.on("message", (request: Request) => receive(model, request));
   const { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate } = model;
   const facts = { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate };
@@ -70,6 +71,8 @@ async function answer(
       return model.gradients({ ...call.argument, signal } as never); // which of the two it is, the answer tells
     case "batchGradients":
       return model.batchGradients({ ...call.argument, signal });
+    case "trace":
+      return model.trace({ ...call.argument, signal });
     case "embed":
       return model.embed(call.argument);
     case "load":

@@ -151,6 +151,38 @@ test("inspect says shape, parameters, dtypes, memory, and which kernel set and w
     expect(stdout).toContain(word);
 });
 
+test("inspect --trace says what lies at places; with --json, all of it", async () => {
+  const [whole, short] = await Promise.all(
+    [["--json"], []].map((more) => run(["inspect", "--trace", "layers.*.probs", "--prompt", "A cat sat", ...more])),
+  );
+  const model = await load();
+  const trace = await model.trace({ input: "A cat sat", names: ["layers.*.probs"] });
+  await model.close();
+  const plain = Object.entries(trace).map(([name, { shape, data }]) => [name, { shape, data: [...data] }]);
+  expect(JSON.parse(whole.stdout)).toEqual(Object.fromEntries(plain));
+  const lines = short.stdout.trimEnd().split("\n");
+  const rows = trace["layers.0.probs"].shape[0];
+  expect(lines.map((line) => line.split(/ +/).slice(0, 8))).toEqual(
+    [0, 1, 2, 3, 4, 5].map((i) => [
+      `layers.${i}.probs`,
+      `[${rows},4,${rows}]`,
+      "min",
+      "0.000",
+      "max",
+      "1.000",
+      "mean",
+      (1 / rows).toPrecision(4),
+    ]),
+  );
+  const wrong = await Promise.all([run(["inspect", "--trace", "layers.0.qq"]), run(["inspect", "--prompt", "a"])]);
+  expect(wrong.map(({ code, stdout }) => [code, stdout])).toEqual([
+    [2, ""],
+    [2, ""],
+  ]);
+  expect(wrong[0].stderr).toContain('names[0]: no place is called "layers.0.qq", expected one such as layers.0.q');
+  expect(wrong[1].stderr).toContain("prompt: nothing is computed of it, expected a name to --trace");
+});
+
 test("without a command: the tour, with text and embeddings giving the same", async () => {
   const { code, stdout, stderr } = await run([]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

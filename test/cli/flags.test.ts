@@ -202,7 +202,11 @@ const commands: Record<string, { base: string[]; input?: string; model?: boolean
   inspect: {
     base: ["inspect"],
     model: true,
-    cases: [{ flag: "--json", args: [], shows: /^\{"directory":/ }],
+    cases: [
+      { flag: "--trace", args: ["residual.0"], shows: /^residual\.0 +\[5,256\] / },
+      { flag: "--prompt", args: ["Hello"], base: ["inspect", "--trace", "final"] },
+      { flag: "--json", args: [], shows: /^\{"directory":/ },
+    ],
   },
   convert: {
     base: ["convert", "--out", join(folder, "model.gguf")],

@@ -6,10 +6,12 @@ import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
+import type { Tensor } from "../../kernels/tensor.ts";
 import { createEngine, type Engine } from "../../src/engine/engine.ts";
 import { EngineBusyError, EngineClosedError } from "../../src/engine/errors.ts";
 import { eventQueue } from "../../src/engine/event-queue.ts";
 import { loadModel } from "../../src/model/load.ts";
+import { placeWith } from "../../src/model/places.ts";
 import { readGolden } from "../golden/golden.ts";
 
 const golden = await readGolden("llama-gqa");
@@ -97,7 +99,7 @@ test("an abort ends a sequence within one step, running or waiting, and frees it
 /** Runs `step` whenever a step of the engine begins, with its number from 1. */
 function atSteps(step: (n: number) => void) {
   let n = 0;
-  return { wants: (name: string) => name === "residual.0", see: () => step(++n) };
+  return placeWith(ops, model, [{ at: "residual.0", read: () => step(++n) }]);
 }
 
 test.each<[string, number, number]>([
@@ -166,10 +168,9 @@ test("of several prompts the short one need not wait for the long one, and the l
 
 test("forced tokens go in together; only the last one's logits are asked for", async () => {
   const rowsOfSteps: number[] = [];
-  const probe = {
-    wants: (name: string) => name === "residual.0" || name === "logits",
-    see: (_: string, { shape }: { shape: readonly number[] }) => rowsOfSteps.push(shape[0]),
-  };
+  const read = ({ shape }: Tensor) => rowsOfSteps.push(shape[0]);
+  const hooks = ["residual.0", "logits"].map((at) => ({ at, read }));
+  const probe = placeWith(ops, model, hooks);
   const engine = createEngine(ops, model, { cacheTokens: 128, probe });
   const answers = [[1], [2, 3, 4, 5], [6], []];
   await engine.run({ ...task(10, 1), maxRows: 16, accept: () => answers.shift() ?? [] });
@@ -274,10 +275,7 @@ test("closing ends what runs and what waits, and refuses what comes", async () =
 
 test("prompt rows in one step never exceed the limit, and a long prompt does not hold up a running text", async () => {
   const rowsOfSteps: number[] = [];
-  const probe = {
-    wants: (name: string) => name === "residual.0",
-    see: (_: string, tensor: { shape: readonly number[] }) => rowsOfSteps.push(tensor.shape[0]),
-  };
+  const probe = placeWith(ops, model, [{ at: "residual.0", read: ({ shape }) => rowsOfSteps.push(shape[0]) }]);
   const engine = createEngine(ops, model, { cacheTokens: 512, stepRows: 32, promptRowsBesideText: 16, probe });
   const short = engine.run(task(4, 8));
   const long = engine.run(task(90, 2));

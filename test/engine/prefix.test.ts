@@ -10,6 +10,7 @@ import { createPagePool } from "../../src/engine/page-pool.ts";
 import { chainStart, pageKey } from "../../src/engine/prefix-key.ts";
 import { createKvCache } from "../../src/model/kv-cache.ts";
 import { loadModel } from "../../src/model/load.ts";
+import { placeWith } from "../../src/model/places.ts";
 import type { Run } from "../../src/prompt/segments.ts";
 import { readGolden } from "../golden/golden.ts";
 
@@ -142,7 +143,7 @@ test("tenants share nothing with each other, nor with those who name none", asyn
 });
 
 test("without a prefix cache, and under a probe, everything is computed", async () => {
-  for (const options of [{ prefixCache: false }, { probe: { wants: () => false, see: () => {} } }]) {
+  for (const options of [{ prefixCache: false }, { probe: placeWith(ops, model, []) }]) {
     const engine = open(8, options);
     await run(engine, [{ ids: ids(100) }]);
     expect((await run(engine, [{ ids: ids(100) }])).cached).toBe(0);

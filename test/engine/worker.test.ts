@@ -152,8 +152,6 @@ test("what goes wrong at the start is the sentence of load", async () => {
     expect(error.message).toBe(expected.message);
     expect(error.name).toBe(expected.name);
   }
-  const probe = { wants: () => false, see: () => {} };
-  await expect(loadInWorker(undefined, { probe })).rejects.toThrow("probe: a model in a worker cannot be looked into");
 });
 
 test("progress of loading comes through", async () => {

@@ -32,8 +32,8 @@ describe.each(cases)("%s: %s", (kernels, name) => {
     const golden = await readGolden(name);
     const { ops, model } = await open(golden, kernels);
     for (const [p, prompt] of golden.prompts.entries()) {
-      const { probe, seen } = collect(ops);
-      const logits = await logitsOf(ops, model, prompt.ids, { probe });
+      const { place, seen } = collect(ops, model);
+      const logits = await logitsOf(ops, model, prompt.ids, { place });
       const value = async (tensor: string) => (await seen.get(tensor)?.values) ?? new Float32Array();
 
       for (let i = 0; i <= model.config.nLayers; i++) {

@@ -6,19 +6,17 @@ import { createBatch } from "../../src/model/batch.ts";
 import { forward } from "../../src/model/forward.ts";
 import { createKvCache, type KvDType, pagesFor, takePages } from "../../src/model/kv-cache.ts";
 import type { Model } from "../../src/model/model.ts";
-import type { Probe } from "../../src/model/probe.ts";
+import { type Place, placeWith } from "../../src/model/places.ts";
 
 /** The kernel sets that every statement about models is tested with; one that does not work here fails its tests. */
 export const kernelSets = ["reference", "simd"];
 
-/** A probe that reads everything it is offered, or only what `wanted` names. */
-export function collect(ops: Ops, wanted: (name: string) => boolean = () => true) {
-  const pending = new Map<string, { shape: readonly number[]; values: Promise<Float32Array> }>();
-  const probe: Probe = {
-    wants: wanted,
-    see: (name, tensor) => pending.set(name, { shape: tensor.shape, values: ops.read(tensor) }),
-  };
-  return { probe, seen: pending };
+/** Reads what lies at every place, or at those that `names` names. */
+export function collect(ops: Ops, model: Model, names = ["residual.*", "layers.*.*", "final", "logits"]) {
+  const seen = new Map<string, { shape: readonly number[]; values: Promise<Float32Array> }>();
+  const read = (x: Tensor, name: string) => seen.set(name, { shape: x.shape, values: ops.read(x) });
+  const hooks = names.map((at) => ({ at, read }));
+  return { place: placeWith(ops, model, hooks), seen };
 }
 
 /** Logits [rows, vocabSize] of rows given as ids or as embeddings, computed in steps of `chunk` rows. */
@@ -26,7 +24,7 @@ export async function logitsOf(
   ops: Ops,
   model: Model,
   rows: readonly number[] | { embeds: Float32Array; rows: number },
-  { chunk = Number.POSITIVE_INFINITY, probe, kv }: { chunk?: number; probe?: Probe; kv?: KvDType } = {},
+  { chunk = Number.POSITIVE_INFINITY, place, kv }: { chunk?: number; place?: Place; kv?: KvDType } = {},
 ): Promise<Float32Array> {
   const { dModel, vocabSize } = model.config;
   const n = "embeds" in rows ? rows.rows : rows.length;
@@ -41,7 +39,7 @@ export async function logitsOf(
         : ops.gather(model.embedding, ops.upload(Int32Array.from(rows.slice(start, end))));
     const outputs = Array.from({ length: end - start }, (_, i) => i);
     const batch = createBatch(ops, model, cache, [{ start, rows: end - start, pages, outputs }]);
-    const pending = ops.read(forward(ops, model, x, batch, probe));
+    const pending = ops.read(forward(ops, model, x, batch, place));
     ops.endStep();
     logits.set(await pending, start * vocabSize);
   }

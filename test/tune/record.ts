@@ -6,6 +6,7 @@ import { createBatch } from "../../src/model/batch.ts";
 import { forward } from "../../src/model/forward.ts";
 import { createStepCache, pagesFor } from "../../src/model/kv-cache.ts";
 import type { Model } from "../../src/model/model.ts";
+import { type Hook, placeWith } from "../../src/model/places.ts";
 import { type Recording, recording } from "../../src/tune/recording.ts";
 
 export interface Recorded {
@@ -16,14 +17,17 @@ export interface Recorded {
   backward(): Map<Tensor, Tensor>;
 }
 
-/** Each sequence predicts its own last `targets` ids. `embedded` (all sequences' rows) takes the place of the ids' rows. */
+/**
+ * Each sequence predicts its own last `targets` ids. `embedded` (all sequences' rows) takes the place of the ids' rows;
+ * `hooks` are at the places of the forward pass.
+ */
 export function record(
   ops: Ops,
   model: Model,
   sequences: readonly (readonly number[])[],
   targets: number,
   leaves: readonly Tensor[],
-  { embedded, recompute }: { embedded?: Tensor; recompute?: boolean } = {},
+  { embedded, recompute, hooks = [] }: { embedded?: Tensor; recompute?: boolean; hooks?: readonly Hook[] } = {},
 ): Recorded {
   let nPages = 0;
   const pages = sequences.map((ids) => Array.from({ length: pagesFor(ids.length) }, () => nPages++));
@@ -36,7 +40,8 @@ export function record(
     outputs: Array.from({ length: targets }, (_, i) => ids.length - targets - 1 + i),
   }));
   const x = embedded ?? tape.ops.gather(model.embedding, ops.upload(Int32Array.from(sequences.flat())));
-  const logits = forward(tape.ops, model, x, createBatch(ops, model, cache, parts));
+  const place = placeWith(tape.ops, model, hooks);
+  const logits = forward(tape.ops, model, x, createBatch(ops, model, cache, parts), place);
   const ids = Int32Array.from(sequences.flatMap((ids) => ids.slice(-targets)));
   const logProbs = tape.ops.logProbs(logits, ops.upload(ids));
   const n = ids.length;

@@ -1,0 +1,138 @@
+// A trace: an input is computed by itself, and what lies at some places of its forward pass is kept. It has steps and cache
+// pages of its own, so nobody's rows but its own are in what it shows, and others go on between its steps.
+
+import type { Ops } from "../../kernels/ops.ts";
+import { sizeOf } from "../../kernels/tensor.ts";
+import { FieldError } from "../field-error.ts";
+import { createBatch } from "../model/batch.ts";
+import { forward } from "../model/forward.ts";
+import { createStepCache, pagesFor } from "../model/kv-cache.ts";
+import type { Model } from "../model/model.ts";
+import { type NamedPlace, placeWith } from "../model/places.ts";
+import { type Input, type Prompt, promptOf } from "../prompt/segments.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { embedRows } from "./embed-rows.ts";
+import { roomAfter } from "./generate.ts";
+import { type PlaceValue, placesNamed } from "./probe.ts";
+import { slice } from "./sequence.ts";
+
+export interface TraceOptions {
+  input: Input;
+  /** Names of places (src/model/places.ts), or patterns such as `layers.*.probs`: `*` is any one part between dots. */
+  names: readonly string[];
+  /** Maximum size of all values together, in bytes. Default 256 MiB */
+  maxBytes?: number;
+  signal?: AbortSignal;
+}
+
+/** Values by the names of their places, in the order of the forward pass; each has all rows of the input. */
+export type Trace = Record<string, PlaceValue>;
+
+export interface TraceContext {
+  readonly ops: Ops;
+  readonly model: Model;
+  readonly tokenizer: Tokenizer;
+  readonly cacheTokens: number;
+  /** Computes a piece of the work, which is a step of its own from its begin to its end, when it is its turn. */
+  inTurn<Made>(piece: () => Made): Promise<Made>;
+}
+
+/** Rows of one step: bounds memory. */
+const stepRows = 512;
+
+/**
+ * The values at the named places, for every row of the input: [rows, …]; `probs` is [rows, nHeads, rows], 0 after a row's
+ * own position. Keys and values are kept in f32.
+ * @throws FieldError, before anything is computed: an input that `generate` refuses too, a name that no place has (near ones
+ * are listed), values beyond `maxBytes`; the signal's reason when aborted.
+ */
+export async function traceOf(context: TraceContext, options: TraceOptions): Promise<Trace> {
+  const { ops, model, inTurn } = context;
+  const { signal } = options;
+  const prompt = promptFor(context, options);
+  const wanted = placesFor(context, options, prompt);
+  const outputs = wanted.some(({ place }) => place === "final" || place === "logits");
+  const values = new Map(
+    wanted.map(({ name, facts }) => {
+      const shape = [prompt.rows, ...facts.shape(model.config, prompt.rows)];
+      return [name, { shape, data: new Float32Array(sizeOf(shape)) }];
+    }),
+  );
+
+  let cached: Float32Array[] = []; // keys and values of the steps so far
+  for (let start = 0; start < prompt.rows; start += stepRows) {
+    const end = Math.min(start + stepRows, prompt.rows);
+    const { seen, kept } = await inTurn(() => {
+      signal?.throwIfAborted();
+      return step(start, end);
+    });
+    [cached] = await Promise.all([Promise.all(kept), Promise.all(seen)]);
+  }
+  return Object.fromEntries(values);
+
+  /** Computes the rows start … end; what it promises was taken before it returns. */
+  function step(start: number, end: number): { seen: Promise<void>[]; kept: Promise<Float32Array>[] } {
+    const seen: Promise<void>[] = [];
+    const place = placeWith(
+      ops,
+      model,
+      wanted.map(({ name: at }) => ({
+        at,
+        read(x) {
+          const { shape } = x;
+          seen.push(ops.read(x).then((data) => putRows(values.get(at) as PlaceValue, start, { shape, data })));
+        },
+      })),
+    );
+    try {
+      const rows = end - start;
+      const count = (n: number) => Array.from({ length: n }, (_, i) => i);
+      const cache = createStepCache(ops, model.config, pagesFor(end), cached);
+      const part = { start, rows, pages: count(cache.nPages), outputs: outputs ? count(rows) : [] };
+      const x = embedRows(ops, model, slice(prompt.runs, start, end)); // [rows, dModel]
+      forward(ops, model, x, createBatch(ops, model, cache, [part]), place);
+      const pages = end < prompt.rows ? cache.layers.flatMap(({ k, v }) => (v ? [k, v] : [k])) : [];
+      return { seen, kept: pages.map((t) => ops.read(t)) };
+    } finally {
+      ops.endStep();
+    }
+  }
+}
+
+function promptFor({ model, tokenizer, cacheTokens }: TraceContext, { input }: TraceOptions): Prompt {
+  const prompt = promptOf(input, tokenizer, model.config);
+  roomAfter(prompt.rows, model.config, 0);
+  if (prompt.rows > cacheTokens)
+    throw new FieldError(
+      "input",
+      `${prompt.rows} tokens do not fit, expected at most ${cacheTokens} (option cacheTokens)`,
+    );
+  return prompt;
+}
+
+/** The places that were asked for, if their values are not too large. */
+function placesFor(
+  { model }: TraceContext,
+  { names, maxBytes = 2 ** 28 }: TraceOptions,
+  { rows }: Prompt,
+): NamedPlace[] {
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1)
+    throw new FieldError("maxBytes", `got ${maxBytes}, expected a whole number ≥ 1`);
+  const wanted = placesNamed(model, names, "names");
+  const numbers = wanted.reduce((sum, { facts }) => sum + rows * sizeOf(facts.shape(model.config, rows)), 0);
+  if (4 * numbers > maxBytes)
+    throw new FieldError(
+      "names",
+      `${wanted.length} places of ${rows} rows take ${4 * numbers} bytes, expected at most ${maxBytes} (option maxBytes)`,
+    );
+  return wanted;
+}
+
+/** Puts the rows of a step where they belong; columns for positions that no row looks at are left out. */
+function putRows(into: PlaceValue, start: number, { shape, data }: PlaceValue): void {
+  const [own, theirs] = [into.shape, shape].map((shape) => shape[shape.length - 1]);
+  const columns = Math.min(own, theirs);
+  const before = (start * into.data.length) / into.shape[0];
+  for (let from = 0, to = before; from < data.length; from += theirs, to += own)
+    into.data.set(data.subarray(from, from + columns), to);
+}
