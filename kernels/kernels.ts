@@ -18,8 +18,11 @@ import type { Buffer } from "./tensor.ts";
 /** Positions per cache page: the unit in which prefixes are shared and cache hits are counted. */
 export const pageSize = 64;
 
-/** The integers and the scale of one attention call. */
-export interface AttentionShape {
+/**
+ * The dimensions of one attention call, and what changes its softmax. A set throws for a `window`, `sinks` or `softCap` that
+ * it does not compute: none of them is ever ignored.
+ */
+export interface AttentionShape<B extends Buffer = Buffer> {
   rows: number;
   nHeads: number;
   /** Heads of keys and values in the cache; nHeads is a multiple: query head h reads cache head floor(h · nCacheHeads / nHeads). */
@@ -32,6 +35,12 @@ export interface AttentionShape {
   maxPages: number;
   /** What q·k is multiplied by before softmax, usually 1/√kDim. */
   scale: number;
+  /** Sliding window: the number of positions a row sees, its own and those before it; 0 or none: all. Jiang et al. 2023, "Mistral 7B", arXiv 2310.06825 */
+  window?: number;
+  /** Attention sinks: [nHeads], a logit per head that counts in softmax's denominator and has no value. As in gpt-oss; Xiao et al. 2023, arXiv 2309.17453 */
+  sinks?: B | null;
+  /** Soft cap c: scores become c · tanh(score / c); 0 or none: they stay. Gemma 2, arXiv 2408.00118 */
+  softCap?: number;
 }
 
 /** Where the keys and values of one layer live. */
@@ -120,8 +129,11 @@ export interface Kernels<B extends Buffer = Buffer> {
     offset: number,
   ): void;
   /**
-   * Writes k and v of every row to its place in the cache, then for each row and head
-   * out = Σ_t softmax_t(scale · q·k_t) · v_t over positions t = 0 … the row's own, read from its sequence's pages.
+   * Writes k and v of every row to its place in the cache, then for each row and head, read from its sequence's pages,
+   *   s_t = scale · q·k_t, with a soft cap c · tanh(scale · q·k_t / c)
+   *   p_t = e^s_t / (Σ_u e^s_u + e^sink), without a sink the softmax of s
+   *   out = Σ_t p_t · v_t
+   * over positions t, u = 0 … the row's own; with a window over the last `window` of them, and no other page is read.
    * An f16 cache holds finite numbers: beyond ±65504, keys and values are stored as that (a NaN too).
    * q [rows, nHeads, kDim], k [rows, nCacheHeads, kDim], v [rows, nCacheHeads, vDim] or null → out [rows, nHeads, vDim].
    * Vaswani et al. 2017, arXiv 1706.03762; grouped heads: Ainslie et al. 2023, arXiv 2305.13245
@@ -134,10 +146,10 @@ export interface Kernels<B extends Buffer = Buffer> {
     cache: CacheBuffers<B>,
     cacheDType: DType,
     rows: RowBuffers<B>,
-    shape: AttentionShape,
+    shape: AttentionShape<B>,
   ): void;
-  /** The softmax that `attention` never stores, for a probe: q as above, keys from the cache → out [rows, nHeads, maxPages · pageSize], 0 after the row's own position */
-  attentionProbs(out: B, q: B, cachedKeys: B, cacheDType: DType, rows: RowBuffers<B>, shape: AttentionShape): void;
+  /** The p that `attention` never stores, for a probe: q as above, keys from the cache → out [rows, nHeads, maxPages · pageSize], 0 where a row does not see */
+  attentionProbs(out: B, q: B, cachedKeys: B, cacheDType: DType, rows: RowBuffers<B>, shape: AttentionShape<B>): void;
 
   // ---- feed-forward
 
@@ -215,10 +227,11 @@ export interface Derivatives<B extends Buffer = Buffer> {
   ): void;
   /**
    * With p_t the softmax of one row and head, computed again from q and the cache, and d_t = dOut · v_t:
-   *   s_t = scale · p_t · (d_t − Σ_u p_u · d_u),   dQ = Σ_t s_t · k_t,   dK_t += s_t · q,   dV_t += p_t · dOut
+   *   dS_t = p_t · (d_t − Σ_u p_u · d_u), the score's gradient; with a soft cap c times 1 − (s_t / c)²
+   *   dQ = Σ_t scale · dS_t · k_t,   dK_t += scale · dS_t · q,   dV_t += p_t · dOut
    * for the positions t whose keys this step wrote: dK and dV have the step's rows, and what was in the cache before gets
    * nothing. A slot of the cache that several sequences of the step look at sums over all of them. dV is null where v is a
-   * prefix of k, whose gradient then gets both. The cache must still hold what the step wrote.
+   * prefix of k, whose gradient then gets both. The cache must still hold what the step wrote. Sinks get no gradient.
    */
   attentionBackward(
     dQ: B,
@@ -229,7 +242,7 @@ export interface Derivatives<B extends Buffer = Buffer> {
     cache: CacheBuffers<B>,
     cacheDType: DType,
     rows: RowBuffers<B>,
-    shape: AttentionShape,
+    shape: AttentionShape<B>,
   ): void;
 
   // ---- feed-forward

@@ -19,8 +19,13 @@ export interface StepRows {
   readonly pageTable: Tensor; // [nSequences, maxPages]
 }
 
-/** The dimensions of an attention call that its tensors do not show. */
-export type Heads = Pick<AttentionShape, "nHeads" | "nCacheHeads" | "kDim" | "vDim" | "scale">;
+/** What an attention call's tensors do not show: its dimensions, and what changes its softmax. */
+export type Heads = Pick<
+  AttentionShape,
+  "nHeads" | "nCacheHeads" | "kDim" | "vDim" | "scale" | "window" | "softCap"
+> & {
+  readonly sinks?: Tensor | null; // [nHeads]
+};
 
 export type Ops = ReturnType<typeof createOps>;
 
@@ -59,18 +64,23 @@ export function createOps(kernels: Kernels) {
 
   function expectHeads(op: string, q: Tensor, pages: CachePages, rows: StepRows, heads: Heads): AttentionShape {
     const n = q.shape[0];
-    const { nHeads, nCacheHeads, kDim, vDim } = heads;
+    const { nHeads, nCacheHeads, kDim, vDim, window = 0, softCap = 0, sinks } = heads;
     if (nHeads % nCacheHeads !== 0)
       throw new Error(`${op}: ${nHeads} query heads are not a multiple of ${nCacheHeads} cache heads`);
     if (!pages.v && vDim > kDim)
       throw new Error(`${op}: values of width ${vDim} are no prefix of keys of width ${kDim}`);
+    if (!(Number.isInteger(window) && window >= 0))
+      throw new Error(`${op}: window is ${window}, expected a whole number ≥ 0`);
+    if (!(Number.isFinite(softCap) && softCap >= 0))
+      throw new Error(`${op}: softCap is ${softCap}, expected a finite number ≥ 0`);
+    if (sinks) expect(op, "sinks", sinks, [nHeads], activation);
     expect(op, "q", q, [n, nHeads * kDim], activation);
     expect(op, "cached keys", pages.k, [-1, pageSize, nCacheHeads, kDim]);
     if (pages.v) expect(op, "cached values", pages.v, [pages.k.shape[0], pageSize, nCacheHeads, vDim], [pages.k.dtype]);
     expect(op, "sequences", rows.sequences, [n], ["i32"]);
     expect(op, "positions", rows.positions, [n], ["i32"]);
     expect(op, "pageTable", rows.pageTable, [-1, -1], ["i32"]);
-    return { ...heads, rows: n, maxPages: rows.pageTable.shape[1] };
+    return { ...heads, sinks: sinks?.buffer, rows: n, maxPages: rows.pageTable.shape[1] };
   }
 
   return {

@@ -1,6 +1,6 @@
 // Attention over pages: first every row of the step stores its key and value, then every row attends to its own sequence
 // up to and including its own position. That second "up to" is the causal mask: later rows are in the cache already, and
-// are not looked at.
+// are not looked at. A sliding window is the other end of the same loop.
 // Vaswani et al. 2017, arXiv 1706.03762; grouped heads: Ainslie et al. 2023, arXiv 2305.13245;
 // pages: Kwon et al. 2023, "PagedAttention", arXiv 2309.06180
 
@@ -17,7 +17,7 @@ export function attention(
   cache: CacheBuffers<Stored>,
   cacheDType: DType,
   rows: RowBuffers<Int32Array>,
-  shape: AttentionShape,
+  shape: AttentionShape<Stored>,
 ): void {
   const { nHeads, nCacheHeads, kDim, vDim } = shape;
   const kWidth = nCacheHeads * kDim;
@@ -35,10 +35,10 @@ export function attention(
   const sum = new Float64Array(vDim);
   for (let r = 0; r < shape.rows; r++) {
     for (let head = 0; head < nHeads; head++) {
-      const probs = softmaxRow(q, cache.k, cacheDType, rows, shape, r, head);
+      const probs = softmax(scoresOf(q, cache.k, cacheDType, rows, shape, r, head), sinkOf(shape, head));
       const cacheHead = Math.floor((head * nCacheHeads) / nHeads);
       sum.fill(0);
-      for (let t = 0; t < probs.length; t++) {
+      for (let t = firstSeen(shape, rows.positions[r]); t < probs.length; t++) {
         readRow(value, values, cacheDType, (slotOf(rows, shape, r, t) * nCacheHeads + cacheHead) * valueStride);
         for (let i = 0; i < vDim; i++) sum[i] += probs[t] * value[i];
       }
@@ -47,63 +47,77 @@ export function attention(
   }
 }
 
-/** The softmax by itself: → out [rows, nHeads, maxPages · pageSize], zero after each row's own position */
+/** The probabilities by themselves: → out [rows, nHeads, maxPages · pageSize], zero where a row does not see */
 export function attentionProbs(
   out: Floats,
   q: Floats,
   cachedKeys: Stored,
   cacheDType: DType,
   rows: RowBuffers<Int32Array>,
-  shape: AttentionShape,
+  shape: AttentionShape<Stored>,
 ): void {
   const columns = shape.maxPages * pageSize;
   out.fill(0, 0, shape.rows * shape.nHeads * columns);
   for (let r = 0; r < shape.rows; r++)
-    for (let head = 0; head < shape.nHeads; head++)
-      out.set(softmaxRow(q, cachedKeys, cacheDType, rows, shape, r, head), (r * shape.nHeads + head) * columns);
+    for (let head = 0; head < shape.nHeads; head++) {
+      const scores = scoresOf(q, cachedKeys, cacheDType, rows, shape, r, head);
+      out.set(softmax(scores, sinkOf(shape, head)), (r * shape.nHeads + head) * columns);
+    }
 }
 
-/** softmax over t = 0 … position of scale · q·k_t, for one row and head → [position + 1] */
-function softmaxRow(
+/** scale · q·k_t of one row and head, under the soft cap; −∞ before the window → [position + 1] */
+function scoresOf(
   q: Floats,
   cachedKeys: Stored,
   cacheDType: DType,
   rows: RowBuffers<Int32Array>,
-  shape: AttentionShape,
+  shape: AttentionShape<Stored>,
   r: number,
   head: number,
 ): Float64Array {
-  const { nHeads, nCacheHeads, kDim, scale } = shape;
+  const { nHeads, nCacheHeads, kDim, scale, softCap } = shape;
   const cacheHead = Math.floor((head * nCacheHeads) / nHeads);
   const qAt = (r * nHeads + head) * kDim;
-  const probs = new Float64Array(rows.positions[r] + 1);
+  const scores = new Float64Array(rows.positions[r] + 1).fill(-Infinity);
   const key = new Float64Array(kDim);
-  let max = -Infinity;
-  for (let t = 0; t < probs.length; t++) {
+  for (let t = firstSeen(shape, rows.positions[r]); t < scores.length; t++) {
     readRow(key, cachedKeys, cacheDType, (slotOf(rows, shape, r, t) * nCacheHeads + cacheHead) * kDim);
     let score = 0;
     for (let i = 0; i < kDim; i++) score += q[qAt + i] * key[i];
-    probs[t] = score * scale;
-    max = Math.max(max, probs[t]);
+    score *= scale;
+    scores[t] = softCap ? softCap * Math.tanh(score / softCap) : score;
   }
-  let total = 0;
-  for (let t = 0; t < probs.length; t++) {
-    probs[t] = Math.exp(probs[t] - max);
-    total += probs[t];
-  }
-  for (let t = 0; t < probs.length; t++) probs[t] /= total;
-  return probs;
+  return scores;
+}
+
+/** e^s_t / (Σ_u e^s_u + e^sink) of scores s [n] → [n] */
+function softmax(scores: Float64Array, sink: number): Float64Array {
+  const max = scores.reduce((a, b) => Math.max(a, b), sink);
+  const probs = scores.map((score) => Math.exp(score - max));
+  const total = probs.reduce((a, b) => a + b, Math.exp(sink - max));
+  return probs.map((p) => p / total);
+}
+
+/** The first position that a row at `position` sees. */
+function firstSeen({ window }: AttentionShape<Stored>, position: number): number {
+  return window ? Math.max(0, position + 1 - window) : 0;
+}
+
+/** A head's sink; e^−∞ adds nothing. */
+function sinkOf({ sinks }: AttentionShape<Stored>, head: number): number {
+  return sinks ? sinks[head] : -Infinity;
 }
 
 /** Index of a position of row r's sequence among all positions of all pages. */
-function slotOf(rows: RowBuffers<Int32Array>, shape: AttentionShape, r: number, position: number): number {
+function slotOf(rows: RowBuffers<Int32Array>, shape: AttentionShape<Stored>, r: number, position: number): number {
   const page = rows.pageTable[rows.sequences[r] * shape.maxPages + Math.floor(position / pageSize)];
   return page * pageSize + (position % pageSize);
 }
 
 /**
- * One row and head at a time: the softmax is computed again, then
- *   s_t = scale · p_t · (d_t − Σ_u p_u · d_u) with d_t = dOut · v_t,   dQ = Σ_t s_t · k_t,   dK_t += s_t · q,   dV_t += p_t · dOut
+ * One row and head at a time: scores s_t and softmax p_t are computed again, then with d_t = dOut · v_t
+ *   dS_t = p_t · (d_t − Σ_u p_u · d_u), under a soft cap c times 1 − (s_t / c)², the derivative of c · tanh
+ *   dQ = Σ_t scale · dS_t · k_t,   dK_t += scale · dS_t · q,   dV_t += p_t · dOut
  * where t was written by a row of this step; other positions came from the cache and get nothing.
  * dOut [rows, nHeads, vDim], q [rows, nHeads, kDim] → dQ as q, dK [rows, nCacheHeads, kDim], dV [rows, nCacheHeads, vDim]
  * or null: then v is the first vDim values of each key, and dK gets its gradient too.
@@ -117,9 +131,9 @@ export function attentionBackward(
   cache: CacheBuffers<Stored>,
   cacheDType: DType,
   rows: RowBuffers<Int32Array>,
-  shape: AttentionShape,
+  shape: AttentionShape<Stored>,
 ): void {
-  const { nHeads, nCacheHeads, kDim, vDim, scale } = shape;
+  const { nHeads, nCacheHeads, kDim, vDim, scale, softCap } = shape;
   const rowOfSlot = new Map<number, number>(); // of this step
   for (let r = 0; r < shape.rows; r++) rowOfSlot.set(slotOf(rows, shape, r, rows.positions[r]), r);
 
@@ -136,23 +150,26 @@ export function attentionBackward(
       const at = (slot: number) => slot * nCacheHeads + cacheHead;
       const qAt = (r * nHeads + head) * kDim;
       const outAt = (r * nHeads + head) * vDim;
-      const probs = softmaxRow(q, cache.k, cacheDType, rows, shape, r, head);
+      const first = firstSeen(shape, rows.positions[r]);
+      const scores = scoresOf(q, cache.k, cacheDType, rows, shape, r, head);
+      const probs = softmax(scores, sinkOf(shape, head));
       const dProbs = new Float64Array(probs.length);
       let mean = 0;
-      for (let t = 0; t < probs.length; t++) {
+      for (let t = first; t < probs.length; t++) {
         readRow(value, values, cacheDType, at(slotOf(rows, shape, r, t)) * valueStride);
         for (let i = 0; i < vDim; i++) dProbs[t] += dOut[outAt + i] * value[i];
         mean += probs[t] * dProbs[t];
       }
       query.fill(0);
-      for (let t = 0; t < probs.length; t++) {
+      for (let t = first; t < probs.length; t++) {
         const slot = slotOf(rows, shape, r, t);
-        const dScore = scale * probs[t] * (dProbs[t] - mean);
+        const capSlope = softCap ? 1 - (scores[t] / softCap) ** 2 : 1;
+        const slope = scale * probs[t] * (dProbs[t] - mean) * capSlope; // ∂L/∂(q·k_t)
         readRow(key, cache.k, cacheDType, at(slot) * kDim);
-        for (let i = 0; i < kDim; i++) query[i] += dScore * key[i];
+        for (let i = 0; i < kDim; i++) query[i] += slope * key[i];
         const writer = rowOfSlot.get(slot);
         if (writer === undefined) continue;
-        for (let i = 0; i < kDim; i++) keySums[at(writer) * kDim + i] += dScore * q[qAt + i];
+        for (let i = 0; i < kDim; i++) keySums[at(writer) * kDim + i] += slope * q[qAt + i];
         for (let i = 0; i < vDim; i++) valueSums[at(writer) * valueStride + i] += probs[t] * dOut[outAt + i];
       }
       dQ.set(query, qAt);

@@ -262,8 +262,10 @@ export function recording(
         (dOut, [x, cos, sin]) => wants(x) && give(x, derivatives.ropeBackward(dOut, cos, sin, headDim, offset)),
       ),
     // Computed again, it writes the same keys and values to the same places of the cache.
-    attention: (q, k, v, pages, rows, heads) =>
-      line(
+    attention(q, k, v, pages, rows, heads) {
+      if (heads.sinks && wants(heads.sinks))
+        throw new Error("recording: attention has no derivative by its sinks, expected them not to be wanted");
+      return line(
         v ? [q, k, v] : [q, k],
         ([q, k, v]) => ops.attention(q, k, v ?? null, pages, rows, heads),
         (dOut, [q, k, v]) => {
@@ -272,7 +274,8 @@ export function recording(
           if (wants(k)) give(k, dK);
           if (dV && wants(v)) give(v, dV);
         },
-      ),
+      );
+    },
     attentionProbs: (q, pages, rows, heads) => ops.attentionProbs(resolve([useOf(q)])[0], pages, rows, heads),
     swiglu: (gate, up) =>
       line(

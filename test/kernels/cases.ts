@@ -1,10 +1,11 @@
-// THE case table: every kernel set runs all of it. Inputs and expected outputs come from test/golden/make-kernel-golden.py.
+// THE case table: every kernel set runs all of it. A second one has attention with a window, sinks or a soft cap, which a
+// set computes or refuses. Inputs and expected outputs of both come from test/golden/make-kernel-golden.py.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Kernels } from "../../kernels/kernels.ts";
-import { createOps, type Ops } from "../../kernels/ops.ts";
+import { createOps, type Heads, type Ops } from "../../kernels/ops.ts";
 import type { Buffer, Tensor } from "../../kernels/tensor.ts";
 import type { DType } from "../../weights/dtype.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
@@ -18,29 +19,22 @@ interface Case {
 }
 
 const goldens = new URL("../golden/", import.meta.url);
-const { cases }: { cases: Case[] } = JSON.parse(readFileSync(new URL("kernels.json", goldens), "utf8"));
+const casesOf = (table: "kernels" | "attention"): Case[] =>
+  JSON.parse(readFileSync(new URL(`${table}.json`, goldens), "utf8")).cases;
 const dtypes: Record<string, DType> = { F32: "f32", BF16: "bf16", F16: "f16", I32: "i32" };
 
 /** Declares a test for each case. `limit` is the NMSE that the set may have against f64. */
 export function testKernels(open: () => Kernels | Promise<Kernels>, limit: number): void {
+  const cases = casesOf("kernels");
   test("the table has cases of every op", () => {
     const ops = ["gather", "concat", "add", "linear", "rmsNorm", "layerNorm", "rope", "attention", "swiglu", "gelu"];
     expect(new Set(cases.map((c) => c.op))).toEqual(new Set(ops));
   });
 
   test.each(cases.map((c) => [c.case, c] as const))("%s", async (_, c) => {
-    const file = await openSafetensors(fileURLToPath(new URL("kernels.safetensors", goldens)));
     const { kernels, expectGuards } = guarded(await open());
     const ops = createOps(kernels);
-    const load = (name: string): Promise<Tensor> => {
-      const entry = file.tensors.get(`${c.case}.${name}`);
-      if (!entry) throw new Error(`no tensor ${c.case}.${name}`);
-      return ops.load(dtypes[entry.dtype], entry.shape, async (into) => {
-        await file.read(entry.name, into);
-      });
-    };
-    const inputs: Record<string, Tensor> = {};
-    for (const name of c.inputs) inputs[name] = await load(name);
+    const { inputs, load, close } = await openCase(ops, "kernels", c);
     const before = await Promise.all(c.inputs.map((name) => ops.read(inputs[name])));
 
     const out = runCase(ops, c, inputs);
@@ -53,9 +47,71 @@ export function testKernels(open: () => Kernels | Promise<Kernels>, limit: numbe
       for (const [i, name] of c.inputs.entries())
         expect(await ops.read(inputs[name]), `${name} is as before`).toEqual(before[i]);
     await expectGuards();
-    await file.close();
+    await close();
     kernels.close();
   });
+}
+
+/** The same for attention with a window, sinks or a soft cap; also its gradients. */
+export function testSoftmax(open: () => Kernels | Promise<Kernels>, limit: number): void {
+  test.each(casesOf("attention").map((c) => [c.case, c] as const))("%s", async (_, c) => {
+    const { kernels, expectGuards } = guarded(await open());
+    const ops = createOps(kernels);
+    const { inputs: t, load, close } = await openCase(ops, "attention", c);
+    const before = await Promise.all(c.inputs.map((name) => ops.read(t[name])));
+    const out = runCase(ops, c, t);
+    expectNmse(await ops.read(out), await ops.read(await load("out")), limit, c.case);
+    await expectAttention(ops, c, t, before, await load("probs"), limit);
+    const heads = headsOf(c.numbers, t);
+    const gradients = ops.derivatives().attentionBackward(await load("dOut"), t.q, pagesOf(t), rowsOf(t), heads);
+    for (const name of ["dQ", "dK", "dV"] as const) {
+      const actual = gradients[name];
+      expect(actual === null, name).toBe(name === "dV" && !t.v);
+      if (actual) expectNmse(await ops.read(actual), await ops.read(await load(name)), limit, `${c.case} ${name}`);
+    }
+    await expectGuards();
+    await close();
+    kernels.close();
+  });
+}
+
+/** For a set that computes none of these: each op of attention refuses each, before it writes anything. */
+export function testRefusedSoftmax(open: () => Kernels | Promise<Kernels>): void {
+  test.each(casesOf("attention").map((c) => [c.case, c] as const))("%s", async (_, c) => {
+    const kernels = await open();
+    const ops = createOps(kernels);
+    const { inputs: t, load, close } = await openCase(ops, "attention", c);
+    const before = await Promise.all(c.inputs.map((name) => ops.read(t[name])));
+    const { window, softCap } = c.numbers;
+    const asked = [window && `a window of ${window}`, t.sinks && "sinks", softCap && `a soft cap of ${softCap}`];
+    const words = asked.filter(Boolean).join(" and ");
+    const refusal = `the ${kernels.name} kernels do not compute attention with ${words}, the reference kernels do`;
+    const dOut = await load("dOut");
+    const heads = headsOf(c.numbers, t);
+    expect(() => runCase(ops, c, t)).toThrow(new Error(refusal));
+    expect(() => ops.attentionProbs(t.q, pagesOf(t), rowsOf(t), heads)).toThrow(new Error(refusal));
+    expect(() => ops.derivatives().attentionBackward(dOut, t.q, pagesOf(t), rowsOf(t), heads)).toThrow(
+      new Error(refusal),
+    );
+    for (const [i, name] of c.inputs.entries()) expect(await ops.read(t[name]), name).toEqual(before[i]);
+    await close();
+    kernels.close();
+  });
+}
+
+/** The tensors of a case: its inputs, and any other by name. */
+async function openCase(ops: Ops, table: "kernels" | "attention", c: Case) {
+  const file = await openSafetensors(fileURLToPath(new URL(`${table}.safetensors`, goldens)));
+  const load = (name: string): Promise<Tensor> => {
+    const entry = file.tensors.get(`${c.case}.${name}`);
+    if (!entry) throw new Error(`no tensor ${c.case}.${name}`);
+    return ops.load(dtypes[entry.dtype], entry.shape, async (into) => {
+      await file.read(entry.name, into);
+    });
+  };
+  const inputs: Record<string, Tensor> = {};
+  for (const name of c.inputs) inputs[name] = await load(name);
+  return { inputs, load, close: () => file.close() };
 }
 
 const guardValues = Float32Array.from({ length: 16 }, (_, i) => -12345.5 - i);
@@ -110,7 +166,7 @@ function runCase(ops: Ops, { op, numbers, inputs: names }: Case, t: Record<strin
     case "rope":
       return ops.rope(t.x, t.cos, t.sin, numbers.headDim, numbers.offset);
     case "attention":
-      return ops.attention(t.q, t.k, t.v ?? null, pagesOf(t), rowsOf(t), headsOf(numbers));
+      return ops.attention(t.q, t.k, t.v ?? null, pagesOf(t), rowsOf(t), headsOf(numbers, t));
     case "swiglu":
       return ops.swiglu(t.gate, t.up);
     case "gelu":
@@ -126,13 +182,10 @@ const rowsOf = (t: Record<string, Tensor>) => ({
   positions: t.positions,
   pageTable: t.pageTable,
 });
-const headsOf = ({ nHeads, nCacheHeads, kDim, vDim, scale }: Record<string, number>) => ({
-  nHeads,
-  nCacheHeads,
-  kDim,
-  vDim,
-  scale,
-});
+const headsOf = (
+  { nHeads, nCacheHeads, kDim, vDim, scale, window, softCap }: Record<string, number>,
+  { sinks }: Record<string, Tensor>,
+): Heads => ({ nHeads, nCacheHeads, kDim, vDim, scale, window, softCap, sinks });
 
 /** The probabilities; and that exactly the slots of this step's rows were written. */
 async function expectAttention(
@@ -143,7 +196,7 @@ async function expectAttention(
   probs: Tensor,
   limit: number,
 ): Promise<void> {
-  const ours = ops.attentionProbs(t.q, pagesOf(t), rowsOf(t), headsOf(c.numbers));
+  const ours = ops.attentionProbs(t.q, pagesOf(t), rowsOf(t), headsOf(c.numbers, t));
   expect(ours.shape).toEqual(probs.shape);
   expectNmse(await ops.read(ours), await ops.read(probs), limit, `${c.case} probabilities`);
 
@@ -162,6 +215,6 @@ async function expectAttention(
     }
     expect(await ops.read(t[pagesName]), `${pagesName} after the step`).toEqual(expected);
   }
-  for (const name of ["q", "k", "v", "sequences", "positions", "pageTable"])
+  for (const name of ["q", "k", "v", "sequences", "positions", "pageTable", "sinks"])
     if (t[name]) expect(await ops.read(t[name]), `${name} is as before`).toEqual(of(name));
 }

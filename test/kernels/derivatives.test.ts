@@ -223,3 +223,20 @@ test.skipIf(availableParallelism() < 2)("simd set: one thread = two threads, to 
   for (const [i, bits] of results[0].entries())
     expect(Buffer.compare(Buffer.from(bits.buffer), Buffer.from(results[1][i].buffer)), `gradient ${i}`).toBe(0);
 });
+
+test("a recording refuses gradients by attention's sinks, which have none", () => {
+  const ops = createOps(referenceKernels());
+  const sinks = ops.upload(Float32Array.of(1));
+  const x = ops.upload(Float32Array.of(1), [1, 1]);
+  const rows = {
+    sequences: ops.upload(Int32Array.of(0)),
+    positions: ops.upload(Int32Array.of(0)),
+    pageTable: ops.upload(Int32Array.of(0), [1, 1]),
+  };
+  const pages = { k: ops.keep("f32", [1, 64, 1, 1]), v: ops.keep("f32", [1, 64, 1, 1]) };
+  const heads = { nHeads: 1, nCacheHeads: 1, kDim: 1, vDim: 1, scale: 1, sinks };
+  expect(() => recording(ops, [x, sinks]).ops.attention(x, x, x, pages, rows, heads)).toThrow(
+    "recording: attention has no derivative by its sinks, expected them not to be wanted",
+  );
+  expect(recording(ops, [x]).ops.attention(x, x, x, pages, rows, heads).shape).toEqual([1, 1]);
+});

@@ -1,7 +1,7 @@
 // The checked ops: what does not fit is refused with one sentence, and a tensor does not outlive its step.
 
 import { expect, test } from "vitest";
-import { createOps } from "../../kernels/ops.ts";
+import { createOps, type Heads } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import { reshape, type Tensor } from "../../kernels/tensor.ts";
 
@@ -11,6 +11,8 @@ const ints = (...values: number[]) => ops.upload(Int32Array.from(values));
 const pages = (nPages: number, heads: number, dim: number) => ops.keep("f32", [nPages, 64, heads, dim]);
 const rows = () => ({ sequences: ints(0, 0), positions: ints(0, 1), pageTable: reshape(ints(0), [1, 1]) });
 const heads = { nHeads: 4, nCacheHeads: 2, kDim: 3, vDim: 3, scale: 1 };
+const attend = (heads: Heads) =>
+  ops.attention(floats(2, 12), floats(2, 6), floats(2, 6), { k: pages(1, 2, 3), v: pages(1, 2, 3) }, rows(), heads);
 
 test.each<[string, () => unknown, string]>([
   ["linear", () => ops.linear(floats(2, 3), floats(5, 4)), "linear: x has shape [2,3], expected [any,4]"],
@@ -44,6 +46,13 @@ test.each<[string, () => unknown, string]>([
       ops.attention(floats(2, 12), floats(2, 6), floats(2, 6), { k: pages(1, 2, 4), v: pages(1, 2, 3) }, rows(), heads),
     "attention: cached keys has shape [1,64,2,4], expected [any,64,2,3]",
   ],
+  ["attention window", () => attend({ ...heads, window: -1 }), "attention: window is -1, expected a whole number ≥ 0"],
+  [
+    "attention softCap",
+    () => attend({ ...heads, softCap: Number.NaN }),
+    "attention: softCap is NaN, expected a finite number ≥ 0",
+  ],
+  ["attention sinks", () => attend({ ...heads, sinks: floats(3) }), "attention: sinks has shape [3], expected [4]"],
   ["swiglu", () => ops.swiglu(floats(2, 3), floats(2, 2)), "swiglu: up has shape [2,2], expected [2,3]"],
   ["upload", () => ops.upload(new Float32Array(5), [2, 3]), "upload: 5 values do not fill [2,3]"],
   ["reshape", () => reshape(floats(2, 3), [4, 2]), "reshape: [2,3] does not fit into [4,2]"],

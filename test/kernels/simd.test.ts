@@ -11,7 +11,7 @@ import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
 import { expectNmse, expectSameBits, tolerance } from "../expect-close.ts";
-import { testKernels } from "./cases.ts";
+import { testKernels, testRefusedSoftmax } from "./cases.ts";
 import { attend, noise, testAgainstReference, weights } from "./simd-cases.ts";
 
 const open: (options?: SimdOptions) => Promise<Kernels> = simdKernels;
@@ -23,6 +23,7 @@ describe.each([
   ["plain", { plain: true }],
 ] as [string, SimdOptions][])("%s build", (_, options) => {
   describe("against PyTorch in f64", () => testKernels(() => open(options), tolerance.fastKernel));
+  describe("refuses a window, sinks, a soft cap", () => testRefusedSoftmax(() => open(options)));
   describe("against the reference set", () => testAgainstReference(() => open(options), dtypes, tolerance.fastKernel));
 });
 

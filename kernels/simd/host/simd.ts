@@ -3,7 +3,7 @@
 
 import { FieldError } from "../../../src/field-error.ts";
 import { byteLengthOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../../weights/dtype.ts";
-import type { Kernels } from "../../kernels.ts";
+import type { AttentionShape, Kernels } from "../../kernels.ts";
 import {
   bf16Code,
   chunkCountsAt,
@@ -97,6 +97,14 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
     return codeOf(dtype);
   }
 
+  function expectPlainSoftmax({ window, sinks, softCap }: AttentionShape<Range>): void {
+    const asked = [window && `a window of ${window}`, sinks && "sinks", softCap && `a soft cap of ${softCap}`];
+    if (asked.some(Boolean))
+      throw new Error(
+        `the simd kernels do not compute attention with ${asked.filter(Boolean).join(" and ")}, the reference kernels do`,
+      );
+  }
+
   const control = new Int32Array(memory.buffer);
   const a = (range: Range | null) => range?.address ?? 0;
 
@@ -155,6 +163,7 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
     rope: (out, x, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
       void call.rope(a(out), a(x), a(cos), a(sin), rows, nHeads, headDim, ropeDim, offset),
     attention(out, q, k, v, cache, cacheDType, { sequences, positions, pageTable }, shape) {
+      expectPlainSoftmax(shape);
       const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
       const dtype = cacheCodeOf(cacheDType);
       const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
@@ -164,6 +173,7 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
       });
     },
     attentionProbs(out, q, keys, cacheDType, { sequences, positions, pageTable }, shape) {
+      expectPlainSoftmax(shape);
       const { rows, nHeads, nCacheHeads, kDim, maxPages, scale } = shape;
       const dtype = cacheCodeOf(cacheDType);
       const where = [a(keys), a(sequences), a(positions), a(pageTable)];
@@ -210,6 +220,7 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
       ropeBackward: (dX, dOut, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
         void call.ropeBackward(a(dX), a(dOut), a(cos), a(sin), rows, nHeads, headDim, ropeDim, offset),
       attentionBackward(dQ, dK, dV, dOut, q, cache, cacheDType, { sequences, positions, pageTable }, shape) {
+        expectPlainSoftmax(shape);
         const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
         const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
         const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages];
