@@ -12,10 +12,28 @@ const sampling = () =>
     )
     .map((path) => `test/${path}`);
 
+/** Files with a process of their own: they replace modules of Node's, measure the heap, or fill much memory. */
+const alone = [
+  "weights/hub",
+  "engine/worker",
+  "engine/engine",
+  "server/validate",
+  "kernels/simd",
+  "kernels/derivatives",
+].map((name) => `test/${name}.test.ts`);
+
+const include = long ? sampling() : ["test/**/*.test.ts"];
+const isAlone = (path: string) => alone.includes(path);
+
 export default defineConfig({
   test: {
     root,
-    include: long ? sampling() : ["test/**/*.test.ts"],
+    projects: [
+      // The files of a worker share modules, and so what these keep: what has to end with a file uses after-file.ts.
+      { extends: true, test: { name: "shared", isolate: false, include, exclude: alone } },
+      { extends: true, test: { name: "alone", include: long ? include.filter(isAlone) : alone } },
+    ],
+    setupFiles: "test/setup.ts",
     reporters: ["default", "./test/reporter.ts"],
     globalSetup: "test/build.ts",
     maxWorkers: 2,

@@ -163,7 +163,7 @@ test("progress of loading comes through", async () => {
 
 test("a program ends by itself after close, and also when the model is idle", { timeout: 30_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), "plainformer-"));
-  const library = new URL("../../src/index.ts", import.meta.url).href;
+  const library = new URL("../../dist/src/index.js", import.meta.url).href;
   for (const last of ["await model.close();", ""]) {
     const file = join(folder, "program.mjs");
     await writeFile(
@@ -173,8 +173,7 @@ test("a program ends by itself after close, and also when the model is idle", { 
        for await (const event of model.generate({ input: "a", maxTokens: 3 })) if (event.type === "end") console.log("end");
        ${last}`,
     );
-    const tsx = import.meta.resolve("tsx");
-    const { stdout } = await promisify(execFile)(process.execPath, ["--import", tsx, file], { timeout: 20_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 20_000 });
     expect(stdout).toBe("end\n");
   }
   await rm(folder, { recursive: true });

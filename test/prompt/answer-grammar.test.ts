@@ -13,6 +13,7 @@ import { chatOutput } from "../../src/prompt/chat-output.ts";
 import { type ToolFormat, toolFormats } from "../../src/prompt/tool-formats.ts";
 import { loadTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { noiseSource } from "../decode/grammar/generate.ts";
+import { times } from "../long.ts";
 import { family } from "./chat-families.ts";
 
 const tokenizer = await loadTokenizer(defaultModel);
@@ -152,7 +153,7 @@ describe.each(toolFormats.map((format) => [format.name, format] as const))("%s",
   };
 
   test.each(["none", "auto", "required"] as const)("random text that leans to its marks: %s", (choice) => {
-    const calls = walks(tokenizer, vocabularyOf(tokenizer), choice, 60);
+    const calls = walks(tokenizer, vocabularyOf(tokenizer), choice, times(20, 60));
     if (choice === "required") expect(calls).toBeGreaterThan(2);
   });
 });

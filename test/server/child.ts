@@ -1,7 +1,7 @@
 // A program of the project as a child process, for tests that read what it prints and end it by signals.
 
 import { spawn } from "node:child_process";
-import { afterAll } from "vitest";
+import { afterEachFile } from "../after-file.ts";
 
 export interface Child {
   /** Waits for the first line on standard output that matches, and gives the match. */
@@ -12,7 +12,7 @@ export interface Child {
 
 const running = new Set<Child>();
 
-afterAll(async () => {
+afterEachFile(async () => {
   for (const child of running) child.kill("SIGKILL");
   await Promise.all([...running].map(({ ended }) => ended));
 });

@@ -1,6 +1,6 @@
 // A server for a test: the app on a port of its own with the model that ships, stopped after the file's tests.
 
-import { afterAll, expect } from "vitest";
+import { expect } from "vitest";
 import { load } from "../../src/plainformer.ts";
 import type { ServedModel } from "../../src/served-model.ts";
 import { type App, type AppOptions, createApp } from "../../src/server/app.ts";
@@ -9,6 +9,7 @@ import { limitsOf } from "../../src/server/limits.ts";
 import { deepSeekNames } from "../../src/server/model-id.ts";
 import type { Service } from "../../src/server/operation.ts";
 import { type ListenOptions, listen } from "../../src/server/serve.ts";
+import { afterEachFile } from "../after-file.ts";
 
 export interface Started {
   /** http://127.0.0.1:port */
@@ -28,7 +29,7 @@ export function servedModel(): Promise<ServedModel> {
 
 const running = new Set<() => Promise<void>>();
 
-afterAll(async () => {
+afterEachFile(async () => {
   await Promise.all([...running].map((stop) => stop()));
   await (await model)?.close();
   model = undefined;

@@ -150,7 +150,7 @@ test("no control token's text in any field becomes its id", async () => {
     ...model,
     generate(options: GenerateOptions) {
       seen.push(idsOf(promptOf(options.input, tokenizer, config)));
-      return model.generate(options);
+      return model.generate({ ...options, input: "a" }); // what it would say to thousands of tokens is not looked at
     },
     score(options: ScoreOptions) {
       const targets = options.targets.flatMap((target) =>
