@@ -1,27 +1,36 @@
 // out = a + b, four at a time, the last few one by one.
 
-import { chunksOf, Job } from "./jobs";
-import { arg, parallel, setArg } from "./threads";
+import { argumentsAt, chunksOf, parallel } from "./threads";
+
+/** The arguments of a job (threads.ts). */
+@unmanaged
+class Add {
+  out: usize;
+  a: usize;
+  b: usize;
+  length: i32;
+}
+const job = changetype<Add>(argumentsAt);
 
 /** Elements of one chunk: enough work to be worth a thread's attention. */
 const chunkLength: i32 = 32768;
 
 /** a, b [length] → out [length] */
 export function add(out: usize, a: usize, b: usize, length: i32): void {
-  setArg(0, out);
-  setArg(1, a);
-  setArg(2, b);
-  setArg(3, length);
-  parallel(Job.Add, chunksOf(length, chunkLength));
+  job.out = out;
+  job.a = a;
+  job.b = b;
+  job.length = length;
+  parallel(addChunk, chunksOf(length, chunkLength));
 }
 
-export function addChunk(chunk: i32): void {
+function addChunk(chunk: i32): void {
   const begin = chunk * chunkLength;
-  const n = min(chunkLength, <i32>arg(3) - begin);
+  const n = min(chunkLength, job.length - begin);
   const offset = (<usize>begin) << 2;
-  const out = arg(0) + offset;
-  const a = arg(1) + offset;
-  const b = arg(2) + offset;
+  const out = job.out + offset;
+  const a = job.a + offset;
+  const b = job.b + offset;
   const whole = (<usize>(n & ~3)) << 2;
   const end = (<usize>n) << 2;
   let i: usize = 0;

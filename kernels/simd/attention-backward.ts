@@ -13,10 +13,46 @@
 // second job instead of storing them (a fifth slower).
 
 import { f32Code } from "./codes";
-import { chunksOf, Job } from "./jobs";
-import { arg, floatArg, ownNumber, parallel, setArg, setFloatArg } from "./threads";
+import { argumentsAt, chunksOf, ownNumber, parallel } from "./threads";
 import { exp, madd, sumLanes } from "./vector";
 import { bytesOf, widenRow } from "./widen";
+
+/** The arguments of both jobs (threads.ts). */
+@unmanaged
+class AttentionBackward {
+  dQ: usize;
+  dK: usize;
+  dV: usize;
+  dOut: usize;
+  q: usize;
+  keys: usize;
+  /** The keys again where v is a prefix of k */
+  values: usize;
+  sequences: usize;
+  positions: usize;
+  pageTable: usize;
+  rows: i32;
+  nHeads: i32;
+  nCacheHeads: i32;
+  kDim: i32;
+  vDim: i32;
+  /** Elements from one cached value head to the next */
+  valueStride: i32;
+  maxPages: i32;
+  scale: f32;
+  dtype: i32;
+  /** s and p of the block's rows and heads */
+  store: usize;
+  /** The pages that rows of this step have written: `pageWords` each */
+  written: usize;
+  /** `threadBytes` for each thread */
+  threads: usize;
+  threadBytes: usize;
+  /** Rows of the block */
+  blockBegin: i32;
+  blockEnd: i32;
+}
+const job = changetype<AttentionBackward>(argumentsAt);
 
 const pageSize: i32 = 64;
 /** Rows of a chunk of the first job. */
@@ -27,32 +63,6 @@ const batch: i32 = 4;
 const pageWords: i32 = 1 + pageSize;
 /** f32 words that p and s of a block may take: 64 MiB. */
 const storeWords: i32 = 1 << 24;
-
-const dQArg: i32 = 0;
-const dKArg: i32 = 1;
-const dVArg: i32 = 2;
-const dOutArg: i32 = 3;
-const qArg: i32 = 4;
-const keysArg: i32 = 5;
-const valuesArg: i32 = 6;
-const sequencesArg: i32 = 7;
-const positionsArg: i32 = 8;
-const pageTableArg: i32 = 9;
-const rowsArg: i32 = 10;
-const nHeadsArg: i32 = 11;
-const nCacheHeadsArg: i32 = 12;
-const kDimArg: i32 = 13;
-const vDimArg: i32 = 14;
-const valueStrideArg: i32 = 15;
-const maxPagesArg: i32 = 16;
-const scaleArg: i32 = 17;
-const dtypeArg: i32 = 18;
-const storeArg: i32 = 19;
-const writtenArg: i32 = 20;
-const threadsArg: i32 = 21;
-const threadBytesArg: i32 = 22;
-const blockBeginArg: i32 = 23;
-const blockEndArg: i32 = 24;
 
 /** f32 words of a thread: keys and values of a page, their gradients, and zeros for a page. */
 function threadWords(kDim: i32, vDim: i32): i32 {
@@ -102,36 +112,36 @@ export function attentionBackward(
 ): void {
   const blockRows = blockRowsOf(rows, nHeads, maxPages);
   const written = scratch + ((<usize>(blockRows * 2 * nHeads * maxPages * pageSize)) << 2);
-  setArg(dQArg, dQ);
-  setArg(dKArg, dK);
-  setArg(dVArg, dV);
-  setArg(dOutArg, dOut);
-  setArg(qArg, q);
-  setArg(keysArg, keys);
-  setArg(valuesArg, values ? values : keys);
-  setArg(sequencesArg, sequences);
-  setArg(positionsArg, positions);
-  setArg(pageTableArg, pageTable);
-  setArg(rowsArg, rows);
-  setArg(nHeadsArg, nHeads);
-  setArg(nCacheHeadsArg, nCacheHeads);
-  setArg(kDimArg, kDim);
-  setArg(vDimArg, vDim);
-  setArg(valueStrideArg, values ? vDim : kDim);
-  setArg(maxPagesArg, maxPages);
-  setFloatArg(scaleArg, scale);
-  setArg(dtypeArg, dtype);
-  setArg(storeArg, scratch);
-  setArg(writtenArg, written);
-  setArg(threadsArg, written + ((<usize>(rows * pageWords)) << 2));
-  setArg(threadBytesArg, (<usize>threadWords(kDim, vDim)) << 2);
+  job.dQ = dQ;
+  job.dK = dK;
+  job.dV = dV;
+  job.dOut = dOut;
+  job.q = q;
+  job.keys = keys;
+  job.values = values ? values : keys;
+  job.sequences = sequences;
+  job.positions = positions;
+  job.pageTable = pageTable;
+  job.rows = rows;
+  job.nHeads = nHeads;
+  job.nCacheHeads = nCacheHeads;
+  job.kDim = kDim;
+  job.vDim = vDim;
+  job.valueStride = values ? vDim : kDim;
+  job.maxPages = maxPages;
+  job.scale = scale;
+  job.dtype = dtype;
+  job.store = scratch;
+  job.written = written;
+  job.threads = written + ((<usize>(rows * pageWords)) << 2);
+  job.threadBytes = (<usize>threadWords(kDim, vDim)) << 2;
   const pages = listWritten(written, rows);
   for (let begin = 0; begin < rows; begin += blockRows) {
     const end = min(rows, begin + blockRows);
-    setArg(blockBeginArg, begin);
-    setArg(blockEndArg, end);
-    parallel(Job.AttentionBackwardRows, chunksOf(end - begin, chunkRows) * nCacheHeads);
-    parallel(Job.AttentionBackwardPages, pages * nCacheHeads);
+    job.blockBegin = begin;
+    job.blockEnd = end;
+    parallel(attentionBackwardRowsChunk, chunksOf(end - begin, chunkRows) * nCacheHeads);
+    parallel(attentionBackwardPagesChunk, pages * nCacheHeads);
   }
 }
 
@@ -162,16 +172,16 @@ function listWritten(list: usize, rows: i32): i32 {
 
 // ---- 1: rows
 
-export function attentionBackwardRowsChunk(chunk: i32): void {
-  const nCacheHeads = <i32>arg(nCacheHeadsArg);
-  const group = <i32>arg(nHeadsArg) / nCacheHeads;
+function attentionBackwardRowsChunk(chunk: i32): void {
+  const nCacheHeads = job.nCacheHeads;
+  const group = job.nHeads / nCacheHeads;
   const cacheHead = chunk % nCacheHeads;
-  const begin = <i32>arg(blockBeginArg) + (chunk / nCacheHeads) * chunkRows;
-  const end = min(<i32>arg(blockEndArg), begin + chunkRows);
-  const kDim = <i32>arg(kDimArg);
-  const vDim = <i32>arg(vDimArg);
+  const begin = job.blockBegin + (chunk / nCacheHeads) * chunkRows;
+  const end = min(job.blockEnd, begin + chunkRows);
+  const kDim = job.kDim;
+  const vDim = job.vDim;
   for (let r = begin; r < end; r++) {
-    const first = r * <i32>arg(nHeadsArg) + cacheHead * group; // rows and heads are counted as one
+    const first = r * job.nHeads + cacheHead * group; // rows and heads are counted as one
     const n = positionOf(r) + 1;
     for (let t = 0; t < n; t += pageSize) {
       const slot = pageOf(r, t / pageSize) * pageSize;
@@ -180,18 +190,18 @@ export function attentionBackwardRowsChunk(chunk: i32): void {
       const count = min(pageSize, n - t);
       for (let row = first; row < first + group; row++) {
         const offset = (<usize>t) << 2;
-        dots(slopesOf(row) + offset, queryOf(row), key, keyWidth(), kDim, floatArg(scaleArg), count);
+        dots(slopesOf(row) + offset, queryOf(row), key, keyWidth(), kDim, job.scale, count);
         dots(probsOf(row) + offset, dOutOf(row), value, valueWidth(), vDim, 1, count);
       }
     }
     for (let row = first; row < first + group; row++) {
       toSlopes(slopesOf(row), probsOf(row), n);
-      memory.fill(arg(dQArg) + ((<usize>(row * kDim)) << 2), 0, (<usize>kDim) << 2);
+      memory.fill(job.dQ + ((<usize>(row * kDim)) << 2), 0, (<usize>kDim) << 2);
     }
     for (let t = 0; t < n; t += pageSize) {
       const key = keysOf(pageOf(r, t / pageSize) * pageSize, cacheHead);
       for (let row = first; row < first + group; row++) {
-        const dQ = arg(dQArg) + ((<usize>(row * kDim)) << 2);
+        const dQ = job.dQ + ((<usize>(row * kDim)) << 2);
         addKeys(dQ, slopesOf(row) + ((<usize>t) << 2), key, min(pageSize, n - t));
       }
     }
@@ -223,7 +233,7 @@ function toSlopes(scores: usize, d: usize, n: i32): void {
     mean += weight * load<f32>(d + t);
   }
   const inverse: f32 = 1 / sum;
-  const scale = floatArg(scaleArg);
+  const scale = job.scale;
   mean *= inverse;
   for (t = 0; t < whole; t += 16) {
     const p = f32x4.mul(v128.load(scores + t), f32x4.splat(inverse));
@@ -243,7 +253,7 @@ function toSlopes(scores: usize, d: usize, n: i32): void {
 
 /** dQ [kDim] += Σ_t weights_t · k_t over n positions of a page. */
 function addKeys(dQ: usize, weights: usize, key: usize, n: i32): void {
-  const kDim = <i32>arg(kDimArg);
+  const kDim = job.kDim;
   const width = keyWidth();
   const weightsEnd = weights + ((<usize>n) << 2);
   let i = 0;
@@ -291,21 +301,21 @@ function addKeys(dQ: usize, weights: usize, key: usize, n: i32): void {
 
 // ---- 2: pages
 
-export function attentionBackwardPagesChunk(chunk: i32): void {
-  const nCacheHeads = <i32>arg(nCacheHeadsArg);
-  const nHeads = <i32>arg(nHeadsArg);
+function attentionBackwardPagesChunk(chunk: i32): void {
+  const nCacheHeads = job.nCacheHeads;
+  const nHeads = job.nHeads;
   const group = nHeads / nCacheHeads;
-  const kDim = <i32>arg(kDimArg);
-  const vDim = <i32>arg(vDimArg);
+  const kDim = job.kDim;
+  const vDim = job.vDim;
   const cacheHead = chunk % nCacheHeads;
-  const entry = arg(writtenArg) + ((<usize>((chunk / nCacheHeads) * pageWords)) << 2);
+  const entry = job.written + ((<usize>((chunk / nCacheHeads) * pageWords)) << 2);
   const page = load<i32>(entry);
   const dKeys = ownMemory() + ((<usize>(pageSize * (kDim + vDim))) << 2);
   const dValues = dKeys + ((<usize>(pageSize * kDim)) << 2);
   const zeros = dValues + ((<usize>(pageSize * vDim)) << 2);
   memory.fill(zeros, 0, (<usize>pageSize) << 2);
   memory.fill(dKeys, 0, (<usize>(pageSize * (kDim + vDim))) << 2);
-  if (arg(blockBeginArg)) exchange(entry, cacheHead, dKeys, dValues, true);
+  if (job.blockBegin) exchange(entry, cacheHead, dKeys, dValues, true);
 
   let filled = 0; // rows and heads of the batch
   let r0 = 0;
@@ -313,8 +323,8 @@ export function attentionBackwardPagesChunk(chunk: i32): void {
   let r2 = 0;
   let first = -1; // position that the page begins with in the sequence
   let sequence = -1;
-  for (let r = <i32>arg(blockBeginArg); r < <i32>arg(blockEndArg); r++) {
-    const own = load<i32>(arg(sequencesArg) + ((<usize>r) << 2));
+  for (let r = job.blockBegin; r < job.blockEnd; r++) {
+    const own = load<i32>(job.sequences + ((<usize>r) << 2));
     if (own !== sequence) {
       if (filled > 0) addBatch(dKeys, dValues, zeros, first, filled, r0, r1, r2, r2);
       filled = 0;
@@ -344,9 +354,9 @@ function exchange(entry: usize, cacheHead: i32, dKeys: usize, dValues: usize, in
   for (let t = 0; t < pageSize; t++) {
     const r = load<i32>(entry + ((<usize>(1 + t)) << 2));
     if (r < 0) continue;
-    const at = r * <i32>arg(nCacheHeadsArg) + cacheHead;
-    copyRow(arg(dKArg), at, dKeys, t, <i32>arg(kDimArg), inward);
-    if (arg(dVArg)) copyRow(arg(dVArg), at, dValues, t, <i32>arg(vDimArg), inward);
+    const at = r * job.nCacheHeads + cacheHead;
+    copyRow(job.dK, at, dKeys, t, job.kDim, inward);
+    if (job.dV) copyRow(job.dV, at, dValues, t, job.vDim, inward);
   }
 }
 
@@ -370,8 +380,8 @@ function addBatch(
   r2: i32,
   r3: i32,
 ): void {
-  const kDim = <i32>arg(kDimArg);
-  const vDim = <i32>arg(vDimArg);
+  const kDim = job.kDim;
+  const vDim = job.vDim;
   const at = (<usize>first) << 2;
   const s1 = filled > 1 ? slopesOf(r1) + at : zeros;
   const s2 = filled > 2 ? slopesOf(r2) + at : zeros;
@@ -381,14 +391,14 @@ function addBatch(
   const p2 = filled > 2 ? probsOf(r2) + at : zeros;
   const p3 = filled > 3 ? probsOf(r3) + at : zeros;
   // Where v is a prefix of k, so is its gradient.
-  const to = arg(dVArg) ? dValues : dKeys;
-  const stride = arg(dVArg) ? vDim : kDim;
+  const to = job.dV ? dValues : dKeys;
+  const stride = job.dV ? vDim : kDim;
   addRows(to, vDim, stride, probsOf(r0) + at, p1, p2, p3, dOutOf(r0), dOutOf(r1), dOutOf(r2), dOutOf(r3));
 }
 
 /** The position at which a page begins in row r's sequence, or −1 where the sequence does not have it. */
 function firstPosition(r: i32, page: i32): i32 {
-  for (let i = 0; i < <i32>arg(maxPagesArg); i++) if (pageOf(r, i) === page) return i * pageSize;
+  for (let i = 0; i < job.maxPages; i++) if (pageOf(r, i) === page) return i * pageSize;
   return -1;
 }
 
@@ -441,51 +451,51 @@ function addRows(
 // ---- where things are
 
 function ownMemory(): usize {
-  return arg(threadsArg) + <usize>ownNumber() * arg(threadBytesArg);
+  return job.threads + <usize>ownNumber() * job.threadBytes;
 }
 
 /** Where s of a row and head of the block is kept: [position] */
 function slopesOf(row: i32): usize {
-  const ofBlock = row - <i32>arg(blockBeginArg) * <i32>arg(nHeadsArg);
-  return arg(storeArg) + ((<usize>(2 * ofBlock * <i32>arg(maxPagesArg) * pageSize)) << 2);
+  const ofBlock = row - job.blockBegin * job.nHeads;
+  return job.store + ((<usize>(2 * ofBlock * job.maxPages * pageSize)) << 2);
 }
 
 /** And p: behind it */
 function probsOf(row: i32): usize {
-  return slopesOf(row) + ((<usize>(<i32>arg(maxPagesArg) * pageSize)) << 2);
+  return slopesOf(row) + ((<usize>(job.maxPages * pageSize)) << 2);
 }
 
 function queryOf(row: i32): usize {
-  return arg(qArg) + ((<usize>(row * <i32>arg(kDimArg))) << 2);
+  return job.q + ((<usize>(row * job.kDim)) << 2);
 }
 
 function dOutOf(row: i32): usize {
-  return arg(dOutArg) + ((<usize>(row * <i32>arg(vDimArg))) << 2);
+  return job.dOut + ((<usize>(row * job.vDim)) << 2);
 }
 
 function positionOf(r: i32): i32 {
-  return load<i32>(arg(positionsArg) + ((<usize>r) << 2));
+  return load<i32>(job.positions + ((<usize>r) << 2));
 }
 
 /** Page i of row r's sequence. */
 function pageOf(r: i32, i: i32): i32 {
-  const sequence = load<i32>(arg(sequencesArg) + ((<usize>r) << 2));
-  return load<i32>(arg(pageTableArg) + ((<usize>(sequence * <i32>arg(maxPagesArg) + i)) << 2));
+  const sequence = load<i32>(job.sequences + ((<usize>r) << 2));
+  return load<i32>(job.pageTable + ((<usize>(sequence * job.maxPages + i)) << 2));
 }
 
 /** Keys of a cache head in the page that begins at `slot`; those of an f16 cache are widened into the thread's memory. */
 function keysOf(slot: i32, cacheHead: i32): usize {
-  return headOf(arg(keysArg), ownMemory(), slot, cacheHead, <i32>arg(kDimArg), <i32>arg(kDimArg));
+  return headOf(job.keys, ownMemory(), slot, cacheHead, job.kDim, job.kDim);
 }
 
 function valuesOf(slot: i32, cacheHead: i32): usize {
-  const own = ownMemory() + ((<usize>(pageSize * <i32>arg(kDimArg))) << 2);
-  return headOf(arg(valuesArg), own, slot, cacheHead, <i32>arg(valueStrideArg), <i32>arg(vDimArg));
+  const own = ownMemory() + ((<usize>(pageSize * job.kDim)) << 2);
+  return headOf(job.values, own, slot, cacheHead, job.valueStride, job.vDim);
 }
 
 function headOf(pages: usize, own: usize, slot: i32, cacheHead: i32, stride: i32, dim: i32): usize {
-  const dtype = <i32>arg(dtypeArg);
-  const nCacheHeads = <i32>arg(nCacheHeadsArg);
+  const dtype = job.dtype;
+  const nCacheHeads = job.nCacheHeads;
   if (dtype === f32Code) return pages + ((<usize>((slot * nCacheHeads + cacheHead) * stride)) << 2);
   for (let t = 0; t < pageSize; t++)
     widenRow(
@@ -499,15 +509,15 @@ function headOf(pages: usize, own: usize, slot: i32, cacheHead: i32, stride: i32
 
 /** Bytes from one position's key to the next. */
 function keyWidth(): usize {
-  return widthOf(<i32>arg(kDimArg), <i32>arg(kDimArg));
+  return widthOf(job.kDim, job.kDim);
 }
 
 function valueWidth(): usize {
-  return widthOf(<i32>arg(valueStrideArg), <i32>arg(vDimArg));
+  return widthOf(job.valueStride, job.vDim);
 }
 
 function widthOf(stride: i32, dim: i32): usize {
-  return (<usize>(<i32>arg(dtypeArg) === f32Code ? stride * <i32>arg(nCacheHeadsArg) : dim)) << 2;
+  return (<usize>(job.dtype === f32Code ? stride * job.nCacheHeads : dim)) << 2;
 }
 
 /** out[t] = factor · x · y_t for n vectors y_t [dim], `width` bytes apart; a page has room for whole fours, and so has out. */
@@ -543,7 +553,7 @@ function dots(out: usize, x: usize, y: usize, width: usize, dim: i32, factor: f3
     b = f32x4.add(b, b2);
     c = f32x4.add(c, c2);
     d = f32x4.add(d, d2);
-    // Turned about: lane l of the four sums becomes a vector.
+    // Transposed: lane l of the four sums becomes a vector.
     const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
     const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
     const ab23 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);

@@ -2,8 +2,8 @@
 //
 // The softmax is never stored: positions are taken a page at a time, and what has been summed so far is rescaled whenever a
 // page has a larger score than all before it (online softmax: Milakov & Gimelshein 2018, arXiv 1805.02867; as in
-// FlashAttention, Dao et al. 2022, arXiv 2205.14135). With m the largest score so far, l = Σ e^(score − m) and
-// acc = Σ e^(score − m) · v, the result is acc / l.
+// FlashAttention, Dao et al. 2022, arXiv 2205.14135). The partial softmax state is m, the largest score so far, l = Σ e^(score − m)
+// and acc = Σ e^(score − m) · v; the result is acc / l.
 //
 // A chunk of the first job is one segment of four pages and the query heads of one cache head of a few rows, or of a few cache
 // heads of one row: so the threads share the work of a single row too (split keys: Dao et al. 2023, "Flash-Decoding"). Its m,
@@ -24,16 +24,48 @@
 // by three sums over v instead of two by three (1 % faster, and in f16 registers run out); the mask of f16 from memory.
 
 import { f32Code } from "./codes";
-import { chunksOf, Job } from "./jobs";
-import { arg, floatArg, ownNumber, ownScratch, parallel, setArg, setFloatArg } from "./threads";
+import { argumentsAt, chunksOf, ownNumber, ownScratch, parallel } from "./threads";
 import { exp, expNegative, madd, maxLanes, sumLanes, sumsOfLanes } from "./vector";
 import { bytesOf, f16Factor, narrowRow, nextCached, nextUnscaled, one, widenRow } from "./widen";
+
+/** The arguments of all three jobs (threads.ts), the probabilities by themselves among them. */
+@unmanaged
+class Attention {
+  out: usize;
+  q: usize;
+  keys: usize;
+  /** The keys again where v is a prefix of k */
+  values: usize;
+  sequences: usize;
+  positions: usize;
+  pageTable: usize;
+  rows: i32;
+  nHeads: i32;
+  nCacheHeads: i32;
+  kDim: i32;
+  vDim: i32;
+  /** Elements from one cached value head to the next */
+  valueStride: i32;
+  maxPages: i32;
+  scale: f32;
+  dtype: i32;
+  /** Maximum number of segments of a row */
+  segments: i32;
+  /** Partial softmax states: [row][segment][head] */
+  parts: usize;
+  rowsPerChunk: i32;
+  headsPerChunk: i32;
+  /** `roomBytes` for each thread */
+  room: usize;
+  roomBytes: usize;
+}
+const job = changetype<Attention>(argumentsAt);
 
 const pageSize: i32 = 64;
 const segmentSize: i32 = 4 * pageSize;
 /** Bytes of the scores of a page. */
 const scoresBytes: i32 = 4 * pageSize;
-/** Most cache heads of a chunk of one row. */
+/** Maximum number of cache heads of a chunk of one row. */
 const mostHeads: i32 = 4;
 /** Fewer, if there are not so many chunks then. */
 const leastChunks: i32 = 8;
@@ -42,37 +74,14 @@ const fetchedWidth: i32 = 192;
 /** So many query heads of a chunk that share a page of another dtype, and it pays to widen it once for all. */
 const leastWidened: i32 = 6;
 
-const outArg: i32 = 0;
-const qArg: i32 = 1;
-const keysArg: i32 = 2;
-const valuesArg: i32 = 3;
-const sequencesArg: i32 = 4;
-const positionsArg: i32 = 5;
-const pageTableArg: i32 = 6;
-const nHeadsArg: i32 = 7;
-const nCacheHeadsArg: i32 = 8;
-const kDimArg: i32 = 9;
-const vDimArg: i32 = 10;
-const valueStrideArg: i32 = 11;
-const maxPagesArg: i32 = 12;
-const scaleArg: i32 = 13;
-const segmentsArg: i32 = 14;
-const partsArg: i32 = 15;
-const rowsArg: i32 = 16;
-const rowsPerChunkArg: i32 = 17;
-const dtypeArg: i32 = 18;
-const roomArg: i32 = 19;
-const roomBytesArg: i32 = 20;
-const headsPerChunkArg: i32 = 21;
-
-/** Most segments of a row of the step. */
+/** Maximum number of segments of a row of the step. */
 function segmentsOf(positions: usize, rows: i32): i32 {
   let last = 0;
   for (let r = 0; r < rows; r++) last = max(last, load<i32>(positions + ((<usize>r) << 2)));
   return last / segmentSize + 1;
 }
 
-/** Bytes of what is known of one head and segment: acc [vDim], m, l. Whole lines of the processor's cache: no two threads share one. */
+/** Bytes of a partial softmax state: acc [vDim], m, l. Whole cache lines: no two threads share one. */
 function partBytes(vDim: i32): usize {
   return (((<usize>(vDim + 2)) << 2) + 63) & ~63;
 }
@@ -87,7 +96,7 @@ function threadBytes(dtype: i32, nHeads: i32, kDim: i32, vDim: i32): usize {
   return max(widenedBytes(dtype, kDim, vDim), <usize>(nHeads * (scoresBytes + 4 * kDim)));
 }
 
-/** Bytes of scratch memory that a call needs: room for each thread, and what is known of each head and segment. */
+/** Bytes of scratch memory that a call needs: room for each thread, and the partial softmax state of each row, segment and head. */
 export function attentionScratch(
   dtype: i32,
   positions: usize,
@@ -124,13 +133,13 @@ export function attention(
   scratch: usize,
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
-  setArg(dtypeArg, dtype);
-  setArg(roomArg, scratch);
-  setArg(roomBytesArg, threadBytes(dtype, nHeads, kDim, vDim));
+  job.dtype = dtype;
+  job.room = scratch;
+  job.roomBytes = threadBytes(dtype, nHeads, kDim, vDim);
   // Without values of their own, the first vDim of each key are the values.
-  setArg(valuesArg, values ? values : keys);
-  setArg(valueStrideArg, values ? vDim : kDim);
-  setArg(vDimArg, vDim);
+  job.values = values ? values : keys;
+  job.valueStride = values ? vDim : kDim;
+  job.vDim = vDim;
   // All rows are stored before any attends: a row may see earlier rows of its own step.
   for (let r = 0; r < rows; r++) {
     const slot = slotOf(r, load<i32>(positions + ((<usize>r) << 2)));
@@ -138,35 +147,35 @@ export function attention(
     if (v) storeRow(values, slot, v, r, nCacheHeads * vDim);
   }
   const segments = segmentsOf(positions, rows);
-  setArg(segmentsArg, segments);
-  setArg(rowsArg, rows);
-  setArg(partsArg, (scratch + <usize>threads * threadBytes(dtype, nHeads, kDim, vDim) + 63) & ~63);
+  job.segments = segments;
+  job.rows = rows;
+  job.parts = (scratch + <usize>threads * threadBytes(dtype, nHeads, kDim, vDim) + 63) & ~63;
   const rowsPerChunk = min(16, max(1, rows >> 3));
-  setArg(rowsPerChunkArg, rowsPerChunk);
+  job.rowsPerChunk = rowsPerChunk;
   let heads = rowsPerChunk > 1 ? 1 : mostHeads;
   while (heads > 1 && rows * segments * chunksOf(nCacheHeads, heads) < leastChunks) heads >>= 1;
-  setArg(headsPerChunkArg, heads);
-  parallel(Job.Attention, chunksOf(rows, rowsPerChunk) * segments * chunksOf(nCacheHeads, heads));
-  parallel(Job.AttentionJoin, chunksOf(rows, joinedRows));
+  job.headsPerChunk = heads;
+  parallel(attentionChunk, chunksOf(rows, rowsPerChunk) * segments * chunksOf(nCacheHeads, heads));
+  parallel(attentionJoinChunk, chunksOf(rows, joinedRows));
 }
 
 function storeRow(pages: usize, slot: i32, from: usize, r: i32, width: i32): void {
-  const dtype = <i32>arg(dtypeArg);
+  const dtype = job.dtype;
   narrowRow(pages + bytesOf(dtype, slot * width), from + ((<usize>r * width) << 2), dtype, width);
 }
 
 /** One segment of one row and a few cache heads, or of a few rows and one cache head. */
-export function attentionChunk(chunk: i32): void {
-  const heads = <i32>arg(headsPerChunkArg);
-  const headChunks = chunksOf(<i32>arg(nCacheHeadsArg), heads);
-  const segments = <i32>arg(segmentsArg);
-  const rowsPerChunk = <i32>arg(rowsPerChunkArg);
+function attentionChunk(chunk: i32): void {
+  const heads = job.headsPerChunk;
+  const headChunks = chunksOf(job.nCacheHeads, heads);
+  const segments = job.segments;
+  const rowsPerChunk = job.rowsPerChunk;
   const begin = (chunk % headChunks) * heads;
   const segment = (chunk / headChunks) % segments;
   const firstRow = (chunk / (headChunks * segments)) * rowsPerChunk;
-  const room = arg(roomArg) + <usize>ownNumber() * arg(roomBytesArg);
-  if (rowsPerChunk > 1) attendRows(firstRow, min(<i32>arg(rowsArg), firstRow + rowsPerChunk), begin, segment, room);
-  else if (<i32>arg(dtypeArg) === f32Code) attendHeads<f32>(firstRow, begin, heads, segment, room);
+  const room = job.room + <usize>ownNumber() * job.roomBytes;
+  if (rowsPerChunk > 1) attendRows(firstRow, min(job.rows, firstRow + rowsPerChunk), begin, segment, room);
+  else if (job.dtype === f32Code) attendHeads<f32>(firstRow, begin, heads, segment, room);
   else attendHeads<i16>(firstRow, begin, heads, segment, room);
 }
 
@@ -175,11 +184,11 @@ export function attentionChunk(chunk: i32): void {
  * used, for products alone ask for too few lines at a time. T: f32, or i16 for f16.
  */
 function attendHeads<T>(r: i32, begin: i32, mostHeads: i32, segment: i32, scores: usize): void {
-  const nCacheHeads = <i32>arg(nCacheHeadsArg);
-  const group = <i32>arg(nHeadsArg) / nCacheHeads;
-  const kDim = <i32>arg(kDimArg);
-  const vDim = <i32>arg(vDimArg);
-  const stride = <i32>arg(valueStrideArg);
+  const nCacheHeads = job.nCacheHeads;
+  const group = job.nHeads / nCacheHeads;
+  const kDim = job.kDim;
+  const vDim = job.vDim;
+  const stride = job.valueStride;
   const kWidth = <usize>(nCacheHeads * kDim) * sizeof<T>();
   const vWidth = <usize>(nCacheHeads * stride) * sizeof<T>();
   const firstHead = begin * group;
@@ -197,8 +206,8 @@ function attendHeads<T>(r: i32, begin: i32, mostHeads: i32, segment: i32, scores
   for (let page = first; page < end; page += pageSize) {
     const n = min(pageSize, end - page);
     const slot = slotOf(r, page);
-    const keys = headAt(arg(keysArg), slot, begin, kDim);
-    const values = headAt(arg(valuesArg), slot, begin, stride);
+    const keys = headAt(job.keys, slot, begin, kDim);
+    const values = headAt(job.values, slot, begin, stride);
     for (let head = firstHead; head < lastHead; ) {
       const cacheHead = head / group - begin;
       const key = keys + <usize>(cacheHead * kDim) * sizeof<T>();
@@ -248,7 +257,7 @@ function attendHeads<T>(r: i32, begin: i32, mostHeads: i32, segment: i32, scores
  * first would lie. kDim is a multiple of 4. Returns whether none has become infinite.
  */
 function packQueries(out: usize, r: i32, firstHead: i32, lastHead: i32, group: i32, factor: f32): bool {
-  const bytes = (<usize>(<i32>arg(kDimArg))) << 2;
+  const bytes = (<usize>job.kDim) << 2;
   const factors = f32x4.splat(factor);
   let largest = f32x4.splat(0);
   for (let head = firstHead; head < lastHead; head++) {
@@ -279,14 +288,14 @@ function fetch(at: usize, width: usize, bytes: usize): void {
     }
 }
 
-/** The queries of one cache head of a few rows. A page stays in the processor's cache while all of them look at it. */
+/** The queries of one cache head of a few rows. A page stays in cache while all of them look at it. */
 function attendRows(firstRow: i32, lastRow: i32, cacheHead: i32, segment: i32, widened: usize): void {
-  const nCacheHeads = <i32>arg(nCacheHeadsArg);
-  const group = <i32>arg(nHeadsArg) / nCacheHeads;
-  const kDim = <i32>arg(kDimArg);
-  const vDim = <i32>arg(vDimArg);
-  const stride = <i32>arg(valueStrideArg);
-  const dtype = <i32>arg(dtypeArg);
+  const nCacheHeads = job.nCacheHeads;
+  const group = job.nHeads / nCacheHeads;
+  const kDim = job.kDim;
+  const vDim = job.vDim;
+  const stride = job.valueStride;
+  const dtype = job.dtype;
   const narrow = dtype !== f32Code;
   const widen = narrow && (lastRow - firstRow) * group >= leastWidened;
   const values = widened + ((<usize>(pageSize * kDim)) << 2);
@@ -300,12 +309,12 @@ function attendRows(firstRow: i32, lastRow: i32, cacheHead: i32, segment: i32, w
       if (n <= 0) continue;
       const slot = slotOf(r, begin);
       if (widen && slot !== inScratch) {
-        widenHead(widened, arg(keysArg), slot, cacheHead, kDim, kDim);
-        widenHead(values, arg(valuesArg), slot, cacheHead, stride, vDim);
+        widenHead(widened, job.keys, slot, cacheHead, kDim, kDim);
+        widenHead(values, job.values, slot, cacheHead, stride, vDim);
         inScratch = slot;
       }
-      const key = widen ? widened : headAt(arg(keysArg), slot, cacheHead, kDim);
-      const value = widen ? values : headAt(arg(valuesArg), slot, cacheHead, stride);
+      const key = widen ? widened : headAt(job.keys, slot, cacheHead, kDim);
+      const value = widen ? values : headAt(job.values, slot, cacheHead, stride);
       const kWidth = widen ? (<usize>kDim) << 2 : bytesOf(dtype, kDim * nCacheHeads);
       const vWidth = widen ? (<usize>vDim) << 2 : bytesOf(dtype, stride * nCacheHeads);
       const head = cacheHead * group + (i % group);
@@ -326,20 +335,20 @@ function attendRows(firstRow: i32, lastRow: i32, cacheHead: i32, segment: i32, w
 
 /** Where a page that begins at `slot` has the first position of a cache head, each head `stride` values wide. */
 function headAt(pages: usize, slot: i32, cacheHead: i32, stride: i32): usize {
-  return pages + bytesOf(<i32>arg(dtypeArg), (slot * <i32>arg(nCacheHeadsArg) + cacheHead) * stride);
+  return pages + bytesOf(job.dtype, (slot * job.nCacheHeads + cacheHead) * stride);
 }
 
 /** The first `dim` values of a cache head at all positions of a page as f32, one position after the other. */
 function widenHead(out: usize, pages: usize, slot: i32, cacheHead: i32, stride: i32, dim: i32): void {
-  const dtype = <i32>arg(dtypeArg);
-  const nCacheHeads = <i32>arg(nCacheHeadsArg);
+  const dtype = job.dtype;
+  const nCacheHeads = job.nCacheHeads;
   for (let t = 0; t < pageSize; t++, out += (<usize>dim) << 2)
     widenRow(out, pages + bytesOf(dtype, ((slot + t) * nCacheHeads + cacheHead) * stride), dtype, dim);
 }
 
 /**
- * Adds the first n positions of a page to what is known of a query at `part`: acc [vDim], m, l; and the first n2 to what is
- * known of a second one, unless n2 ≤ 0. T: f32, or i16 for f16.
+ * Adds the first n positions of a page to the partial softmax state of a query at `part`: acc [vDim], m, l; and the first n2
+ * to that of a second one, unless n2 ≤ 0. T: f32, or i16 for f16.
  */
 function addPage<T>(
   part: usize,
@@ -374,18 +383,18 @@ function addPage<T>(
 
 /** Scores of n positions of a page → e^(score − m) in place, m and l of the query brought up to date, and acc scaled to the new m. */
 function toWeights(scores: usize, part: usize, n: i32, vDim: i32, first: bool, factor: f32): void {
-  const known = part + ((<usize>vDim) << 2);
-  const before: f32 = first ? -Infinity : load<f32>(known);
+  const state = part + ((<usize>vDim) << 2); // m, l
+  const before: f32 = first ? -Infinity : load<f32>(state);
   const largest = max(before, largestOf(scores, n));
   const total = exponentials(scores, n, largest, factor);
-  store<f32>(known, largest);
+  store<f32>(state, largest);
   if (first) {
     memory.fill(part, 0, (<usize>vDim) << 2);
-    store<f32>(known, total, 4);
+    store<f32>(state, total, 4);
   } else {
     const shrink = f32x4.extract_lane(exp(f32x4.splat(before - largest)), 0);
     scaleBy(part, shrink, vDim);
-    store<f32>(known, load<f32>(known, 4) * shrink + total, 4);
+    store<f32>(state, load<f32>(state, 4) * shrink + total, 4);
   }
 }
 
@@ -393,10 +402,10 @@ function toWeights(scores: usize, part: usize, n: i32, vDim: i32, first: bool, f
 const joinedRows: i32 = 16;
 
 /** out = Σ e^(m − largest m) · acc / Σ e^(m − largest m) · l over the segments of each row and head. */
-export function attentionJoinChunk(chunk: i32): void {
-  const nHeads = <i32>arg(nHeadsArg);
-  const vDim = <i32>arg(vDimArg);
-  const rows = <i32>arg(rowsArg);
+function attentionJoinChunk(chunk: i32): void {
+  const nHeads = job.nHeads;
+  const vDim = job.vDim;
+  const rows = job.rows;
   const end = min(rows, (chunk + 1) * joinedRows);
   for (let r = chunk * joinedRows; r < end; r++) {
     const segments = positionOf(r) / segmentSize + 1;
@@ -406,9 +415,9 @@ export function attentionJoinChunk(chunk: i32): void {
 
 function join(r: i32, head: i32, segments: i32, vDim: i32): void {
   const dimBytes = (<usize>vDim) << 2;
-  const bytes = <usize>(<i32>arg(nHeadsArg)) * partBytes(vDim); // from one segment to the next
+  const bytes = <usize>job.nHeads * partBytes(vDim); // from one segment to the next
   const parts = partOf(r, head, 0);
-  const out = arg(outArg) + <usize>(r * <i32>arg(nHeadsArg) + head) * dimBytes;
+  const out = job.out + <usize>(r * job.nHeads + head) * dimBytes;
   let largest: f32 = -Infinity;
   for (let s = 0; s < segments; s++) largest = max(largest, load<f32>(parts + <usize>s * bytes + dimBytes));
   let total: f32 = 0;
@@ -424,25 +433,25 @@ function join(r: i32, head: i32, segments: i32, vDim: i32): void {
 
 // ---- where things are
 
-/** What is known of a query in a segment; the heads of a segment lie side by side, as one thread writes them. */
+/** The partial softmax state of a query in a segment; the heads of a segment are adjacent, as one thread writes them. */
 function partOf(r: i32, head: i32, segment: i32): usize {
-  const index = (r * <i32>arg(segmentsArg) + segment) * <i32>arg(nHeadsArg) + head;
-  return arg(partsArg) + <usize>index * partBytes(<i32>arg(vDimArg));
+  const index = (r * job.segments + segment) * job.nHeads + head;
+  return job.parts + <usize>index * partBytes(job.vDim);
 }
 
 function queryOf(r: i32, head: i32): usize {
-  return arg(qArg) + ((<usize>((r * <i32>arg(nHeadsArg) + head) * <i32>arg(kDimArg))) << 2);
+  return job.q + ((<usize>((r * job.nHeads + head) * job.kDim)) << 2);
 }
 
 function positionOf(r: i32): i32 {
-  return load<i32>(arg(positionsArg) + ((<usize>r) << 2));
+  return load<i32>(job.positions + ((<usize>r) << 2));
 }
 
 /** Index of a position of row r's sequence among all positions of all pages. */
 function slotOf(r: i32, position: i32): i32 {
-  const sequence = load<i32>(arg(sequencesArg) + ((<usize>r) << 2));
-  const entry = sequence * <i32>arg(maxPagesArg) + position / pageSize;
-  return load<i32>(arg(pageTableArg) + ((<usize>entry) << 2)) * pageSize + (position % pageSize);
+  const sequence = load<i32>(job.sequences + ((<usize>r) << 2));
+  const entry = sequence * job.maxPages + position / pageSize;
+  return load<i32>(job.pageTable + ((<usize>entry) << 2)) * pageSize + (position % pageSize);
 }
 
 // ---- one page
@@ -535,7 +544,7 @@ function twiceFourDots<T>(out: usize, out2: usize, q: usize, q2: usize, key: usi
 
 /** scale · q·k for three queries, packed, and n keys, of the last two both, by the order of fourDots. */
 function thriceDots<T>(out: usize, q: usize, key: usize, width: usize, kDim: i32, n: i32): void {
-  const scale = f32x4.splat(floatArg(scaleArg));
+  const scale = f32x4.splat(job.scale);
   const last = q + <usize>(12 * kDim);
   for (const end = out + ((<usize>n) << 2); out < end; out += 8, key += 2 * width) {
     let k0 = key;
@@ -575,7 +584,7 @@ function lastDots<T>(sums: v128, q: usize, k0: usize, k1: usize, k2: usize, k3: 
     const four = f32x4(one<T>(k0 + at), one<T>(k1 + at), one<T>(k2 + at), one<T>(k3 + at));
     sums = f32x4.add(sums, f32x4.mul(four, v128.load_splat<f32>(q + (i << 2))));
   }
-  return f32x4.mul(sums, f32x4.splat(floatArg(scaleArg)));
+  return f32x4.mul(sums, f32x4.splat(job.scale));
 }
 
 /** The largest of n scores. Fills up to the next sixteen with −∞. */
@@ -823,29 +832,29 @@ export function attentionProbs(
   scratch: usize,
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
-  setArg(dtypeArg, dtype);
-  setArg(roomArg, scratch);
-  setArg(roomBytesArg, threadBytes(dtype, nHeads, kDim, 0));
-  parallel(Job.AttentionProbs, rows * nHeads);
+  job.dtype = dtype;
+  job.room = scratch;
+  job.roomBytes = threadBytes(dtype, nHeads, kDim, 0);
+  parallel(attentionProbsChunk, rows * nHeads);
 }
 
-export function attentionProbsChunk(chunk: i32): void {
-  const nHeads = <i32>arg(nHeadsArg);
+function attentionProbsChunk(chunk: i32): void {
+  const nHeads = job.nHeads;
   const r = chunk / nHeads;
-  const cacheHead = ((chunk % nHeads) * <i32>arg(nCacheHeadsArg)) / nHeads;
+  const cacheHead = ((chunk % nHeads) * job.nCacheHeads) / nHeads;
   const positions = positionOf(r) + 1;
-  const columns = <i32>arg(maxPagesArg) * pageSize;
-  const out = arg(outArg) + ((<usize>chunk * columns) << 2);
-  const kDim = <i32>arg(kDimArg);
-  const narrow = <i32>arg(dtypeArg) !== f32Code;
-  const widened = arg(roomArg) + <usize>ownNumber() * arg(roomBytesArg);
-  const width = (<usize>(narrow ? kDim : kDim * <i32>arg(nCacheHeadsArg))) << 2;
+  const columns = job.maxPages * pageSize;
+  const out = job.out + ((<usize>chunk * columns) << 2);
+  const kDim = job.kDim;
+  const narrow = job.dtype !== f32Code;
+  const widened = job.room + <usize>ownNumber() * job.roomBytes;
+  const width = (<usize>(narrow ? kDim : kDim * job.nCacheHeads)) << 2;
   let largest: f32 = -Infinity;
   for (let begin = 0; begin < positions; begin += pageSize) {
     const n = min(pageSize, positions - begin);
     const slot = slotOf(r, begin);
-    if (narrow) widenHead(widened, arg(keysArg), slot, cacheHead, kDim, kDim);
-    const key = narrow ? widened : headAt(arg(keysArg), slot, cacheHead, kDim);
+    if (narrow) widenHead(widened, job.keys, slot, cacheHead, kDim, kDim);
+    const key = narrow ? widened : headAt(job.keys, slot, cacheHead, kDim);
     const scores = out + ((<usize>begin) << 2);
     pageScores<f32>(scores, queryOf(r, chunk % nHeads), key, width, kDim, n);
     largest = max(largest, largestOf(scores, n));
@@ -868,15 +877,15 @@ function setRows(
   maxPages: i32,
   scale: f32,
 ): void {
-  setArg(outArg, out);
-  setArg(qArg, q);
-  setArg(keysArg, keys);
-  setArg(sequencesArg, sequences);
-  setArg(positionsArg, positions);
-  setArg(pageTableArg, pageTable);
-  setArg(nHeadsArg, nHeads);
-  setArg(nCacheHeadsArg, nCacheHeads);
-  setArg(kDimArg, kDim);
-  setArg(maxPagesArg, maxPages);
-  setFloatArg(scaleArg, scale);
+  job.out = out;
+  job.q = q;
+  job.keys = keys;
+  job.sequences = sequences;
+  job.positions = positions;
+  job.pageTable = pageTable;
+  job.nHeads = nHeads;
+  job.nCacheHeads = nCacheHeads;
+  job.kDim = kDim;
+  job.maxPages = maxPages;
+  job.scale = scale;
 }

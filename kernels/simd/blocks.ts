@@ -23,6 +23,22 @@ export function halfAt(at: usize): f32 {
   return reinterpret<f32>((bits << 13) & 0x8fffe000) * twoTo112 * twoTo112 * twoToMinus112;
 }
 
+/** The constants of fromF16, in memory: the compiler makes those in code anew for each block. */
+const halfMask = memory.data<u32>([0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000]);
+const fourTimesTwoTo112 = memory.data<u32>([0x77800000, 0x77800000, 0x77800000, 0x77800000]);
+const fourTimesTwoToMinus112 = memory.data<u32>([0x07800000, 0x07800000, 0x07800000, 0x07800000]);
+
+/** The f16 at four places as f32, as fromF16 makes it (widen.ts). */
+export function fourHalves(a: usize, b: usize, c: usize, d: usize): v128 {
+  let halves = v128.load16_lane(a, i32x4.splat(0), 1);
+  halves = v128.load16_lane(b, halves, 3);
+  halves = v128.load16_lane(c, halves, 5);
+  halves = v128.load16_lane(d, halves, 7);
+  const up = v128.load(fourTimesTwoTo112);
+  const value = f32x4.mul(v128.and(i32x4.shr_s(halves, 3), v128.load(halfMask)), up);
+  return f32x4.mul(f32x4.mul(value, up), v128.load(fourTimesTwoToMinus112));
+}
+
 /** Bytes of an unpacked unit of 32 elements. */
 export const unitBytes: i32 = 80;
 

@@ -1,8 +1,20 @@
 // out[r] = table[ids[r]]; a chunk is a few rows.
 
-import { chunksOf, Job } from "./jobs";
-import { arg, parallel, setArg } from "./threads";
+import { argumentsAt, chunksOf, parallel } from "./threads";
 import { bytesOf, widenRow } from "./widen";
+
+/** The arguments of a job (threads.ts). */
+@unmanaged
+class Gather {
+  out: usize;
+  table: usize;
+  dtype: i32;
+  ids: usize;
+  rows: i32;
+  dim: i32;
+  rowsPerChunk: i32;
+}
+const job = changetype<Gather>(argumentsAt);
 
 /** Elements of one chunk, about: whole rows. */
 const chunkLength: i32 = 32768;
@@ -10,51 +22,66 @@ const chunkLength: i32 = 32768;
 /** table [n, dim] in `dtype`, ids [rows] → out [rows, dim] */
 export function gather(out: usize, table: usize, dtype: i32, ids: usize, rows: i32, dim: i32): void {
   const rowsPerChunk = max(1, chunkLength / dim);
-  setArg(0, out);
-  setArg(1, table);
-  setArg(2, dtype);
-  setArg(3, ids);
-  setArg(4, rows);
-  setArg(5, dim);
-  setArg(6, rowsPerChunk);
-  parallel(Job.Gather, chunksOf(rows, rowsPerChunk));
+  job.out = out;
+  job.table = table;
+  job.dtype = dtype;
+  job.ids = ids;
+  job.rows = rows;
+  job.dim = dim;
+  job.rowsPerChunk = rowsPerChunk;
+  parallel(gatherChunk, chunksOf(rows, rowsPerChunk));
 }
 
-export function gatherChunk(chunk: i32): void {
-  const dtype = <i32>arg(2);
-  const dim = <i32>arg(5);
+function gatherChunk(chunk: i32): void {
+  const dtype = job.dtype;
+  const dim = job.dim;
   const rowBytes = bytesOf(dtype, dim);
-  const begin = chunk * <i32>arg(6);
-  const end = min(<i32>arg(4), begin + <i32>arg(6));
+  const begin = chunk * job.rowsPerChunk;
+  const end = min(job.rows, begin + job.rowsPerChunk);
   for (let r = begin; r < end; r++) {
-    const id = load<i32>(arg(3) + ((<usize>r) << 2));
-    widenRow(arg(0) + ((<usize>r * dim) << 2), arg(1) + <usize>id * rowBytes, dtype, dim);
+    const id = load<i32>(job.ids + ((<usize>r) << 2));
+    widenRow(job.out + ((<usize>r * dim) << 2), job.table + <usize>id * rowBytes, dtype, dim);
   }
 }
 
+/** The arguments of its derivative. */
+@unmanaged
+class GatherBackward {
+  dTable: usize;
+  dOut: usize;
+  ids: usize;
+  rows: i32;
+  dim: i32;
+}
+const backwardJob = changetype<GatherBackward>(argumentsAt);
+
 /** Columns of a chunk of the derivative: whole columns, because one row of the table may be taken many times. */
-const chunkColumns: i32 = 64;
+const chunkColumns: i32 = 128;
 
 /** dTable[ids[r]] += dOut[r], r = 0, 1, … dOut [rows, dim] → dTable [n, dim] */
 export function gatherBackward(dTable: usize, dOut: usize, ids: usize, rows: i32, dim: i32): void {
-  setArg(0, dTable);
-  setArg(1, dOut);
-  setArg(2, ids);
-  setArg(3, rows);
-  setArg(4, dim);
-  parallel(Job.GatherBackward, chunksOf(dim, chunkColumns));
+  backwardJob.dTable = dTable;
+  backwardJob.dOut = dOut;
+  backwardJob.ids = ids;
+  backwardJob.rows = rows;
+  backwardJob.dim = dim;
+  parallel(gatherBackwardChunk, chunksOf(dim, chunkColumns));
 }
 
-export function gatherBackwardChunk(chunk: i32): void {
-  const dim = <i32>arg(4);
+function gatherBackwardChunk(chunk: i32): void {
+  const dTable = backwardJob.dTable;
+  const dOut = backwardJob.dOut;
+  const ids = backwardJob.ids;
+  const rows = backwardJob.rows;
+  const dim = backwardJob.dim;
   const begin = chunk * chunkColumns;
   const columns = min(chunkColumns, dim - begin);
   const whole = (<usize>(columns & ~3)) << 2;
   const end = (<usize>columns) << 2;
-  for (let r = 0; r < <i32>arg(3); r++) {
-    const id = load<i32>(arg(2) + ((<usize>r) << 2));
-    const to = arg(0) + ((<usize>id * <usize>dim + <usize>begin) << 2);
-    const from = arg(1) + ((<usize>r * <usize>dim + <usize>begin) << 2);
+  for (let r = 0; r < rows; r++) {
+    const id = load<i32>(ids + ((<usize>r) << 2));
+    const to = dTable + ((<usize>id * <usize>dim + <usize>begin) << 2);
+    const from = dOut + ((<usize>r * <usize>dim + <usize>begin) << 2);
     let i: usize = 0;
     for (; i < whole; i += 16) v128.store(to + i, f32x4.add(v128.load(to + i), v128.load(from + i)));
     for (; i < end; i += 4) store<f32>(to + i, load<f32>(to + i) + load<f32>(from + i));

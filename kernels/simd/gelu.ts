@@ -2,25 +2,33 @@
 //
 // (1 + tanh u) / 2 = 1 / (1 + e^−2u), so out = x / (1 + e^−2u): one exponential, and no cancellation where tanh u is near −1.
 
-import { chunksOf, Job } from "./jobs";
-import { arg, parallel, setArg } from "./threads";
+import { argumentsAt, chunksOf, parallel } from "./threads";
 import { exp } from "./vector";
+
+/** The arguments of a job (threads.ts). */
+@unmanaged
+class Gelu {
+  out: usize;
+  x: usize;
+  length: i32;
+}
+const job = changetype<Gelu>(argumentsAt);
 
 const chunkLength: i32 = 8192;
 
 /** x [length] → out [length] */
 export function gelu(out: usize, x: usize, length: i32): void {
-  setArg(0, out);
-  setArg(1, x);
-  setArg(2, length);
-  parallel(Job.Gelu, chunksOf(length, chunkLength));
+  job.out = out;
+  job.x = x;
+  job.length = length;
+  parallel(geluChunk, chunksOf(length, chunkLength));
 }
 
-export function geluChunk(chunk: i32): void {
+function geluChunk(chunk: i32): void {
   const begin = chunk * chunkLength;
-  const n = min(chunkLength, <i32>arg(2) - begin);
-  const out = arg(0) + ((<usize>begin) << 2);
-  const x = arg(1) + ((<usize>begin) << 2);
+  const n = min(chunkLength, job.length - begin);
+  const out = job.out + ((<usize>begin) << 2);
+  const x = job.x + ((<usize>begin) << 2);
   const whole = (<usize>(n & ~3)) << 2;
   const end = (<usize>n) << 2;
   let i: usize = 0;
@@ -35,22 +43,32 @@ function geluOf(x: v128): v128 {
   return f32x4.div(x, f32x4.add(one, exp(minus2u)));
 }
 
+/** The arguments of its derivative. */
+@unmanaged
+class GeluBackward {
+  dX: usize;
+  dOut: usize;
+  x: usize;
+  length: i32;
+}
+const backwardJob = changetype<GeluBackward>(argumentsAt);
+
 /** dX = dOut · (s + 2 · x · s · (1 − s) · u'), s = 1 / (1 + e^−2u), u' = √(2/π) · (1 + 3 · 0.044715·x²). all [length] */
 export function geluBackward(dX: usize, dOut: usize, x: usize, length: i32): void {
-  setArg(0, dX);
-  setArg(1, dOut);
-  setArg(2, x);
-  setArg(3, length);
-  parallel(Job.GeluBackward, chunksOf(length, chunkLength));
+  backwardJob.dX = dX;
+  backwardJob.dOut = dOut;
+  backwardJob.x = x;
+  backwardJob.length = length;
+  parallel(geluBackwardChunk, chunksOf(length, chunkLength));
 }
 
-export function geluBackwardChunk(chunk: i32): void {
+function geluBackwardChunk(chunk: i32): void {
   const begin = chunk * chunkLength;
-  const n = min(chunkLength, <i32>arg(3) - begin);
+  const n = min(chunkLength, backwardJob.length - begin);
   const offset = (<usize>begin) << 2;
-  const dX = arg(0) + offset;
-  const dOut = arg(1) + offset;
-  const x = arg(2) + offset;
+  const dX = backwardJob.dX + offset;
+  const dOut = backwardJob.dOut + offset;
+  const x = backwardJob.x + offset;
   const whole = (<usize>(n & ~3)) << 2;
   const end = (<usize>n) << 2;
   let i: usize = 0;

@@ -2,9 +2,22 @@
 //
 // A chunk is a few rows. Two passes over a row, mean first: the squares of differences cannot cancel.
 
-import { chunksOf, Job } from "./jobs";
-import { arg, floatArg, parallel, setArg, setFloatArg } from "./threads";
+import { argumentsAt, chunksOf, parallel } from "./threads";
 import { sumLanes } from "./vector";
+
+/** The arguments of a job (threads.ts). */
+@unmanaged
+class LayerNorm {
+  out: usize;
+  x: usize;
+  weight: usize;
+  bias: usize;
+  rows: i32;
+  dim: i32;
+  eps: f32;
+  rowsPerChunk: i32;
+}
+const job = changetype<LayerNorm>(argumentsAt);
 
 /** Elements of one chunk, about: whole rows. */
 const chunkLength: i32 = 16384;
@@ -12,24 +25,24 @@ const chunkLength: i32 = 16384;
 /** x [rows, dim], weight and bias [dim] → out [rows, dim] */
 export function layerNorm(out: usize, x: usize, weight: usize, bias: usize, rows: i32, dim: i32, eps: f32): void {
   const rowsPerChunk = max(1, chunkLength / dim);
-  setArg(0, out);
-  setArg(1, x);
-  setArg(2, weight);
-  setArg(3, bias);
-  setArg(4, rows);
-  setArg(5, dim);
-  setFloatArg(6, eps);
-  setArg(7, rowsPerChunk);
-  parallel(Job.LayerNorm, chunksOf(rows, rowsPerChunk));
+  job.out = out;
+  job.x = x;
+  job.weight = weight;
+  job.bias = bias;
+  job.rows = rows;
+  job.dim = dim;
+  job.eps = eps;
+  job.rowsPerChunk = rowsPerChunk;
+  parallel(layerNormChunk, chunksOf(rows, rowsPerChunk));
 }
 
-export function layerNormChunk(chunk: i32): void {
-  const dim = <i32>arg(5);
-  const begin = chunk * <i32>arg(7);
-  const end = min(<i32>arg(4), begin + <i32>arg(7));
+function layerNormChunk(chunk: i32): void {
+  const dim = job.dim;
+  const begin = chunk * job.rowsPerChunk;
+  const end = min(job.rows, begin + job.rowsPerChunk);
   for (let r = begin; r < end; r++) {
     const offset = (<usize>r * dim) << 2;
-    normalizeRow(arg(0) + offset, arg(1) + offset, arg(2), arg(3), dim, floatArg(6));
+    normalizeRow(job.out + offset, job.x + offset, job.weight, job.bias, dim, job.eps);
   }
 }
 

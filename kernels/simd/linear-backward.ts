@@ -3,7 +3,7 @@
 //
 //   c[m, n] (+)= Σ_k a[m, k] · b[k, n]
 //
-// where a or b may be stored the other way round. Unlike in linear-floats.ts the sum runs down the columns of b: a number of
+// where a or b may be stored transposed. Unlike in linear-floats.ts the sum runs down the columns of b: a number of
 // a times eight neighbors of b, k = 0, 1, … into one accumulator each. So an output has the same bits for any number of rows,
 // columns and threads.
 //
@@ -13,10 +13,35 @@
 // Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".) Tried without gain: 4 × 8 sums (7 % slower).
 
 import { f32Code, q4_KCode } from "./codes";
-import { chunksOf, Job } from "./jobs";
-import { arg, ownNumber, ownScratch, parallel, setArg } from "./threads";
+import { argumentsAt, chunksOf, ownNumber, ownScratch, parallel } from "./threads";
 import { madd } from "./vector";
 import { bytesOf, widenRow } from "./widen";
+
+/** The arguments of both jobs of a product (threads.ts). */
+@unmanaged
+class Product {
+  c: usize;
+  a: usize;
+  /** a is stored as [k, m] */
+  aTransposed: bool;
+  b: usize;
+  bDType: i32;
+  /** b is stored as [n, k] */
+  bTransposed: bool;
+  bias: usize;
+  /** The sum starts from what is in c */
+  add: bool;
+  m: i32;
+  k: i32;
+  n: i32;
+  /** a in tiles */
+  packed: usize;
+  /** A panel of b for each thread */
+  panels: usize;
+  chunkRows: i32;
+  panelColumns: i32;
+}
+const job = changetype<Product>(argumentsAt);
 
 const tileRows: i32 = 6;
 /** Tiles that a chunk of the first job packs. */
@@ -27,28 +52,12 @@ const panelSize: i32 = 512 * 32;
 /** Rows of c of a chunk, about. */
 const chunkRows: i32 = 256;
 
-const cArg: i32 = 0;
-const aArg: i32 = 1;
-const aTurnedArg: i32 = 2;
-const bArg: i32 = 3;
-const bDTypeArg: i32 = 4;
-const bTurnedArg: i32 = 5;
-const biasArg: i32 = 6;
-const addArg: i32 = 7;
-const mArg: i32 = 8;
-const kArg: i32 = 9;
-const nArg: i32 = 10;
-const packedArg: i32 = 11;
-const panelsArg: i32 = 12;
-const chunkRowsArg: i32 = 13;
-const panelColumnsArg: i32 = 14;
-
 /** Bytes of a thread's memory: a panel, and a row on its way into it. */
 const threadBytes: usize = (<usize>(panelSize + 512)) << 2;
 
 /** Columns of a panel: whole blocks of b's rows, where those are cut. */
-function panelColumnsOf(bDType: i32, bTurned: bool): i32 {
-  return bDType >= q4_KCode && !bTurned ? 256 : 32;
+function panelColumnsOf(bDType: i32, bTransposed: bool): i32 {
+  return bDType >= q4_KCode && !bTransposed ? 256 : 32;
 }
 
 /** Bytes of scratch memory that a product with an a of m rows and k columns needs. */
@@ -105,10 +114,10 @@ export function linearExact(
 function product(
   c: usize,
   a: usize,
-  aTurned: bool,
+  aTransposed: bool,
   b: usize,
   bDType: i32,
-  bTurned: bool,
+  bTransposed: bool,
   bias: usize,
   add: bool,
   m: i32,
@@ -116,39 +125,39 @@ function product(
   n: i32,
   scratch: usize,
 ): void {
-  setArg(cArg, c);
-  setArg(aArg, a);
-  setArg(aTurnedArg, aTurned);
-  setArg(bArg, b);
-  setArg(bDTypeArg, bDType);
-  setArg(bTurnedArg, bTurned);
-  setArg(biasArg, bias);
-  setArg(addArg, add);
-  setArg(mArg, m);
-  setArg(kArg, k);
-  setArg(nArg, n);
-  setArg(packedArg, scratch);
-  setArg(panelsArg, scratch + packedBytes(m, k));
-  parallel(Job.ProductPack, chunksOf(m, packTiles * tileRows));
+  job.c = c;
+  job.a = a;
+  job.aTransposed = aTransposed;
+  job.b = b;
+  job.bDType = bDType;
+  job.bTransposed = bTransposed;
+  job.bias = bias;
+  job.add = add;
+  job.m = m;
+  job.k = k;
+  job.n = n;
+  job.packed = scratch;
+  job.panels = scratch + packedBytes(m, k);
+  parallel(productPackChunk, chunksOf(m, packTiles * tileRows));
   const blocks = chunksOf(m, chunkRows);
-  setArg(chunkRowsArg, chunksOf(chunksOf(m, blocks), tileRows) * tileRows);
-  const panelColumns = panelColumnsOf(bDType, bTurned);
-  setArg(panelColumnsArg, panelColumns);
-  parallel(Job.Product, blocks * chunksOf(n, panelColumns));
+  job.chunkRows = chunksOf(chunksOf(m, blocks), tileRows) * tileRows;
+  const panelColumns = panelColumnsOf(bDType, bTransposed);
+  job.panelColumns = panelColumns;
+  parallel(productChunk, blocks * chunksOf(n, panelColumns));
 }
 
 // ---- a
 
-export function productPackChunk(chunk: i32): void {
-  const m = <i32>arg(mArg);
-  const k = <i32>arg(kArg);
-  const rowStride: usize = arg(aTurnedArg) ? 4 : (<usize>k) << 2;
-  const kStride: usize = arg(aTurnedArg) ? (<usize>m) << 2 : 4;
+function productPackChunk(chunk: i32): void {
+  const m = job.m;
+  const k = job.k;
+  const rowStride: usize = job.aTransposed ? 4 : (<usize>k) << 2;
+  const kStride: usize = job.aTransposed ? (<usize>m) << 2 : 4;
   const begin = chunk * packTiles * tileRows;
   const end = min(m, begin + packTiles * tileRows);
   for (let i = begin; i < end; i += tileRows) {
-    const tile = arg(packedArg) + ((<usize>i * <usize>k) << 2);
-    packTile(tile, arg(aArg) + <usize>i * rowStride, rowStride, kStride, k, min(tileRows, m - i));
+    const tile = job.packed + ((<usize>i * <usize>k) << 2);
+    packTile(tile, job.a + <usize>i * rowStride, rowStride, kStride, k, min(tileRows, m - i));
   }
 }
 
@@ -166,21 +175,21 @@ function packTile(tile: usize, a: usize, rowStride: usize, kStride: usize, k: i3
 
 /** Rows k0 … k0 + count of the columns from `column` on; columns that are not there are zeros. */
 function packPanel(panel: usize, k0: i32, count: i32, column: i32): void {
-  const columns = min(<i32>arg(panelColumnsArg), <i32>arg(nArg) - column);
-  if (arg(bTurnedArg)) packTurnedPanel(panel, k0, count, column, columns);
+  const columns = min(job.panelColumns, job.n - column);
+  if (job.bTransposed) packTransposedPanel(panel, k0, count, column, columns);
   else packNaturalPanel(panel, k0, count, column, columns);
 }
 
 function packNaturalPanel(panel: usize, k0: i32, count: i32, column: i32, columns: i32): void {
-  const dtype = <i32>arg(bDTypeArg);
-  const n = <i32>arg(nArg);
+  const dtype = job.bDType;
+  const n = job.n;
   const rowBytes = bytesOf(dtype, n);
   const groupBytes = (<usize>count * groupColumns) << 2;
   const row = panel + ((<usize>panelSize) << 2);
   const groups = <usize>chunksOf(columns, groupColumns);
   memory.fill(row, 0, groups << 5);
   for (let i = 0; i < count; i++) {
-    let from = arg(bArg) + <usize>(k0 + i) * rowBytes + bytesOf(dtype, column);
+    let from = job.b + <usize>(k0 + i) * rowBytes + bytesOf(dtype, column);
     if (dtype !== f32Code || (columns & (groupColumns - 1)) !== 0) {
       widenRow(row, from, dtype, columns);
       from = row;
@@ -193,14 +202,14 @@ function packNaturalPanel(panel: usize, k0: i32, count: i32, column: i32, column
   }
 }
 
-function packTurnedPanel(panel: usize, k0: i32, count: i32, column: i32, columns: i32): void {
-  const dtype = <i32>arg(bDTypeArg);
-  const rowBytes = bytesOf(dtype, <i32>arg(kArg));
+function packTransposedPanel(panel: usize, k0: i32, count: i32, column: i32, columns: i32): void {
+  const dtype = job.bDType;
+  const rowBytes = bytesOf(dtype, job.k);
   const groupBytes = (<usize>count * groupColumns) << 2;
   const row = panel + ((<usize>panelSize) << 2);
   memory.fill(panel, 0, <usize>chunksOf(columns, groupColumns) * groupBytes);
   for (let i = 0; i < columns; i++) {
-    widenRow(row, arg(bArg) + <usize>(column + i) * rowBytes + bytesOf(dtype, k0), dtype, count);
+    widenRow(row, job.b + <usize>(column + i) * rowBytes + bytesOf(dtype, k0), dtype, count);
     let to = panel + <usize>(i >> 3) * groupBytes + ((<usize>(i & 7)) << 2);
     const end = row + ((<usize>count) << 2);
     for (let from = row; from < end; from += 4, to += 32) store<f32>(to, load<f32>(from));
@@ -209,22 +218,22 @@ function packTurnedPanel(panel: usize, k0: i32, count: i32, column: i32, columns
 
 // ---- c
 
-export function productChunk(chunk: i32): void {
-  const k = <i32>arg(kArg);
-  const n = <i32>arg(nArg);
-  const panelColumns = <i32>arg(panelColumnsArg);
+function productChunk(chunk: i32): void {
+  const k = job.k;
+  const n = job.n;
+  const panelColumns = job.panelColumns;
   const kBlock = panelSize / panelColumns;
   const panels = chunksOf(n, panelColumns);
   const column = (chunk % panels) * panelColumns;
-  const begin = (chunk / panels) * <i32>arg(chunkRowsArg);
-  const end = min(<i32>arg(mArg), begin + <i32>arg(chunkRowsArg));
+  const begin = (chunk / panels) * job.chunkRows;
+  const end = min(job.m, begin + job.chunkRows);
   const groups = chunksOf(min(panelColumns, n - column), groupColumns);
-  const panel = arg(panelsArg) + <usize>ownNumber() * threadBytes;
+  const panel = job.panels + <usize>ownNumber() * threadBytes;
   for (let k0 = 0; k0 < k; k0 += kBlock) {
     const count = min(kBlock, k - k0);
     packPanel(panel, k0, count, column);
     for (let i = begin; i < end; i += tileRows) {
-      const tile = arg(packedArg) + ((<usize>i * <usize>k + <usize>(k0 * tileRows)) << 2);
+      const tile = job.packed + ((<usize>i * <usize>k + <usize>(k0 * tileRows)) << 2);
       for (let g = 0; g < groups; g++)
         addTile(i, column + g * groupColumns, tile, panel + ((<usize>(g * count * groupColumns)) << 2), count, k0);
     }
@@ -233,12 +242,12 @@ export function productChunk(chunk: i32): void {
 
 /** Adds `count` products to the 6 × 8 sums at row i and column j: in place, or by way of scratch memory at the edges of c. */
 function addTile(i: i32, j: i32, a: usize, b: usize, count: i32, k0: i32): void {
-  const n = <i32>arg(nArg);
-  const rows = min(tileRows, <i32>arg(mArg) - i);
+  const n = job.n;
+  const rows = min(tileRows, job.m - i);
   const columns = min(groupColumns, n - j);
   const width = (<usize>n) << 2;
-  const c = arg(cArg) + ((<usize>i * <usize>n + <usize>j) << 2);
-  const goesOn = k0 > 0 || arg(addArg) !== 0;
+  const c = job.c + ((<usize>i * <usize>n + <usize>j) << 2);
+  const goesOn = k0 > 0 || job.add !== 0;
   if (rows === tileRows && columns === groupColumns) sumTile(c, width, a, b, count, goesOn);
   else {
     const whole = ownScratch();
@@ -246,8 +255,8 @@ function addTile(i: i32, j: i32, a: usize, b: usize, count: i32, k0: i32): void 
     sumTile(whole, 32, a, b, count, goesOn);
     for (let r = 0; r < rows; r++) memory.copy(c + <usize>r * width, whole + ((<usize>r) << 5), (<usize>columns) << 2);
   }
-  const bias = arg(biasArg);
-  if (bias && k0 + count === <i32>arg(kArg)) addBias(c, width, rows, columns, bias + ((<usize>j) << 2));
+  const bias = job.bias;
+  if (bias && k0 + count === job.k) addBias(c, width, rows, columns, bias + ((<usize>j) << 2));
 }
 
 function addBias(c: usize, width: usize, rows: i32, columns: i32, bias: usize): void {
@@ -327,25 +336,35 @@ function sumTile(c: usize, width: usize, a: usize, b: usize, count: i32, goesOn:
 
 // ---- the bias
 
+/** The arguments of a job (threads.ts). */
+@unmanaged
+class BiasBackward {
+  dBias: usize;
+  dOut: usize;
+  rows: i32;
+  outDim: i32;
+}
+const biasJob = changetype<BiasBackward>(argumentsAt);
+
 /** Columns of a chunk. */
 const biasColumns: i32 = 128;
 
 /** dBias[o] += Σ_r dOut[r, o], r = 0, 1, … */
 export function biasBackward(dBias: usize, dOut: usize, rows: i32, outDim: i32): void {
-  setArg(0, dBias);
-  setArg(1, dOut);
-  setArg(2, rows);
-  setArg(3, outDim);
-  parallel(Job.BiasBackward, chunksOf(outDim, biasColumns));
+  biasJob.dBias = dBias;
+  biasJob.dOut = dOut;
+  biasJob.rows = rows;
+  biasJob.outDim = outDim;
+  parallel(biasBackwardChunk, chunksOf(outDim, biasColumns));
 }
 
-export function biasBackwardChunk(chunk: i32): void {
-  const outDim = <i32>arg(3);
+function biasBackwardChunk(chunk: i32): void {
+  const outDim = biasJob.outDim;
   const begin = chunk * biasColumns;
   const columns = min(biasColumns, outDim - begin);
-  const to = arg(0) + ((<usize>begin) << 2);
-  let from = arg(1) + ((<usize>begin) << 2);
-  for (let r = 0; r < <i32>arg(2); r++, from += (<usize>outDim) << 2) {
+  const to = biasJob.dBias + ((<usize>begin) << 2);
+  let from = biasJob.dOut + ((<usize>begin) << 2);
+  for (let r = 0; r < biasJob.rows; r++, from += (<usize>outDim) << 2) {
     let i: usize = 0;
     for (; i < (<usize>(columns & ~3)) << 2; i += 16)
       v128.store(to + i, f32x4.add(v128.load(to + i), v128.load(from + i)));

@@ -1,120 +1,46 @@
 // Products with block-quantized weights. The op is linear.ts, the formats are in blocks.ts.
 //
 // Integers are multiplied as integers: each row of x is quantized too, 32 elements at a time, to xq = x / dx rounded, with
-// dx = (largest magnitude of the 32) / 127, as llama.cpp does for its products (ggml-quants.c, quantize_row_q8_0; there dx is
-// rounded to f16, here it is not). With weights scale · q + minimum (blocks.ts), 32 elements add
+// dx = (largest magnitude of the 32) / 127 (quantized-rows.ts). With weights scale · q + minimum (blocks.ts), 32 elements add
 //   dx · scale · Σ q·xq + dx · minimum · Σ xq.
 // What that costs in accuracy: x is off by at most dx/2, so the normalized mean squared error of a product is about
 // (largest / rms)² / (12 · 127²), some 3e-5 for values of a normal distribution.
 //
 // The order of summation. The sums of integers are exact, whatever their order. An output is one f32 to which the first term
 // of each unit of 32 is added, unit after unit, and then, where there are minima, the second term of each. All kernels below
-// keep to it: they compute four outputs at once, turn their lanes about and go on with one output in each lane.
+// keep to it: they compute four outputs at once, transpose their lanes and go on with one output in each lane.
 //
 // Few rows go one by one along four outputs that lie far apart (why: linear-floats.ts), as they are stored: q8_0 here, the
 // other formats in linear-nibbles.ts. Many rows go in tiles of eight, a row in each lane, along four outputs, unpacked.
 //
 // 16-bit products of values widened from 8 bits, because they are exact on every engine and cost no more for q8_0 than the
 // 8-bit product of relaxed SIMD, whose left operand alone may have a sign: moving signs to one side takes what it would save.
-// Tried for tiles: lanes along the elements, turned about at the end (15 % slower); a loop of more than one pair of elements
+// Tried for tiles: lanes along the elements, transposed at the end (15 % slower); a loop of more than one pair of elements
 // (20 % slower: the compiler loads everything first and runs out of registers); unpacking four outputs by turns. For one row
 // of q8_0: fetching (5 to 15 % slower), products by way of memory, so that fewer wait in registers (3 % faster).
 
-import { blockBytesOf, unitBytes, unpackUnits } from "./blocks";
+import { blockBytesOf, fourHalves, unitBytes, unpackUnits } from "./blocks";
 import { q4_1Code, q4_KCode, q8_0Code } from "./codes";
-import { dtypeArg, finishFour, finishNext, inDimArg, packedArg, tiledArg, wArg, xArg } from "./linear";
+import { finishFour, finishNext, job, rowOf } from "./linear-job";
 import { multiplyNibbles } from "./linear-nibbles";
-import { arg, ownScratch } from "./threads";
-import { madd, maxLanes } from "./vector";
+import { packedRow, packedTile, tileRows, tileUnitBytes } from "./quantized-rows";
+import { ownScratch } from "./threads";
+import { madd, sumsOf4 } from "./vector";
 
-/** From so many rows on they go in tiles. */
-const leastTiled: i32 = 5;
-/** Rows of a tile. */
-const tileRows: i32 = 8;
 /** Outputs that are computed together. */
 const panelOuts: i32 = 4;
-/** Bytes of 32 quantized elements of a tile's rows: [pair of elements][row] 2 × i16, then dx and Σ xq (i32) of each row. */
-const tileUnitBytes: i32 = tileRows * 72;
-
-export function blocksTiled(rows: i32): bool {
-  return rows >= leastTiled;
-}
-
-/** Bytes of packed rows of x; one alone lies as an unpacked row of weights does, with dx and Σ xq (i32) for scale and minimum. */
-export function blocksPackedBytes(rows: i32, inDim: i32): usize {
-  if (rows < leastTiled) return <usize>(rows * (inDim >> 5)) * unitBytes;
-  return <usize>(((rows + tileRows - 1) / tileRows) * (inDim >> 5)) * tileUnitBytes;
-}
 
 /** Bytes of the unpacked weights of four outputs. */
 export function blocksPanelBytes(inDim: i32): usize {
   return <usize>(inDim >> 5) * (panelOuts * unitBytes);
 }
 
-// ---- x
-
-/** Quantizes rows of x. */
-export function packBlocks(begin: i32, end: i32): void {
-  const inDim = <i32>arg(inDimArg);
-  const units = inDim >> 5;
-  const unit = ownScratch();
-  for (let r = begin; r < end; r++) {
-    let x = arg(xArg) + ((<usize>r * <usize>inDim) << 2);
-    if (!arg(tiledArg)) {
-      const out = packedRow(r);
-      for (let b = 0; b < units; b++, x += 128) quantize(out + <usize>(b * unitBytes), x);
-    } else {
-      const row = r % tileRows;
-      const out = packedTile(r) + ((<usize>row) << 2);
-      for (let b = 0; b < units; b++, x += 128) {
-        quantize(unit, x);
-        const to = out + <usize>(b * tileUnitBytes);
-        for (let i = 0; i < 72; i += 4) store<i32>(to + <usize>(i * tileRows), load<i32>(unit + i));
-      }
-    }
-  }
-}
-
-/** Where row r lies, when rows go one by one. */
-export function packedRow(r: i32): usize {
-  return arg(packedArg) + <usize>(r * (<i32>arg(inDimArg) >> 5)) * unitBytes;
-}
-
-/** Where the tile of row r begins. */
-function packedTile(r: i32): usize {
-  return arg(packedArg) + <usize>((r / tileRows) * (<i32>arg(inDimArg) >> 5)) * tileUnitBytes;
-}
-
-/** 32 values of x: xq as i16, dx, Σ xq. */
-function quantize(out: usize, x: usize): void {
-  let largest = f32x4.abs(v128.load(x));
-  for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
-  const most = maxLanes(largest);
-  // 127 / 1e-37 would be infinite, and xq more than 8 bits: what is so small counts as 0.
-  const inverse = f32x4.splat(most > 1e-36 ? 127 / most : 0);
-  let sums = i32x4.splat(0);
-  for (let i: usize = 0; i < 4; i++) {
-    const low = rounded(v128.load(x + (i << 5)), inverse);
-    const high = rounded(v128.load(x + (i << 5), 16), inverse);
-    v128.store(out + (i << 4), i16x8.narrow_i32x4_s(low, high));
-    sums = i32x4.add(sums, i32x4.add(low, high));
-  }
-  store<f32>(out, most / 127, 64);
-  store<i32>(out, i32x4.extract_lane(sumsOf4(sums, sums, sums, sums), 0), 68);
-}
-
-function rounded(x: v128, inverse: v128): v128 {
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, inverse)));
-}
-
-// ---- products
-
 export function multiplyBlocks(begin: i32, end: i32, from: i32, to: i32, panel: usize): void {
-  if (arg(tiledArg)) {
+  if (job.tiled) {
     tiles(begin, end, from, to, panel);
     return;
   }
-  if (<i32>arg(dtypeArg) !== q8_0Code) {
+  if (job.dtype !== q8_0Code) {
     multiplyNibbles(begin, end, from, to, panel);
     return;
   }
@@ -127,29 +53,26 @@ export function multiplyBlocks(begin: i32, end: i32, from: i32, to: i32, panel: 
 
 /** Unpacks the weights of outputs o to o + 3. */
 function unpackFour(panel: usize, o: i32, end: i32): void {
-  const dtype = <i32>arg(dtypeArg);
-  const units = <i32>arg(inDimArg) >> 5;
+  const dtype = job.dtype;
+  const units = job.inDim >> 5;
+  const rowBytes = blockBytesOf(dtype, job.inDim);
   for (let i = 0; i < panelOuts; i++)
-    unpackUnits(panel + <usize>(i * units * unitBytes), rowOf(o + i, end), dtype, 0, units);
+    unpackUnits(panel + <usize>(i * units * unitBytes), rowOf(o + i, end, rowBytes), dtype, 0, units);
 }
 
 /** Whether weights of the dtype have minima. */
 function withMinima(): bool {
-  return <i32>arg(dtypeArg) === q4_1Code || <i32>arg(dtypeArg) === q4_KCode;
-}
-
-/** Where the weights of output o begin, or those of the last one before `end`. */
-export function rowOf(o: i32, end: i32): usize {
-  return arg(wArg) + <usize>min(o, end - 1) * blockBytesOf(<i32>arg(dtypeArg), <i32>arg(inDimArg));
+  return job.dtype === q4_1Code || job.dtype === q4_KCode;
 }
 
 /** Row r times outputs o, o + step … of q8_0. */
 function fourQ8_0(r: i32, o: i32, step: i32, end: i32): v128 {
   let x = packedRow(r);
-  let a = rowOf(o, end);
-  let b = rowOf(o + step, end);
-  let c = rowOf(o + 2 * step, end);
-  let d = rowOf(o + 3 * step, end);
+  const rowBytes = blockBytesOf(q8_0Code, job.inDim);
+  let a = rowOf(o, end, rowBytes);
+  let b = rowOf(o + step, end, rowBytes);
+  let c = rowOf(o + 2 * step, end, rowBytes);
+  let d = rowOf(o + 3 * step, end, rowBytes);
   let sum = f32x4.splat(0);
   const last = packedRow(r + 1);
   for (; x < last; x += unitBytes) {
@@ -161,22 +84,6 @@ function fourQ8_0(r: i32, o: i32, step: i32, end: i32): v128 {
     d += 34;
   }
   return sum;
-}
-
-/** The constants of fromF16, in memory: the compiler makes those in code anew for each block. */
-const mask = memory.data<u32>([0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000]);
-const twoTo112 = memory.data<u32>([0x77800000, 0x77800000, 0x77800000, 0x77800000]);
-const twoToMinus112 = memory.data<u32>([0x07800000, 0x07800000, 0x07800000, 0x07800000]);
-
-/** The f16 at four places as f32, as fromF16 makes it (widen.ts). */
-export function fourHalves(a: usize, b: usize, c: usize, d: usize): v128 {
-  let halves = v128.load16_lane(a, i32x4.splat(0), 1);
-  halves = v128.load16_lane(b, halves, 3);
-  halves = v128.load16_lane(c, halves, 5);
-  halves = v128.load16_lane(d, halves, 7);
-  const up = v128.load(twoTo112);
-  const value = f32x4.mul(v128.and(i32x4.shr_s(halves, 3), v128.load(mask)), up);
-  return f32x4.mul(f32x4.mul(value, up), v128.load(twoToMinus112));
 }
 
 /** q·xq of 32 elements in four lanes, from a block of q8_0. */
@@ -195,13 +102,6 @@ function product(x: usize, q0: v128, q1: v128, q2: v128, q3: v128): v128 {
   const first = i32x4.add(i32x4.dot_i16x8_s(v128.load(x), q0), i32x4.dot_i16x8_s(v128.load(x, 16), q1));
   const last = i32x4.add(i32x4.dot_i16x8_s(v128.load(x, 32), q2), i32x4.dot_i16x8_s(v128.load(x, 48), q3));
   return i32x4.add(first, last);
-}
-
-/** The lane sums of four vectors. */
-export function sumsOf4(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
-  const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
-  return i32x4.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
 }
 
 /** sum + dx · scale · integers, dx from the unit at x. */
@@ -227,7 +127,7 @@ function tiles(begin: i32, end: i32, from: i32, to: i32, panel: usize): void {
 
 /** Eight rows at x times four outputs: [output][row]. */
 function tile(x: usize, panel: usize, sums: usize): void {
-  const rowBytes = <usize>(<i32>arg(inDimArg) >> 5) * unitBytes;
+  const rowBytes = <usize>(job.inDim >> 5) * unitBytes;
   let w0 = panel;
   let w1 = w0 + rowBytes;
   let w2 = w1 + rowBytes;
@@ -302,7 +202,7 @@ function tile(x: usize, panel: usize, sums: usize): void {
 
 /** sums + dx · minimum · Σ xq, unit after unit. */
 function addMinima(tile: usize, panel: usize, sums: usize): void {
-  const units = <i32>arg(inDimArg) >> 5;
+  const units = job.inDim >> 5;
   for (let i = 0; i < panelOuts; i++, sums += 32) {
     let x = tile + 16 * tileRows * 4;
     let low = v128.load(sums);

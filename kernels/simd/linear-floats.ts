@@ -5,10 +5,10 @@
 // below keeps to it, so an output has the same bits whichever of them computed it and whatever was computed beside it. One
 // chain of multiply-adds would wait for itself; each kernel has eight and more of them, for as many outputs.
 //
-// Few rows: memory is the limit. One row goes along eight outputs at once, their weights far apart: processors fetch ahead
+// Few rows are memory-bound. One row goes along eight outputs at once, their weights far apart: processors fetch ahead
 // within each stream that they see, and one stream alone gets little more than half of the bandwidth. Four rows go along two.
 //
-// Tiles: arithmetic is the limit, so each number that is loaded is used several times: 6 rows × 2 outputs, 12 sums, two
+// Tiles are compute-bound, so each number that is loaded is used several times: 6 rows × 2 outputs, 12 sums, two
 // weights and one x fill the 15 registers there are. The elements of a row are walked in slices, such that the weights of 4
 // outputs (`packPanel`, which widens them too) and a tile's rows stay in the first-level cache, and all the rows of a chunk in
 // the second; sums wait in memory from one slice to the next.
@@ -17,21 +17,8 @@
 // slices of 512 or 768 and panels of 8 (the same), unpacked weights for 8 rows (25 % slower than going along the stored ones).
 
 import { bf16Code, f32Code } from "./codes";
-import { chunksOf } from "./jobs";
-import {
-  dtypeArg,
-  finishFour,
-  finishNext,
-  finishRows,
-  inDimArg,
-  packedArg,
-  rowsArg,
-  tiledArg,
-  tiledOuts,
-  wArg,
-  xArg,
-} from "./linear";
-import { arg, ownScratch } from "./threads";
+import { finishFour, finishNext, finishRows, job, rowOf, tiledOuts } from "./linear-job";
+import { chunksOf, ownScratch } from "./threads";
 import { madd, sumsOfLanes } from "./vector";
 import { bytesOf, firstFour, lastFour, nextFour } from "./widen";
 
@@ -76,11 +63,11 @@ export function floatsSumsBytes(rows: i32): usize {
 }
 
 export function multiplyFloats(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
-  if (arg(tiledArg)) {
+  if (job.tiled) {
     tiles(begin, end, from, to, room);
     return;
   }
-  const dtype = <i32>arg(dtypeArg);
+  const dtype = job.dtype;
   if (dtype === f32Code) stream<f32>(begin, end, from, to);
   else if (dtype === bf16Code) stream<u16>(begin, end, from, to);
   else stream<i16>(begin, end, from, to);
@@ -101,9 +88,9 @@ function stream<T>(begin: i32, end: i32, from: i32, to: i32): void {
 
 /** Rows r to r + 3 times outputs o and o + step. */
 function fourTimesTwo<T>(r: i32, o: i32, step: i32, end: i32): void {
-  const inDim = <i32>arg(inDimArg);
+  const inDim = job.inDim;
   const xBytes = (<usize>inDim) << 2;
-  let xa = arg(xArg) + <usize>r * xBytes;
+  let xa = job.x + <usize>r * xBytes;
   let xb = xa + xBytes;
   let xc = xb + xBytes;
   let xd = xc + xBytes;
@@ -145,9 +132,9 @@ function fourTimesTwo<T>(r: i32, o: i32, step: i32, end: i32): void {
 
 /** Row r times outputs o, o + step, … */
 function eight<T>(r: i32, o: i32, step: i32, end: i32): void {
-  const inDim = <i32>arg(inDimArg);
+  const inDim = job.inDim;
   const rowBytes = <usize>inDim * sizeof<T>();
-  let x = arg(xArg) + ((<usize>r * <usize>inDim) << 2);
+  let x = job.x + ((<usize>r * <usize>inDim) << 2);
   let w0 = rowOf(o, end, rowBytes);
   let w1 = rowOf(o + step, end, rowBytes);
   let w2 = rowOf(o + 2 * step, end, rowBytes);
@@ -189,24 +176,19 @@ function eight<T>(r: i32, o: i32, step: i32, end: i32): void {
   if (o + 4 * step < end) finishFour(r, o + 4 * step, step, end, sumsOfLanes(a4, a5, a6, a7));
 }
 
-/** Where the weights of output o begin, or those of the last one before `end`. */
-function rowOf(o: i32, end: i32, rowBytes: usize): usize {
-  return arg(wArg) + <usize>min(o, end - 1) * rowBytes;
-}
-
 // ---- tiles
 
 /** Copies rows of x, filled up: [slice][row][element of the slice]. */
 export function packFloats(begin: i32, end: i32): void {
-  const inDim = <i32>arg(inDimArg);
+  const inDim = job.inDim;
   const padded = paddedOf(inDim);
   const depth = depthOf(inDim);
-  const rows = <i32>arg(rowsArg);
+  const rows = job.rows;
   for (let r = begin; r < end; r++)
     for (let i = 0; i < padded; i += depth) {
       const n = min(depth, padded - i);
-      const from = arg(xArg) + ((<usize>r * <usize>inDim + <usize>i) << 2);
-      const to = arg(packedArg) + ((<usize>i * <usize>rows + <usize>(r * n)) << 2);
+      const from = job.x + ((<usize>r * <usize>inDim + <usize>i) << 2);
+      const to = job.packed + ((<usize>i * <usize>rows + <usize>(r * n)) << 2);
       const stored = (<usize>min(n, inDim - i)) << 2;
       memory.copy(to, from, stored);
       memory.fill(to + stored, 0, ((<usize>n) << 2) - stored);
@@ -214,16 +196,16 @@ export function packFloats(begin: i32, end: i32): void {
 }
 
 function tiles(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
-  const padded = paddedOf(<i32>arg(inDimArg));
-  const depth = depthOf(<i32>arg(inDimArg));
-  const rows = <usize>arg(rowsArg);
+  const padded = paddedOf(job.inDim);
+  const depth = depthOf(job.inDim);
+  const rows = <usize>job.rows;
   const panel = room;
   const sums = room + floatsPanelBytes();
   memory.fill(sums, 0, floatsSumsBytes(to - from));
   for (let i = 0; i < padded; i += depth) {
     const n = min(depth, padded - i);
     const xBytes = (<usize>n) << 2;
-    const x = arg(packedArg) + ((<usize>i * rows) << 2) + <usize>from * xBytes;
+    const x = job.packed + ((<usize>i * rows) << 2) + <usize>from * xBytes;
     for (let o = begin; o < end; o += panelOuts) {
       const outs = min(panelOuts, end - o);
       packPanel(panel, o, outs, i, n);
@@ -249,13 +231,13 @@ function tiles(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
 
 /** Widens elements i to i + n of so many outputs from o on: [pair of outputs][m][output of the pair][lane]. */
 function packPanel(panel: usize, o: i32, outs: i32, i: i32, n: i32): void {
-  const dtype = <i32>arg(dtypeArg);
-  const inDim = <i32>arg(inDimArg);
+  const dtype = job.dtype;
+  const inDim = job.inDim;
   const rowBytes = bytesOf(dtype, inDim);
   const stored = min(n, inDim - i);
   const whole = stored & ~7;
   for (let pair = 0; pair < outs; pair += 2) {
-    const a = arg(wArg) + <usize>(o + pair) * rowBytes + bytesOf(dtype, i);
+    const a = job.w + <usize>(o + pair) * rowBytes + bytesOf(dtype, i);
     const b = pair + 1 < outs ? a + rowBytes : a; // the pair of a lone last output is that output again, and not stored
     const to = panel + <usize>pair * ((<usize>n) << 2);
     packPairOf(dtype, to, a, b, whole);

@@ -1,5 +1,5 @@
 // Products of few rows with weights in q4_0, q4_1, q4_K and q6_K, straight as they are stored. The op is linear.ts; how x is
-// quantized, the order of summation and the kernels for many rows are in linear-blocks.ts. Layouts of blocks: blocks.ts,
+// quantized is in quantized-rows.ts; the order of summation and the kernels for many rows are in linear-blocks.ts. Layouts of blocks: blocks.ts,
 // after llama.cpp's ggml-common.h and ggml-quants.c.
 //
 // These formats store q without a sign, in 4 or 6 bits, which is what the 8-bit product of relaxed SIMD asks of its right
@@ -9,12 +9,12 @@
 // Tried for q6_K: four outputs at once, unit after unit, as the others go (half as fast); reading d of all four first (the
 // same); reading lines of the next blocks early (11 % faster in short chunks, but it reads past the end of the weights).
 
-import { highNibbles, lowNibbles, unitBytes as packedBytes } from "./blocks";
+import { blockBytesOf, fourHalves, highNibbles, lowNibbles, unitBytes as packedBytes } from "./blocks";
 import { q4_0Code, q4_1Code, q4_KCode } from "./codes";
-import { dtypeArg, finishFour, inDimArg } from "./linear";
-import { fourHalves, packedRow, rowOf, sumsOf4 } from "./linear-blocks";
-import { arg, ownScratch } from "./threads";
-import { madd } from "./vector";
+import { finishFour, job, rowOf } from "./linear-job";
+import { packedRow } from "./quantized-rows";
+import { ownScratch } from "./threads";
+import { madd, sumsOf4 } from "./vector";
 import { fromF16 } from "./widen";
 
 /** Bytes of 32 elements of x: xq as i8; dx and dx · Σ xq as f32; Σ xq of either half as i16; 4 that keep units aligned. */
@@ -25,19 +25,20 @@ const halvesAt: usize = 40;
 
 /** Rows `from` to `to`, at most 4, times outputs begin to end; `room` for 16 + 4 · 48 bytes for each unit of a row. */
 export function multiplyNibbles(begin: i32, end: i32, from: i32, to: i32, room: usize): void {
-  const dtype = <i32>arg(dtypeArg);
-  const units = <i32>arg(inDimArg) >> 5;
+  const dtype = job.dtype;
+  const units = job.inDim >> 5;
   const minima = room; // [unit][output]
   const rows = room + ((<usize>units) << 4);
   const rowBytes = <usize>(units * unitBytes);
   for (let r = from; r < to; r++) narrow(rows + <usize>(r - from) * rowBytes, r);
   // Outputs are `step` apart, four times; where there are none left, the last one is computed again and not stored.
   const step = (end - begin + 3) >> 2;
+  const weightBytes = blockBytesOf(dtype, job.inDim);
   for (let o = begin; o < begin + step; o++) {
-    const a = rowOf(o, end);
-    const b = rowOf(o + step, end);
-    const c = rowOf(o + 2 * step, end);
-    const d = rowOf(o + 3 * step, end);
+    const a = rowOf(o, end, weightBytes);
+    const b = rowOf(o + step, end, weightBytes);
+    const c = rowOf(o + 2 * step, end, weightBytes);
+    const d = rowOf(o + 3 * step, end, weightBytes);
     for (let r = from; r < to; r++) {
       const x = rows + <usize>(r - from) * rowBytes;
       const last = x + rowBytes;
@@ -135,7 +136,7 @@ function fourQ4_K(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize,
   let sum = f32x4.splat(0);
   let m = minima;
   for (let unit = x; unit < last; m += 128) {
-    turn4(scales + 128, v128.load(a), v128.load(b), v128.load(c), v128.load(d));
+    transpose4(scales + 128, v128.load(a), v128.load(b), v128.load(c), v128.load(d));
     scalesQ4_K(scales + 128, scales, m);
     a += 16;
     b += 16;
@@ -207,20 +208,26 @@ function storeScaled(to: usize, bytes: v128, factor: v128): void {
 function fourQ6_K(x: usize, last: usize, a: usize, b: usize, c: usize, d: usize): v128 {
   const products = ownScratch(); // [unit][output]: four lanes
   const scales = products + 512; // [output][unit]: s₀, s₁ as i16
-  const turned = products + 640; // [unit][output]
+  const transposed = products + 640; // [unit][output]
   let sum = f32x4.splat(0);
   while (x < last) {
     productsQ6_K(x, a, products, scales);
     productsQ6_K(x, b, products + 16, scales + 32);
     productsQ6_K(x, c, products + 32, scales + 64);
     productsQ6_K(x, d, products + 48, scales + 96);
-    turn4(turned, v128.load(scales), v128.load(scales, 32), v128.load(scales, 64), v128.load(scales, 96));
-    turn4(turned + 64, v128.load(scales, 16), v128.load(scales, 48), v128.load(scales, 80), v128.load(scales, 112));
+    transpose4(transposed, v128.load(scales), v128.load(scales, 32), v128.load(scales, 64), v128.load(scales, 96));
+    transpose4(
+      transposed + 64,
+      v128.load(scales, 16),
+      v128.load(scales, 48),
+      v128.load(scales, 80),
+      v128.load(scales, 112),
+    );
     const scale = fourHalves(a + 208, b + 208, c + 208, d + 208);
     for (let unit: usize = 0; unit < 8; unit++, x += unitBytes) {
       const four = products + (unit << 6);
       const all = sumsOf4(v128.load(four), v128.load(four, 16), v128.load(four, 32), v128.load(four, 48));
-      const sums = i32x4.dot_i16x8_s(v128.load(turned + (unit << 4)), v128.load32_splat(x, halvesAt));
+      const sums = i32x4.dot_i16x8_s(v128.load(transposed + (unit << 4)), v128.load32_splat(x, halvesAt));
       sum = addScaled(sum, i32x4.sub(all, i32x4.shl(sums, 5)), x, scale);
     }
     a += 210;
@@ -290,8 +297,8 @@ function sumsOfShorts(a: v128, b: v128, c: v128, d: v128): v128 {
   return i32x4.dot_i16x8_s(pairs, i16x8.splat(1));
 }
 
-/** Four vectors of four words turned about: lane i of all of them becomes vector i. */
-function turn4(to: usize, a: v128, b: v128, c: v128, d: v128): void {
+/** Four vectors of four words transposed: lane i of all of them becomes vector i. */
+function transpose4(to: usize, a: v128, b: v128, c: v128, d: v128): void {
   const ab01 = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
   const cd01 = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
   const ab23 = v128.shuffle<i32>(a, b, 2, 6, 3, 7);

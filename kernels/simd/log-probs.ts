@@ -2,44 +2,54 @@
 //
 // A chunk is one row: vocabularies are wide.
 
-import { Job } from "./jobs";
-import { arg, parallel, setArg } from "./threads";
+import { argumentsAt, parallel } from "./threads";
 import { exp, maxLanes, sumLanes } from "./vector";
+
+/** The arguments of both jobs (threads.ts); `out` is dLogits on the way back, which alone has a dOut. */
+@unmanaged
+class LogProbs {
+  out: usize;
+  logits: usize;
+  ids: usize;
+  n: i32;
+  dOut: usize;
+}
+const job = changetype<LogProbs>(argumentsAt);
 
 /** logits [rows, n], ids [rows] → out [rows] */
 export function logProbs(out: usize, logits: usize, ids: usize, rows: i32, n: i32): void {
-  setArg(0, out);
-  setArg(1, logits);
-  setArg(2, ids);
-  setArg(3, n);
-  parallel(Job.LogProbs, rows);
+  job.out = out;
+  job.logits = logits;
+  job.ids = ids;
+  job.n = n;
+  parallel(logProbsChunk, rows);
 }
 
 /** dOut [rows] → dLogits [rows, n] */
 export function logProbsBackward(dLogits: usize, dOut: usize, logits: usize, ids: usize, rows: i32, n: i32): void {
-  setArg(0, dLogits);
-  setArg(1, logits);
-  setArg(2, ids);
-  setArg(3, n);
-  setArg(4, dOut);
-  parallel(Job.LogProbsBackward, rows);
+  job.out = dLogits;
+  job.logits = logits;
+  job.ids = ids;
+  job.n = n;
+  job.dOut = dOut;
+  parallel(logProbsBackwardChunk, rows);
 }
 
-export function logProbsChunk(r: i32): void {
-  const n = <i32>arg(3);
-  const logits = arg(1) + ((<usize>r * <usize>n) << 2);
+function logProbsChunk(r: i32): void {
+  const n = job.n;
+  const logits = job.logits + ((<usize>r * <usize>n) << 2);
   const largest = largestOf(logits, n);
   const logit = load<f32>(logits + ((<usize>idOf(r)) << 2));
-  store<f32>(arg(0) + ((<usize>r) << 2), logit - largest - Mathf.log(sumOf(logits, n, largest)));
+  store<f32>(job.out + ((<usize>r) << 2), logit - largest - Mathf.log(sumOf(logits, n, largest)));
 }
 
-export function logProbsBackwardChunk(r: i32): void {
-  const n = <i32>arg(3);
+function logProbsBackwardChunk(r: i32): void {
+  const n = job.n;
   const offset = (<usize>r * <usize>n) << 2;
-  const logits = arg(1) + offset;
-  const dLogits = arg(0) + offset;
+  const logits = job.logits + offset;
+  const dLogits = job.out + offset;
   const largest = f32x4.splat(largestOf(logits, n));
-  const dOut = load<f32>(arg(4) + ((<usize>r) << 2));
+  const dOut = load<f32>(job.dOut + ((<usize>r) << 2));
   const share = f32x4.splat(-dOut / sumOf(logits, n, f32x4.extract_lane(largest, 0)));
   const whole = (<usize>(n & ~3)) << 2;
   let i: usize = 0;
@@ -53,7 +63,7 @@ export function logProbsBackwardChunk(r: i32): void {
 }
 
 function idOf(r: i32): i32 {
-  return load<i32>(arg(2) + ((<usize>r) << 2));
+  return load<i32>(job.ids + ((<usize>r) << 2));
 }
 
 function largestOf(x: usize, n: i32): f32 {

@@ -8,25 +8,31 @@
 // Gradients of rows: a chunk is a few rows. Of the weight: each row's mean and s first, then a chunk is a few columns, so that
 // every sum runs through the rows in their order.
 
-import { chunksOf, Job } from "./jobs";
-import { arg, floatArg, parallel, setArg, setFloatArg } from "./threads";
+import { argumentsAt, chunksOf, parallel } from "./threads";
 import { madd, sumLanes } from "./vector";
+
+/** The arguments of all three jobs (threads.ts). */
+@unmanaged
+class NormBackward {
+  out: usize;
+  dOut: usize;
+  x: usize;
+  weight: usize;
+  rows: i32;
+  dim: i32;
+  eps: f32;
+  /** A layer norm: the mean is taken off */
+  centered: bool;
+  /** Mean and scale of each row */
+  moments: usize;
+  rowsPerChunk: i32;
+}
+const job = changetype<NormBackward>(argumentsAt);
 
 /** Elements of one chunk, about: whole rows. */
 const chunkLength: i32 = 16384;
 /** Columns of a chunk of the weight's gradient. */
 const chunkColumns: i32 = 64;
-
-const outArg: i32 = 0;
-const dOutArg: i32 = 1;
-const xArg: i32 = 2;
-const weightArg: i32 = 3;
-const rowsArg: i32 = 4;
-const dimArg: i32 = 5;
-const epsArg: i32 = 6;
-const centeredArg: i32 = 7;
-const momentsArg: i32 = 8;
-const rowsPerChunkArg: i32 = 9;
 
 /** dOut, x [rows, dim], weight [dim] → dX [rows, dim]; `centered` for a layer norm */
 export function normBackward(
@@ -37,11 +43,11 @@ export function normBackward(
   rows: i32,
   dim: i32,
   eps: f32,
-  centered: i32,
+  centered: bool,
 ): void {
-  setArg(weightArg, weight);
+  job.weight = weight;
   setNorm(dX, dOut, x, rows, dim, eps, centered);
-  parallel(Job.NormBackward, chunksOf(rows, <i32>arg(rowsPerChunkArg)));
+  parallel(normBackwardChunk, chunksOf(rows, job.rowsPerChunk));
 }
 
 /** Adds to dWeight [dim]. dOut, x [rows, dim]; scratch of 8 bytes for each row */
@@ -52,40 +58,40 @@ export function normWeightBackward(
   rows: i32,
   dim: i32,
   eps: f32,
-  centered: i32,
+  centered: bool,
   scratch: usize,
 ): void {
-  setArg(momentsArg, scratch);
+  job.moments = scratch;
   setNorm(dWeight, dOut, x, rows, dim, eps, centered);
-  parallel(Job.NormMoments, chunksOf(rows, <i32>arg(rowsPerChunkArg)));
-  parallel(Job.NormWeightBackward, chunksOf(dim, chunkColumns));
+  parallel(normMomentsChunk, chunksOf(rows, job.rowsPerChunk));
+  parallel(normWeightBackwardChunk, chunksOf(dim, chunkColumns));
 }
 
-function setNorm(out: usize, dOut: usize, x: usize, rows: i32, dim: i32, eps: f32, centered: i32): void {
-  setArg(outArg, out);
-  setArg(dOutArg, dOut);
-  setArg(xArg, x);
-  setArg(rowsArg, rows);
-  setArg(dimArg, dim);
-  setFloatArg(epsArg, eps);
-  setArg(centeredArg, centered);
-  setArg(rowsPerChunkArg, max(1, chunkLength / dim));
+function setNorm(out: usize, dOut: usize, x: usize, rows: i32, dim: i32, eps: f32, centered: bool): void {
+  job.out = out;
+  job.dOut = dOut;
+  job.x = x;
+  job.rows = rows;
+  job.dim = dim;
+  job.eps = eps;
+  job.centered = centered;
+  job.rowsPerChunk = max(1, chunkLength / dim);
 }
 
-export function normBackwardChunk(chunk: i32): void {
-  const begin = chunk * <i32>arg(rowsPerChunkArg);
-  const end = min(<i32>arg(rowsArg), begin + <i32>arg(rowsPerChunkArg));
-  const bytes = arg(dimArg) << 2;
+function normBackwardChunk(chunk: i32): void {
+  const begin = chunk * job.rowsPerChunk;
+  const end = min(job.rows, begin + job.rowsPerChunk);
+  const bytes = (<usize>job.dim) << 2;
   for (let r = begin; r < end; r++) {
     const offset = <usize>r * bytes;
-    backRow(arg(outArg) + offset, arg(dOutArg) + offset, arg(xArg) + offset);
+    backRow(job.out + offset, job.dOut + offset, job.x + offset);
   }
 }
 
 function backRow(dX: usize, dOut: usize, x: usize): void {
-  const weight = arg(weightArg);
-  const dim = <f32>(<i32>arg(dimArg));
-  const bytes = arg(dimArg) << 2;
+  const weight = job.weight;
+  const dim = <f32>job.dim;
+  const bytes = (<usize>job.dim) << 2;
   const whole = bytes & ~15;
   const mean = meanOf(x);
   const scale = scaleOf(x, mean);
@@ -105,7 +111,7 @@ function backRow(dX: usize, dOut: usize, x: usize): void {
     sum += g;
     sumN += g * (load<f32>(x + i) - mean);
   }
-  const meanG: f32 = arg(centeredArg) ? sum / dim : 0;
+  const meanG: f32 = job.centered ? sum / dim : 0;
   const slope = (sumN / dim) * scale * scale; // n · mean (g · n) = (x − mean) · slope
   for (i = 0; i < whole; i += 16) {
     const g = f32x4.mul(v128.load(dOut + i), v128.load(weight + i));
@@ -119,30 +125,30 @@ function backRow(dX: usize, dOut: usize, x: usize): void {
 }
 
 /** Mean and scale of each row. */
-export function normMomentsChunk(chunk: i32): void {
-  const begin = chunk * <i32>arg(rowsPerChunkArg);
-  const end = min(<i32>arg(rowsArg), begin + <i32>arg(rowsPerChunkArg));
+function normMomentsChunk(chunk: i32): void {
+  const begin = chunk * job.rowsPerChunk;
+  const end = min(job.rows, begin + job.rowsPerChunk);
   for (let r = begin; r < end; r++) {
-    const x = arg(xArg) + <usize>r * (arg(dimArg) << 2);
-    const to = arg(momentsArg) + ((<usize>r) << 3);
+    const x = job.x + <usize>r * ((<usize>job.dim) << 2);
+    const to = job.moments + ((<usize>r) << 3);
     const mean = meanOf(x);
     store<f32>(to, mean);
     store<f32>(to, scaleOf(x, mean), 4);
   }
 }
 
-export function normWeightBackwardChunk(chunk: i32): void {
+function normWeightBackwardChunk(chunk: i32): void {
   const begin = chunk * chunkColumns;
-  const columns = min(chunkColumns, <i32>arg(dimArg) - begin);
+  const columns = min(chunkColumns, job.dim - begin);
   const bytes = (<usize>columns) << 2;
   const whole = bytes & ~15;
-  const to = arg(outArg) + ((<usize>begin) << 2);
-  for (let r = 0; r < <i32>arg(rowsArg); r++) {
-    const offset = (<usize>r * arg(dimArg) + <usize>begin) << 2;
-    const x = arg(xArg) + offset;
-    const dOut = arg(dOutArg) + offset;
-    const mean = load<f32>(arg(momentsArg) + ((<usize>r) << 3));
-    const scale = load<f32>(arg(momentsArg) + ((<usize>r) << 3), 4);
+  const to = job.out + ((<usize>begin) << 2);
+  for (let r = 0; r < job.rows; r++) {
+    const offset = (<usize>r * <usize>job.dim + <usize>begin) << 2;
+    const x = job.x + offset;
+    const dOut = job.dOut + offset;
+    const mean = load<f32>(job.moments + ((<usize>r) << 3));
+    const scale = load<f32>(job.moments + ((<usize>r) << 3), 4);
     let i: usize = 0;
     for (; i < whole; i += 16) {
       const n = f32x4.mul(f32x4.sub(v128.load(x + i), f32x4.splat(mean)), f32x4.splat(scale));
@@ -154,18 +160,18 @@ export function normWeightBackwardChunk(chunk: i32): void {
 }
 
 function meanOf(x: usize): f32 {
-  if (!arg(centeredArg)) return 0;
-  const bytes = arg(dimArg) << 2;
+  if (!job.centered) return 0;
+  const bytes = (<usize>job.dim) << 2;
   let sums = f32x4.splat(0);
   let i: usize = 0;
   for (; i < (bytes & ~15); i += 16) sums = f32x4.add(sums, v128.load(x + i));
   let sum = sumLanes(sums);
   for (; i < bytes; i += 4) sum += load<f32>(x + i);
-  return sum / <f32>(<i32>arg(dimArg));
+  return sum / <f32>job.dim;
 }
 
 function scaleOf(x: usize, mean: f32): f32 {
-  const bytes = arg(dimArg) << 2;
+  const bytes = (<usize>job.dim) << 2;
   let sums = f32x4.splat(0);
   let i: usize = 0;
   for (; i < (bytes & ~15); i += 16) {
@@ -174,5 +180,5 @@ function scaleOf(x: usize, mean: f32): f32 {
   }
   let sum = sumLanes(sums);
   for (; i < bytes; i += 4) sum += (load<f32>(x + i) - mean) * (load<f32>(x + i) - mean);
-  return 1 / sqrt(sum / <f32>(<i32>arg(dimArg)) + floatArg(epsArg));
+  return 1 / sqrt(sum / <f32>job.dim + job.eps);
 }

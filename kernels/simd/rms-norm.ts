@@ -2,9 +2,21 @@
 //
 // A chunk is a few rows. The squares of a row are summed in four accumulators of four lanes, then by a fixed tree.
 
-import { chunksOf, Job } from "./jobs";
-import { arg, floatArg, parallel, setArg, setFloatArg } from "./threads";
+import { argumentsAt, chunksOf, parallel } from "./threads";
 import { madd, sumLanes } from "./vector";
+
+/** The arguments of a job (threads.ts). */
+@unmanaged
+class RmsNorm {
+  out: usize;
+  x: usize;
+  weight: usize;
+  rows: i32;
+  dim: i32;
+  eps: f32;
+  rowsPerChunk: i32;
+}
+const job = changetype<RmsNorm>(argumentsAt);
 
 /** Elements of one chunk, about: whole rows. */
 const chunkLength: i32 = 16384;
@@ -12,26 +24,26 @@ const chunkLength: i32 = 16384;
 /** x [rows, dim], weight [dim] → out [rows, dim] */
 export function rmsNorm(out: usize, x: usize, weight: usize, rows: i32, dim: i32, eps: f32): void {
   const rowsPerChunk = max(1, chunkLength / dim);
-  setArg(0, out);
-  setArg(1, x);
-  setArg(2, weight);
-  setArg(3, rows);
-  setArg(4, dim);
-  setFloatArg(5, eps);
-  setArg(6, rowsPerChunk);
-  parallel(Job.RmsNorm, chunksOf(rows, rowsPerChunk));
+  job.out = out;
+  job.x = x;
+  job.weight = weight;
+  job.rows = rows;
+  job.dim = dim;
+  job.eps = eps;
+  job.rowsPerChunk = rowsPerChunk;
+  parallel(rmsNormChunk, chunksOf(rows, rowsPerChunk));
 }
 
-export function rmsNormChunk(chunk: i32): void {
-  const weight = arg(2);
-  const dim = <i32>arg(4);
-  const begin = chunk * <i32>arg(6);
-  const end = min(<i32>arg(3), begin + <i32>arg(6));
+function rmsNormChunk(chunk: i32): void {
+  const weight = job.weight;
+  const dim = job.dim;
+  const begin = chunk * job.rowsPerChunk;
+  const end = min(job.rows, begin + job.rowsPerChunk);
   for (let r = begin; r < end; r++) {
     const offset = (<usize>r * dim) << 2;
-    const x = arg(1) + offset;
+    const x = job.x + offset;
     const mean = sumOfSquares(x, dim) / <f32>dim;
-    scaleRow(arg(0) + offset, x, weight, dim, 1 / sqrt(mean + floatArg(5)));
+    scaleRow(job.out + offset, x, weight, dim, 1 / sqrt(mean + job.eps));
   }
 }
 

@@ -1,22 +1,28 @@
 // Not an op: the two limits that every op is measured against (bench/kernels.ts), as these instructions can reach them:
 // bytes read from memory and multiply-adds done in registers, each on all threads.
 
-import { chunksOf, Job } from "./jobs";
-import { arg, ownScratch, parallel, setArg } from "./threads";
+import { argumentsAt, chunksOf, ownScratch, parallel } from "./threads";
 import { madd } from "./vector";
+
+/** The arguments of a job (threads.ts). */
+@unmanaged
+class ReadAll {
+  from: usize;
+}
+const job = changetype<ReadAll>(argumentsAt);
 
 const chunkBytes: i32 = 1 << 20;
 
 /** Reads `bytes`, a multiple of a MiB, once. */
 export function readAll(from: usize, bytes: i32): void {
-  setArg(0, from);
-  parallel(Job.ReadAll, chunksOf(bytes, chunkBytes));
+  job.from = from;
+  parallel(readAllChunk, chunksOf(bytes, chunkBytes));
 }
 
-export function readAllChunk(chunk: i32): void {
+function readAllChunk(chunk: i32): void {
   // Four streams at once: processors fetch ahead within each, and one alone does not reach what the memory gives.
   const stream = chunkBytes >> 2;
-  let at = arg(0) + <usize>chunk * chunkBytes;
+  let at = job.from + <usize>chunk * chunkBytes;
   const end = at + stream;
   let a = i32x4.splat(0);
   let b = a;
@@ -33,10 +39,10 @@ export function readAllChunk(chunk: i32): void {
 
 /** `chunks` times 4096 · 12 vectors of multiply-adds: 98304 · 4 operations each. */
 export function multiplyAll(chunks: i32): void {
-  parallel(Job.MultiplyAll, chunks);
+  parallel(multiplyAllChunk, chunks);
 }
 
-export function multiplyAllChunk(): void {
+function multiplyAllChunk(_chunk: i32): void {
   const x = f32x4.splat(0.9999);
   let a = x;
   let b = x;

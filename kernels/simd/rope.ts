@@ -3,8 +3,24 @@
 // A chunk is a few rows. a and b of neighboring pairs are neighbors, so four pairs are turned at a time; the rest of each
 // head is copied.
 
-import { chunksOf, Job } from "./jobs";
-import { arg, floatArg, parallel, setArg, setFloatArg } from "./threads";
+import { argumentsAt, chunksOf, parallel } from "./threads";
+
+/** The arguments of a job (threads.ts). */
+@unmanaged
+class Rope {
+  out: usize;
+  x: usize;
+  cos: usize;
+  sin: usize;
+  rows: i32;
+  nHeads: i32;
+  headDim: i32;
+  ropeDim: i32;
+  offset: i32;
+  rowsPerChunk: i32;
+  direction: f32;
+}
+const job = changetype<Rope>(argumentsAt);
 
 /** Elements of one chunk, about: whole rows. */
 const chunkLength: i32 = 16384;
@@ -53,42 +69,42 @@ function turnRows(
   direction: f32,
 ): void {
   const rowsPerChunk = max(1, chunkLength / (nHeads * headDim));
-  setArg(0, out);
-  setArg(1, x);
-  setArg(2, cos);
-  setArg(3, sin);
-  setArg(4, rows);
-  setArg(5, nHeads);
-  setArg(6, headDim);
-  setArg(7, ropeDim);
-  setArg(8, offset);
-  setArg(9, rowsPerChunk);
-  setFloatArg(10, direction);
-  parallel(Job.Rope, chunksOf(rows, rowsPerChunk));
+  job.out = out;
+  job.x = x;
+  job.cos = cos;
+  job.sin = sin;
+  job.rows = rows;
+  job.nHeads = nHeads;
+  job.headDim = headDim;
+  job.ropeDim = ropeDim;
+  job.offset = offset;
+  job.rowsPerChunk = rowsPerChunk;
+  job.direction = direction;
+  parallel(ropeChunk, chunksOf(rows, rowsPerChunk));
 }
 
-export function ropeChunk(chunk: i32): void {
-  const rows = <i32>arg(4);
-  const nHeads = <i32>arg(5);
-  const headBytes = arg(6) << 2;
-  const half = <i32>arg(7) >> 1;
-  const begin = chunk * <i32>arg(9);
-  const end = min(rows, begin + <i32>arg(9));
+function ropeChunk(chunk: i32): void {
+  const rows = job.rows;
+  const nHeads = job.nHeads;
+  const headBytes = (<usize>job.headDim) << 2;
+  const half = job.ropeDim >> 1;
+  const begin = chunk * job.rowsPerChunk;
+  const end = min(rows, begin + job.rowsPerChunk);
   for (let r = begin; r < end; r++) {
     const rowAt = <usize>r * <usize>nHeads * headBytes;
     const angleAt = (<usize>r * half) << 2;
     // Where all of a head turns, the copy is overwritten; it is cheap beside a test for it.
-    memory.copy(arg(0) + rowAt, arg(1) + rowAt, <usize>nHeads * headBytes);
+    memory.copy(job.out + rowAt, job.x + rowAt, <usize>nHeads * headBytes);
     for (let head = 0; head < nHeads; head++) {
-      const at = rowAt + <usize>head * headBytes + (arg(8) << 2);
-      turn(arg(0) + at, arg(1) + at, arg(2) + angleAt, arg(3) + angleAt, half);
+      const at = rowAt + <usize>head * headBytes + ((<usize>job.offset) << 2);
+      turn(job.out + at, job.x + at, job.cos + angleAt, job.sin + angleAt, half);
     }
   }
 }
 
 /** `half` pairs: a at x, b at x + half */
 function turn(out: usize, x: usize, cos: usize, sin: usize, half: i32): void {
-  const direction = f32x4.splat(floatArg(10));
+  const direction = f32x4.splat(job.direction);
   const toB = (<usize>half) << 2;
   const whole = (<usize>(half & ~3)) << 2;
   let i: usize = 0;
@@ -104,7 +120,7 @@ function turn(out: usize, x: usize, cos: usize, sin: usize, half: i32): void {
     const a = load<f32>(x + i);
     const b = load<f32>(x + i + toB);
     const c = load<f32>(cos + i);
-    const s = load<f32>(sin + i) * floatArg(10);
+    const s = load<f32>(sin + i) * job.direction;
     store<f32>(out + i, a * c - b * s);
     store<f32>(out + i + toB, b * c + a * s);
   }

@@ -1,27 +1,36 @@
 // out = silu(gate) · up, silu(x) = x / (1 + e^−x)
 
-import { chunksOf, Job } from "./jobs";
-import { arg, parallel, setArg } from "./threads";
+import { argumentsAt, chunksOf, parallel } from "./threads";
 import { exp } from "./vector";
+
+/** The arguments of a job (threads.ts). */
+@unmanaged
+class Swiglu {
+  out: usize;
+  gate: usize;
+  up: usize;
+  length: i32;
+}
+const job = changetype<Swiglu>(argumentsAt);
 
 const chunkLength: i32 = 8192;
 
 /** gate, up [length] → out [length] */
 export function swiglu(out: usize, gate: usize, up: usize, length: i32): void {
-  setArg(0, out);
-  setArg(1, gate);
-  setArg(2, up);
-  setArg(3, length);
-  parallel(Job.Swiglu, chunksOf(length, chunkLength));
+  job.out = out;
+  job.gate = gate;
+  job.up = up;
+  job.length = length;
+  parallel(swigluChunk, chunksOf(length, chunkLength));
 }
 
-export function swigluChunk(chunk: i32): void {
+function swigluChunk(chunk: i32): void {
   const begin = chunk * chunkLength;
-  const n = min(chunkLength, <i32>arg(3) - begin);
+  const n = min(chunkLength, job.length - begin);
   const offset = (<usize>begin) << 2;
-  const out = arg(0) + offset;
-  const gate = arg(1) + offset;
-  const up = arg(2) + offset;
+  const out = job.out + offset;
+  const gate = job.gate + offset;
+  const up = job.up + offset;
   const whole = (<usize>(n & ~3)) << 2;
   const end = (<usize>n) << 2;
   let i: usize = 0;
@@ -38,28 +47,40 @@ function silu(x: v128): v128 {
   return f32x4.div(x, f32x4.add(one, exp(f32x4.neg(x))));
 }
 
+/** The arguments of its derivative. */
+@unmanaged
+class SwigluBackward {
+  dGate: usize;
+  dUp: usize;
+  dOut: usize;
+  gate: usize;
+  up: usize;
+  length: i32;
+}
+const backwardJob = changetype<SwigluBackward>(argumentsAt);
+
 /** σ = 1 / (1 + e^−gate): dGate = dOut · up · σ · (1 + gate · (1 − σ)), dUp = dOut · gate · σ. all [length] */
 export function swigluBackward(dGate: usize, dUp: usize, dOut: usize, gate: usize, up: usize, length: i32): void {
-  setArg(0, dGate);
-  setArg(1, dUp);
-  setArg(2, dOut);
-  setArg(3, gate);
-  setArg(4, up);
-  setArg(5, length);
-  parallel(Job.SwigluBackward, chunksOf(length, chunkLength));
+  backwardJob.dGate = dGate;
+  backwardJob.dUp = dUp;
+  backwardJob.dOut = dOut;
+  backwardJob.gate = gate;
+  backwardJob.up = up;
+  backwardJob.length = length;
+  parallel(swigluBackwardChunk, chunksOf(length, chunkLength));
 }
 
-export function swigluBackwardChunk(chunk: i32): void {
+function swigluBackwardChunk(chunk: i32): void {
   const begin = chunk * chunkLength;
-  const n = min(chunkLength, <i32>arg(5) - begin);
+  const n = min(chunkLength, backwardJob.length - begin);
   const from = (<usize>begin) << 2;
   const whole = from + ((<usize>(n & ~3)) << 2);
   const end = from + ((<usize>n) << 2);
-  const dGate = arg(0);
-  const dUp = arg(1);
-  const dOut = arg(2);
-  const gate = arg(3);
-  const up = arg(4);
+  const dGate = backwardJob.dGate;
+  const dUp = backwardJob.dUp;
+  const dOut = backwardJob.dOut;
+  const gate = backwardJob.gate;
+  const up = backwardJob.up;
   const one = f32x4.splat(1);
   let i = from;
   for (; i < whole; i += 16) {

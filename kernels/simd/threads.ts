@@ -11,19 +11,20 @@
 //   64   ticket, i64: generation in the upper half, chunks left to take in the lower. Taking one is a compare-and-swap of
 //        the whole: a thread that looked at an older generation fails, so arguments are only read while they hold.
 //   128  chunks done, i32   136 workers asleep, i32   144 closing, i32   192 workers started, i32
-//   256  the job and its arguments, 32 words
+//   256  the job: its function's index in the table, which every thread has alike, as all instantiate one module
+//   260  its arguments, at most 191 words; each op lays a structure of its own over them
 //   1024 chunks done by each thread, for those who measure
 //   4096 one KB of scratch for each thread
 
 import { chunkCountsAt, startedAt } from "./codes";
-import { runChunk } from "./jobs";
 
 const ticketAt: usize = 64;
 const doneAt: usize = 128;
 const sleepersAt: usize = 136;
 const closingAt: usize = 144;
 const jobAt: usize = 256;
-const argsAt: usize = 260;
+/** Where an op writes the arguments of its job, and each chunk reads them. */
+export const argumentsAt: usize = 260;
 const scratchAt: usize = 4096;
 const scratchBytes: usize = 1024;
 
@@ -48,29 +49,18 @@ export function startedThreads(): i32 {
   return atomic.load<i32>(<usize>startedAt) + 1;
 }
 
-export function setArg(i: i32, value: usize): void {
-  store<usize>(argsAt + ((<usize>i) << 2), value);
-}
-
-export function setFloatArg(i: i32, value: f32): void {
-  store<f32>(argsAt + ((<usize>i) << 2), value);
-}
-
-export function arg(i: i32): usize {
-  return load<usize>(argsAt + ((<usize>i) << 2));
-}
-
-export function floatArg(i: i32): f32 {
-  return load<f32>(argsAt + ((<usize>i) << 2));
+/** How many chunks of `size` cover `n`. */
+export function chunksOf(n: i32, size: i32): i32 {
+  return (n + size - 1) / size;
 }
 
 /** Runs chunks 0 … chunks − 1 of a job on this thread and those that are awake; the arguments must be set. Returns when all are done. */
-export function parallel(job: i32, chunks: i32): void {
-  store<i32>(jobAt, job);
+export function parallel(job: (chunk: i32) => void, chunks: i32): void {
   if (chunks === 1) {
-    runChunk(job, 0);
+    job(0);
     return;
   }
+  store<u32>(jobAt, job.index);
   atomic.store<i32>(doneAt, 0);
   const generation = atomic.load<i64>(ticketAt) >> 32;
   atomic.store<i64>(ticketAt, ((generation + 1) << 32) | <i64>chunks);
@@ -85,7 +75,7 @@ function takeChunks(): void {
     const ticket = atomic.load<i64>(ticketAt);
     if (<i32>ticket === 0) return;
     if (atomic.cmpxchg<i64>(ticketAt, ticket, ticket - 1) === ticket) {
-      runChunk(load<i32>(jobAt), <i32>ticket - 1);
+      call_indirect<void>(load<u32>(jobAt), <i32>ticket - 1);
       const count = <usize>chunkCountsAt + ((<usize>self) << 2);
       store<i32>(count, load<i32>(count) + 1);
       atomic.add<i32>(doneAt, 1);

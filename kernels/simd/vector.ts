@@ -1,4 +1,4 @@
-// Four floats at a time: the few functions that every op shares.
+// Four numbers at a time: the few functions that ops share.
 
 /** a · b + c. Relaxed SIMD rounds once where the processor can (a fused multiply-add), plain SIMD twice: two kernel sets. */
 export function madd(a: v128, b: v128, c: v128): v128 {
@@ -13,7 +13,7 @@ export function sumLanes(v: v128): f32 {
 
 /** The lane sums of four vectors, each as sumLanes adds them. */
 export function sumsOfLanes(a: v128, b: v128, c: v128, d: v128): v128 {
-  // Turned about: lane l of the four becomes a vector.
+  // Transposed: lane l of the four becomes a vector.
   const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
   const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
   const ab23 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
@@ -21,6 +21,13 @@ export function sumsOfLanes(a: v128, b: v128, c: v128, d: v128): v128 {
   const sum01 = f32x4.add(v128.shuffle<f32>(ab01, cd01, 0, 1, 4, 5), v128.shuffle<f32>(ab01, cd01, 2, 3, 6, 7));
   const sum012 = f32x4.add(sum01, v128.shuffle<f32>(ab23, cd23, 0, 1, 4, 5));
   return f32x4.add(sum012, v128.shuffle<f32>(ab23, cd23, 2, 3, 6, 7));
+}
+
+/** The lane sums of four vectors of i32. */
+export function sumsOf4(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
+  const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
+  return i32x4.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
 }
 
 export function maxLanes(v: v128): f32 {
