@@ -14,7 +14,7 @@ import ajvFormats from "ajv-formats";
 import { compileGrammar, type Grammar } from "../src/decode/grammar/grammar.ts";
 import { vocabularyOf } from "../src/decode/grammar/token-trie.ts";
 import { defaultModel } from "../src/plainformer.ts";
-import { loadTokenizer } from "../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../src/tokenizer/load-tokenizer.ts";
 import { check } from "../test/decode/grammar/check.ts";
 import { generate, noiseSource } from "../test/decode/grammar/generate.ts";
 import { inOrder, namesIn } from "../test/decode/grammar/key-order.ts";

@@ -1,10 +1,10 @@
 // What an importer sees.
 
+export { pull } from "#hub";
 export type { Kernels } from "../kernels/kernels.ts";
 export { createOps, type Ops } from "../kernels/ops.ts";
 export { type KernelOptions, type Selection, selectKernels } from "../kernels/select.ts";
 export type { Tensor } from "../kernels/tensor.ts";
-export { pull } from "../weights/hub.ts";
 export { type Checkpoint, openSafetensors, type TensorEntry, writeSafetensors } from "../weights/safetensors.ts";
 export { SafetensorsError } from "../weights/safetensors-header.ts";
 export type { Constraint } from "./decode/constraint.ts";
@@ -30,7 +30,8 @@ export type { Input, Segment } from "./prompt/segments.ts";
 export { readSoftPrompt, writeSoftPrompt } from "./prompt/soft-prompt-file.ts";
 export type { SoftPrompt } from "./prompt/soft-prompts.ts";
 export type { EngineLoad, LoadOptions, ServedModel } from "./served-model.ts";
-export { createTokenizer, loadTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+export { loadTokenizer } from "./tokenizer/load-tokenizer.ts";
+export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 export { type AdamOptions, type AdamState, adamStep, clipGradients, createAdamState, warmup } from "./tune/adam.ts";
 export type {
   BatchGradientsOptions,

@@ -1,9 +1,8 @@
 // load() and the object it returns: a thin face on tokenizer, model, prompt, decoder and engine. Nothing is computed here.
 
-import { fileURLToPath } from "node:url";
+import { locationOf } from "#platform";
 import { createOps, type Ops } from "../kernels/ops.ts";
 import { selectKernels } from "../kernels/select.ts";
-import { pull } from "../weights/hub.ts";
 import { createEngine } from "./engine/engine.ts";
 import { EngineClosedError } from "./engine/errors.ts";
 import { generate } from "./engine/generate.ts";
@@ -13,17 +12,16 @@ import { traceOf } from "./engine/trace.ts";
 import { FieldError } from "./field-error.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { bytesPerPosition, kvDTypes } from "./model/kv-cache.ts";
-import { type LoadedModel, loadModel } from "./model/load.ts";
+import { buildModel, type LoadedModel } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
+import { openModel } from "./model/open.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
 import type { LoadOptions, ServedModel } from "./served-model.ts";
-import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
-import { loadTokenizer } from "./tokenizer/tokenizer.ts";
+import { loadTokenizer } from "./tokenizer/load-tokenizer.ts";
 import { batchGradientsOf, type GradientsOptions, gradientsOf } from "./tune/gradients.ts";
 import { withSoftPrompts } from "./with-soft-prompts.ts";
-import { startWorker } from "./worker/client.ts";
 
 /** A model in this thread. */
 export interface Plainformer extends ServedModel {
@@ -32,34 +30,37 @@ export interface Plainformer extends ServedModel {
 }
 
 /** The model that ships with the package. */
-export const defaultModel = fileURLToPath(new URL("../weights/default", import.meta.url));
+export const defaultModel = locationOf(new URL("../weights/default", import.meta.url));
 
 /**
- * Loads a model: a directory in Hugging Face layout, a .gguf file, "hf:owner/name@revision" (downloaded once), or the one
- * that ships.
+ * Loads a model: a directory in Hugging Face layout or a .gguf file, by its path or its URL; "hf:owner/name@revision"
+ * (downloaded once); or the one that ships.
  * @throws one sentence that names the file, tensor or field, if anything is missing, broken or unknown.
  */
 export async function load(source: string = defaultModel, options: LoadOptions = {}): Promise<Plainformer> {
-  const { onProgress } = options;
-  const directory = source.startsWith("hf:")
-    ? await pull(source, {
-        onProgress: ({ file, allLoaded, allTotal }) => onProgress?.({ file, loaded: allLoaded, total: allTotal }),
-      })
-    : source;
+  const directory = source.startsWith("hf:") ? await fromHub(source, options) : source;
   const { kernels, why } = await selectKernels(options.kernels, { threads: options.threads });
   try {
     const ops = createOps(kernels);
-    const loaded = await loadModel(ops, directory, {
+    const opened = await openModel(directory);
+    const loaded = await buildModel(ops, opened, {
       dtype: options.dtype,
-      onProgress: (loaded, total) => onProgress?.({ loaded, total }),
-    });
-    const tokenizer = loaded.metadata ? ggufTokenizer(directory, loaded.metadata) : await loadTokenizer(directory);
-    const chatTemplate = await readChatTemplate(directory, loaded.metadata);
+      onProgress: (loaded, total) => options.onProgress?.({ loaded, total }),
+    }).finally(opened.source.close);
+    const tokenizer = await loadTokenizer(directory, opened.metadata);
+    const chatTemplate = await readChatTemplate(directory, opened.metadata);
     return assemble(ops, loaded, { tokenizer, chatTemplate, directory, why }, options);
   } catch (error) {
     kernels.close();
     throw error;
   }
+}
+
+async function fromHub(reference: string, { onProgress }: LoadOptions): Promise<string> {
+  const { pull } = await import("#hub");
+  return pull(reference, {
+    onProgress: ({ file, allLoaded, allTotal }) => onProgress?.({ file, loaded: allLoaded, total: allTotal }),
+  });
 }
 
 /**
@@ -68,7 +69,8 @@ export async function load(source: string = defaultModel, options: LoadOptions =
  * @throws as `load`; a FieldError for an open kernel set. If the thread fails later, everything that waits for it is
  * rejected.
  */
-export function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
+export async function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
+  const { startWorker } = await import("./worker/client.ts");
   return startWorker(source, options);
 }
 

@@ -8,32 +8,8 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { writeFile as replaceFile } from "#platform";
 import { download, type Remote, type RemoteFile, request } from "./download.ts";
+import { type PullOptions, parseReference, publicHub } from "./hub-reference.ts";
 import { findDamage, isPlainName, type Manifest, manifestName, readManifest } from "./manifest.ts";
-
-/** How far a pull has come, in bytes, of one file and of all. */
-export interface PullProgress {
-  readonly file: string;
-  readonly loaded: number;
-  readonly total: number;
-  readonly allLoaded: number;
-  readonly allTotal: number;
-}
-
-/** Choices for `pull`. */
-export interface PullOptions {
-  /** Where the files go. Default: the commit's directory in the hub's cache (`HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`). */
-  readonly directory?: string;
-  /** The server. Default: `HF_ENDPOINT`, else the public hub. */
-  readonly endpoint?: string;
-  /** Default: `HF_TOKEN`. */
-  readonly token?: string;
-  /** Names of files to fetch in place of the usual ones; `*` stands for any characters. Pickles are never fetched. */
-  readonly include?: readonly string[];
-  /** How often in a row a request may fail before the pull does. Default 5. */
-  readonly attempts?: number;
-  readonly signal?: AbortSignal;
-  onProgress?(progress: PullProgress): void;
-}
 
 // What a model needs: configuration, tokenizer, chat template, and the weights that openSafetensors reads.
 const usualFiles = [
@@ -59,7 +35,7 @@ const pickles = /\.(bin|pt|pth|ckpt|pkl|pickle|joblib|npy|npz)$/i;
  */
 export async function pull(reference: string, options: PullOptions = {}): Promise<string> {
   const { name, revision } = parseReference(reference);
-  const hubUrl = (options.endpoint || process.env.HF_ENDPOINT || "https://huggingface.co").replace(/\/+$/, "");
+  const hubUrl = (options.endpoint || process.env.HF_ENDPOINT || publicHub).replace(/\/+$/, "");
   if (!/^https?:/.test(hubUrl) || !URL.canParse(hubUrl)) throw new Error(`endpoint ${hubUrl} is not a URL of http(s)`);
   const token = options.token || process.env.HF_TOKEN;
   const remote: Remote = {
@@ -148,15 +124,6 @@ async function fill(
 function writeManifest(directory: string, manifest: Manifest): Promise<void> {
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   return replaceFile(join(directory, manifestName), [new TextEncoder().encode(text)]);
-}
-
-function parseReference(reference: string): { name: string; revision: string } {
-  const match = /^(?:hf:)?((?:\w[\w.-]*\/)?\w[\w.-]*)(?:@([\w./-]+))?$/.exec(reference);
-  const [, name, revision = "main"] = match ?? [];
-  if (!name || `${name}/${revision}`.split("/").some((part) => part === "" || part === "." || part === "..")) {
-    throw new Error(`${JSON.stringify(reference)} is no model: expected "owner/name" or "owner/name@revision"`);
-  }
-  return { name, revision };
 }
 
 function isWanted(name: string, include: readonly string[]): boolean {

@@ -3,8 +3,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { defaultModel } from "../plainformer.ts";
-import { loadGgufTokenizer } from "../tokenizer/from-gguf.ts";
-import { loadTokenizer } from "../tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../tokenizer/load-tokenizer.ts";
 import { readStdin } from "./options.ts";
 
 interface Options {
@@ -28,7 +27,7 @@ export function addTokenize(program: Command): void {
 }
 
 async function tokenize({ model, file, special, parseSpecial, json }: Options): Promise<void> {
-  const tokenizer = await (model.endsWith(".gguf") ? loadGgufTokenizer : loadTokenizer)(model);
+  const tokenizer = await loadTokenizer(model);
   const text = file === undefined ? await readStdin() : await readFile(file, "utf8");
   const ids = tokenizer.encode(text, { addSpecialTokens: special, parseSpecialTokens: parseSpecial });
   if (json) console.log(JSON.stringify(ids));

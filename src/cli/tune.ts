@@ -4,11 +4,12 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SingleBar } from "cli-progress";
 import { type Command, Option } from "commander";
+import { writeFile } from "#platform";
 import { sha256 } from "../../weights/sha256.ts";
 import type { Plainformer } from "../plainformer.ts";
 import { defaultTemplate, parseExamples, splitExamples, type TuneExample } from "../tune/prompt-tuning/examples.ts";
 import { lossCurve } from "../tune/prompt-tuning/loss-curve.ts";
-import { writeAdapter, writeWhole } from "../tune/prompt-tuning/peft-adapter.ts";
+import { writeAdapter } from "../tune/prompt-tuning/peft-adapter.ts";
 import { nearestTokens, type StartRows } from "../tune/prompt-tuning/table.ts";
 import { type TunedPrompt, type TuneProgress, tunePrompt } from "../tune/prompt-tuning/tune-prompt.ts";
 import { readTuneState, type TuneSettings, writeTuneState } from "../tune/prompt-tuning/tune-state-file.ts";
@@ -111,14 +112,16 @@ async function tune(options: Options): Promise<void> {
   const seconds = (performance.now() - began) / 1000;
 
   await writeAdapter(options.out, tuned, { config: model.config, base: options.model, encoderHidden: hidden });
-  await writeWhole(join(options.out, "log.json"), `${JSON.stringify({ settings, log: tuned.log }, null, 1)}\n`);
-  await writeWhole(
+  await writeText(join(options.out, "log.json"), `${JSON.stringify({ settings, log: tuned.log }, null, 1)}\n`);
+  await writeText(
     join(options.out, "loss.svg"),
     lossCurve(tuned.log, `${tokens} virtual tokens, ${train.length} examples`),
   );
   await report(model, tuned, { seconds, options, counts: [train.length, heldOut.length] });
   await model.close();
 }
+
+const writeText = (file: string, text: string) => writeFile(file, [new TextEncoder().encode(text)]);
 
 async function report(
   model: Plainformer,

@@ -71,7 +71,7 @@ export const startThread: Platform["startThread"] = (url, data) => {
     onMessage: (listener) => worker.on("message", listener),
     onError: (listener) => worker.on("error", listener),
     ended: new Promise((resolve) => {
-      worker.once("exit", (code) => resolve(`exit code ${code}`));
+      worker.once("exit", (code) => resolve(String(code)));
     }),
     terminate: () => void worker.terminate(),
     keepAlive: (whether) => (whether ? worker.ref() : worker.unref()),

@@ -1,7 +1,6 @@
 // Reads the text of calls as a ToolFormat writes it, while it comes. Forgiving where a model may err (spaces, the order of
 // keys), since a grammar has held it to the format or nobody has; text that is no call after all is given back.
 
-import { randomUUID } from "node:crypto";
 import { createCallReader } from "./call-object.ts";
 import type { ToolFormat } from "./tool-formats.ts";
 
@@ -40,8 +39,9 @@ export function createCalls(format: ToolFormat, emit: (delta: CallDelta) => void
 
 /** Ids as DeepSeek gives them; Mistral's templates want nine letters and digits. */
 function newCallId({ name }: ToolFormat, index: number): string {
-  const random = randomUUID().replaceAll("-", "");
-  return name === "mistral" ? random.slice(0, 9) : `call_${String(index).padStart(2, "0")}_${random.slice(0, 24)}`;
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  const random = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return name === "mistral" ? random.slice(0, 9) : `call_${String(index).padStart(2, "0")}_${random}`;
 }
 
 type Begin = (name: string) => void;

@@ -2,7 +2,7 @@
 // a system role) is found out once by trying; what it cannot is written into messages instead of being lost.
 // The way back, from a model's text to a message, is chat-output.ts.
 
-import { createHash } from "node:crypto";
+import { sha256 } from "../../weights/sha256.ts";
 import { FieldError } from "../field-error.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type ChatMessage, checkMessages, type Tool } from "./chat-message.ts";
@@ -235,7 +235,7 @@ function viewOf({ messages, tools = [] }: ChatRequest, context: ViewContext): Te
   /** Mistral's templates refuse ids that are not nine letters and digits. */
   function callId(id: string): string {
     if (toolFormat.name !== "mistral" || /^[a-zA-Z0-9]{9}$/.test(id)) return holes.clean(id);
-    return createHash("sha256").update(id).digest("hex").slice(0, 9);
+    return sha256(new TextEncoder().encode(id)).slice(0, 9);
   }
 }
 

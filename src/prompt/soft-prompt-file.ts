@@ -3,8 +3,7 @@
 // metadata, which PEFT ignores; a file without it fits every model of its width.
 // Source: huggingface/peft, src/peft/utils/save_and_load.py.
 
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, kindOf } from "#platform";
 import { encodeF32 } from "../../weights/dtype.ts";
 import { openSafetensors, readF32, writeSafetensors } from "../../weights/safetensors.ts";
 import type { FindSoftPrompt, SoftPrompt } from "./soft-prompts.ts";
@@ -18,8 +17,7 @@ const tensorName = "prompt_embeddings";
  * @throws one sentence that names the file, if it is not there, is no safetensors file, or does not hold rows of finite numbers.
  */
 export async function readSoftPrompt(path: string): Promise<SoftPrompt> {
-  const directory = await stat(path).catch(() => undefined);
-  const file = directory?.isDirectory() ? join(path, adapterFile) : path;
+  const file = (await kindOf(path)) === "directory" ? join(path, adapterFile) : path;
   const checkpoint = await openSafetensors(file);
   try {
     const entry = checkpoint.tensors.get(tensorName);
@@ -55,7 +53,7 @@ export async function writeSoftPrompt(file: string, { embeds, shape, fingerprint
 export function softPromptsIn(folder: string): FindSoftPrompt {
   return async (name) => {
     for (const path of [join(folder, name), join(folder, `${name}.safetensors`)])
-      if (await stat(path).catch(() => undefined)) return readSoftPrompt(path);
+      if (await kindOf(path)) return readSoftPrompt(path);
     return undefined;
   };
 }

@@ -2,7 +2,6 @@
 // only names, and SentencePiece's BPE ("llama"), whose merges follow from its scores. Nothing is encoded here; the file's
 // chat template is handed on as text. Source: ggml-org/llama.cpp, src/llama-vocab.cpp; ggml-org/ggml, docs/gguf.md.
 
-import { readGgufMetadata } from "../../weights/gguf.ts";
 import { GgufError, type GgufItems, type GgufMetadata } from "../../weights/gguf-header.ts";
 import { namedPreTokenizers, preTokenizerOf } from "./gguf-pre.ts";
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
@@ -12,11 +11,6 @@ export interface TokenizerFiles {
   readonly tokenizerJson: Readonly<Record<string, unknown>>;
   /** `bos_token`, `eos_token` and, where the file has one, `chat_template`. */
   readonly tokenizerConfig: Readonly<Record<string, unknown>>;
-}
-
-/** The tokenizer of a .gguf file. @throws a GgufError as `tokenizerFromGguf` does, and as `openGguf`. */
-export async function loadGgufTokenizer(path: string): Promise<Tokenizer> {
-  return ggufTokenizer(path, await readGgufMetadata(path));
 }
 
 /** The tokenizer that the metadata of `file` describe. @throws as `tokenizerFromGguf`. */

@@ -2,8 +2,6 @@
 // tokens, normalizer, added tokens that look at normalized text, pre-tokenizer, BPE, post-processor. It knows nothing of
 // models or chat. Source: huggingface/tokenizers src/tokenizer, whose ids it reproduces exactly.
 
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { type AddedToken, createFinder, type MayBeControl, readAddedTokens, type Stretch } from "./added-tokens.ts";
 import { createWordEncoder, readVocabulary } from "./bpe.ts";
 import { createDecoder } from "./decoder.ts";
@@ -151,24 +149,6 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
       return [...state.push(texts), ...state.end()].join("");
     },
   };
-}
-
-/** Reads tokenizer.json, and tokenizer_config.json if it is there, from a directory in Hugging Face layout. */
-export async function loadTokenizer(directory: string): Promise<Tokenizer> {
-  const read = async (name: string): Promise<unknown> => {
-    const path = join(directory, name);
-    const text = await readFile(path, "utf8");
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw new Error(`${path} is not JSON: ${(error as Error).message}`);
-    }
-  };
-  const config = read("tokenizer_config.json").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return {};
-    throw error;
-  });
-  return createTokenizer(await read("tokenizer.json"), await config);
 }
 
 function namedId(config: Fields, field: string, idOf: (token: string) => number | undefined): number | undefined {

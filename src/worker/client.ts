@@ -1,16 +1,18 @@
 // A model in a worker thread, as the program that started it sees it: the same methods, each a message there and a message
 // back, so that the program's own thread never computes. The thread's side is thread.ts.
 
-import { Worker } from "node:worker_threads";
+import { startThread } from "#platform";
 import { EngineClosedError } from "../engine/errors.ts";
 import { eventQueue } from "../engine/event-queue.ts";
 import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
 import { FieldError } from "../field-error.ts";
 import type { LoadOptions, ServedModel } from "../served-model.ts";
-import { loadGgufTokenizer } from "../tokenizer/from-gguf.ts";
-import { loadTokenizer } from "../tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../tokenizer/load-tokenizer.ts";
 import type { GradientsOptions } from "../tune/gradients.ts";
 import { type Call, type Calls, type Facts, type Reply, type Request, receivedError, type Start } from "./messages.ts";
+
+/** The thread's program, built or in a checkout. */
+const program = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thread.js", import.meta.url);
 
 /** A call that has not been answered. */
 interface Pending {
@@ -24,31 +26,29 @@ export async function startWorker(source: string | undefined, options: LoadOptio
   const { onProgress, probe, kernels, ...rest } = options;
   if (kernels !== undefined && typeof kernels !== "string")
     throw new FieldError("kernels", "an open set cannot cross into a worker, expected a name", "unsupported");
-  const worker = createWorker({
+  const start: Start = {
     source,
     options: { ...rest, kernels },
     wantsProgress: onProgress !== undefined,
     probe: probe && { names: probe.names },
-  });
+  };
+  const thread = startThread(program, start);
   const pending = new Map<number, Pending>();
   let calls = 0;
   let closing = false;
   let ended: Error | undefined; // why no call can be answered any more
 
-  const exited = new Promise<void>((resolve) => {
-    worker.once("exit", (code) => {
-      end(closing ? new EngineClosedError("the model was closed") : new Error(`the model's worker ended (${code})`));
-      resolve();
-    });
+  const exited = thread.ended.then((how) => {
+    end(closing ? new EngineClosedError("the model was closed") : new Error(`the model's worker ended (${how})`));
   });
   const facts = await new Promise<Facts>((resolve, reject) => {
-    worker.on("error", (error) => end(new Error(`the model's worker failed: ${error.message}`, { cause: error })));
-    worker.on("message", (replies: Reply[]) => {
-      for (const reply of replies) {
+    thread.onError((error) => end(new Error(`the model's worker failed: ${error.message}`, { cause: error })));
+    thread.onMessage((replies) => {
+      for (const reply of replies as Reply[]) {
         if (reply.type === "progress") onProgress?.(reply.progress);
         else if (reply.type === "seen") probe?.see(reply.name, reply.value);
         else if (reply.type === "ready") resolve(reply.facts);
-        else if (reply.type === "closed") void worker.terminate();
+        else if (reply.type === "closed") thread.terminate();
         else if (reply.type === "event") pending.get(reply.id)?.onEvent?.(reply.event);
         else if (reply.type === "answer") settle(reply.id)?.resolve(reply.answer);
         else if (reply.id !== undefined) settle(reply.id)?.reject(receivedError(reply.error));
@@ -57,7 +57,7 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     });
     exited.then(() => reject(ended));
   }).catch(async (error) => {
-    await worker.terminate();
+    thread.terminate();
     throw error;
   });
 
@@ -70,11 +70,11 @@ export async function startWorker(source: string | undefined, options: LoadOptio
   function settle(id: number): Pending | undefined {
     const call = pending.get(id);
     pending.delete(id);
-    if (pending.size === 0 && !closing) worker.unref(); // an idle model does not keep the process alive
+    if (pending.size === 0 && !closing) thread.keepAlive(false); // an idle model does not keep the process alive
     return call;
   }
 
-  const post = (request: Request) => worker.postMessage(request);
+  const post = (request: Request) => thread.post(request);
 
   /** Calls a method in the thread; an abort reaches it between two steps, and the caller at once. */
   async function call<M extends keyof Calls>(
@@ -93,7 +93,7 @@ export async function startWorker(source: string | undefined, options: LoadOptio
       return await new Promise<Calls[M]["answer"]>((resolve, reject) => {
         post({ type: "call", id, method, argument } as Request);
         pending.set(id, { resolve: resolve as (answer: unknown) => void, reject, onEvent });
-        worker.ref();
+        thread.keepAlive(true);
         signal?.addEventListener("abort", abort);
       });
     } finally {
@@ -114,8 +114,8 @@ export async function startWorker(source: string | undefined, options: LoadOptio
   }
 
   const { directory } = facts;
-  const tokenizer = await (directory.endsWith(".gguf") ? loadGgufTokenizer(directory) : loadTokenizer(directory));
-  worker.unref();
+  const tokenizer = await loadTokenizer(directory);
+  thread.keepAlive(false);
   return {
     ...facts,
     tokenizer,
@@ -129,17 +129,9 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     load: () => call<"load">({ method: "load", argument: undefined }),
     async close({ drainMs = 0 } = {}) {
       closing = true;
-      worker.ref();
+      thread.keepAlive(true);
       if (!ended) post({ type: "close", drainMs });
       await exited;
     },
   };
-}
-
-/** The thread: the built program; in a checkout its source, which tsx (there for development) lets Node read. */
-function createWorker(workerData: Start): Worker {
-  if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("thread.js", import.meta.url), { workerData });
-  const [tsx, thread] = ["tsx/esm/api", "./thread.ts"].map((name) => JSON.stringify(import.meta.resolve(name)));
-  const program = `import(${tsx}).then(({ register }) => { register(); return import(${thread}); });`;
-  return new Worker(program, { eval: true, execArgv: [], workerData });
 }

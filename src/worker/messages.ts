@@ -7,8 +7,7 @@ import type { PlaceValue, Probe } from "../engine/probe.ts";
 import type { Score, ScoreOptions } from "../engine/score.ts";
 import type { Trace, TraceOptions } from "../engine/trace.ts";
 import { FieldError } from "../field-error.ts";
-import type { Plainformer } from "../plainformer.ts";
-import type { EngineLoad, LoadOptions } from "../served-model.ts";
+import type { EngineLoad, LoadOptions, ServedModel } from "../served-model.ts";
 import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "../tune/gradients.ts";
 
 /** What the thread is started with: `load`'s arguments, functions left out. */
@@ -47,7 +46,7 @@ export type Request =
 
 /** What the program needs to know of a loaded model; it reads the tokenizer itself. */
 export type Facts = Pick<
-  Plainformer,
+  ServedModel,
   "config" | "kernels" | "endIds" | "cacheTokens" | "directory" | "files" | "fingerprint" | "chatTemplate"
 >;
 

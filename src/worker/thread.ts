@@ -1,23 +1,21 @@
 // The worker thread's program: loads a model and answers the calls of the program that started it (client.ts).
 
-import { parentPort, workerData } from "node:worker_threads";
+import { afterThisEvent, parentThread } from "#platform";
 import { load, type Plainformer } from "../plainformer.ts";
 import { type Reply, type Request, type Start, sentError } from "./messages.ts";
 
-if (!parentPort) throw new Error("this program runs in a worker thread only");
-const port = parentPort;
-const { source, options, wantsProgress, probe } = workerData as Start;
+const parent = await parentThread();
+const { source, options, wantsProgress, probe } = parent.data as Start;
 const calls = new Map<number, AbortController>();
 
-// The tokens of a step cross together: a "next tick" comes when all that follows from the step has run, before the next
-// one. (An immediate would come after it, because the engine's own stands before it.)
+// The tokens of a step cross together.
 let outbox: Reply[] = [];
 function reply(message: Reply): void {
   if (outbox.length === 0)
-    process.nextTick(() => {
+    afterThisEvent(() => {
       const messages = outbox;
       outbox = [];
-      port.postMessage(messages);
+      parent.post(messages);
     });
   outbox.push(message);
 }
@@ -28,7 +26,7 @@ try {
     onProgress: wantsProgress ? (progress) => reply({ type: "progress", progress }) : undefined,
     probe: probe && { ...probe, see: (name, value) => reply({ type: "seen", name, value }) },
   });
-  port.on("message", (request: Request) => receive(model, request));
+  parent.onMessage((request) => receive(model, request as Request));
   const { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate } = model;
   const facts = { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate };
   reply({ type: "ready", facts });

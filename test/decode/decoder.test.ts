@@ -11,7 +11,7 @@ import { createEngine } from "../../src/engine/engine.ts";
 import { generate } from "../../src/engine/generate.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { defaultModel } from "../../src/plainformer.ts";
-import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
 
 const tokenizer = await loadTokenizer(defaultModel);
 const ops = createOps((await selectKernels()).kernels);

@@ -11,7 +11,8 @@ import { type ToolChoice, thoughtsGrammar, toolGrammar } from "../../src/prompt/
 import type { Tool } from "../../src/prompt/chat-message.ts";
 import { chatOutput } from "../../src/prompt/chat-output.ts";
 import { type ToolFormat, toolFormats } from "../../src/prompt/tool-formats.ts";
-import { loadTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
+import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { noiseSource } from "../decode/grammar/generate.ts";
 import { times } from "../long.ts";
 import { family } from "./chat-families.ts";

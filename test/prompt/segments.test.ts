@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { defaultModel } from "../../src/plainformer.ts";
 import { type Input, promptOf } from "../../src/prompt/segments.ts";
 import { resolveSoftPrompts } from "../../src/prompt/soft-prompts.ts";
-import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
 
 const tokenizer = await loadTokenizer(defaultModel);
 const limits = { dModel: 4, vocabSize: tokenizer.vocabSize };

@@ -10,12 +10,12 @@ import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import {
   ggufTokenizer,
-  loadGgufTokenizer,
   mergesOfScores,
   type TokenizerFiles,
   tokenizerFromGguf,
 } from "../../src/tokenizer/from-gguf.ts";
 import { namedPreTokenizers, preTokenizerOf } from "../../src/tokenizer/gguf-pre.ts";
+import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
 import { tokenizerToGguf } from "../../src/tokenizer/to-gguf.ts";
 import { createTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { GgufError, type GgufField, type GgufMetadata } from "../../weights/gguf-header.ts";
@@ -104,7 +104,7 @@ test("stories260k: SentencePiece's merges from scores, llama.cpp's ids", async (
 
 test("SmolLM2's own file: llama.cpp's ids", async (context) => {
   if (smollm2Gguf.missing) return context.skip(smollm2Gguf.missing);
-  const tokenizer = await loadGgufTokenizer(smollm2Gguf.directory);
+  const tokenizer = await loadTokenizer(smollm2Gguf.directory);
   expect(differing("smollm2", tokenizer)).toEqual([]);
   expect([tokenizer.bosId, tokenizer.eosId]).toEqual([1, 2]);
 });

@@ -5,7 +5,8 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { createTokenizer, loadTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
+import { createTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { sampled } from "../long.ts";
 
 interface Expectations {

@@ -1,7 +1,7 @@
 // How long runs of one thing take to encode, as multiples of the CPU time for as much prose; printed as JSON, by vocabulary and
 // input. A script, run by tokenizer.test.ts in a process of its own. Minimum of several alternating runs.
 import { readFileSync } from "node:fs";
-import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
 import { cpuClock } from "../cpu-time.ts";
 
 const size = 60_000;

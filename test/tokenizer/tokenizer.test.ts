@@ -6,9 +6,10 @@ import { gunzipSync } from "node:zlib";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
+import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
 import { toNfc } from "../../src/tokenizer/nfc.ts";
 import { toRegExp } from "../../src/tokenizer/regex.ts";
-import { createTokenizer, loadTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { createTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { sampled, times } from "../long.ts";
 
 const names = ["llama3", "qwen3", "deepseek_v3", "gpt2", "llama2"];

@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type PullOptions, type PullProgress, pull } from "../../weights/hub.ts";
+import { pull } from "../../weights/hub.ts";
+import type { PullOptions, PullProgress } from "../../weights/hub-reference.ts";
 import { assertComplete } from "../../weights/manifest.ts";
 import { type HubRepository, HubServer, type Spoil, sha256 } from "./hub-server.ts";
 

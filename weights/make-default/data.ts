@@ -4,7 +4,7 @@
 
 import { mkdir, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
 import { writeSafetensors } from "../safetensors.ts";
 import { batchAt, phases, rateAt, rates, shape, steps } from "./plan.ts";
 import { startWeights } from "./start.ts";

@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { createOps } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import { loadModel } from "../../src/model/load.ts";
-import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
 import { createTrainer } from "../../src/tune/trainer.ts";
 import { randomWeights, stepOf, tokenizerFiles, weightsIn, writeModel } from "./export.ts";
 import { batchAt, rateAt, rates, steps } from "./plan.ts";

@@ -1,6 +1,7 @@
 // The SIMD kernel set, seen from TypeScript: buffers are addresses in one shared WebAssembly memory, ops are calls into it.
 // What the ops compute is in the AssemblyScript files beside this directory, one op per file.
 
+import { cores } from "#platform";
 import { FieldError } from "../../../src/field-error.ts";
 import { byteLengthOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../../weights/dtype.ts";
 import type { AttentionShape, Kernels } from "../../kernels.ts";
@@ -18,7 +19,7 @@ import {
   startedAt,
 } from "../codes.ts";
 import { createMemory, maxPages, pageBytes } from "./memory.ts";
-import { cores, instantiate } from "./module.ts";
+import { instantiate } from "./module.ts";
 
 /** A range of the shared memory. */
 interface Range {
@@ -65,7 +66,7 @@ const workerBytes = 1 << 20;
  * memory, or the builds are missing.
  */
 export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernels> {
-  const most = Math.min(cores, maxThreads);
+  const most = Math.min(cores(), maxThreads);
   const { threads = most } = options;
   if (threads > most)
     throw new FieldError(

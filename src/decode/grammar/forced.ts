@@ -3,6 +3,7 @@
 // context, and tokens at its end that a longer token could still replace are left for the model to choose.
 // Source of the rule: guidance-ai/llguidance docs/fast_forward.md.
 
+import { concatBytes } from "../../../weights/bytes.ts";
 import { maxForcedBytes } from "./limits.ts";
 import { type Frame, mayEnd, type Recognizer } from "./recognizer.ts";
 import type { TokenTrie, Vocabulary } from "./token-trie.ts";
@@ -125,7 +126,7 @@ function reachesToken(trie: TokenTrie, recognizer: Recognizer, frames: readonly 
 function tokenize({ tokenizer }: Vocabulary, recent: readonly number[], bytes: Uint8Array): number[] {
   const decode = (parts: readonly Uint8Array[]): string | undefined => {
     try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(parts));
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(concatBytes(parts));
     } catch {
       return undefined;
     }

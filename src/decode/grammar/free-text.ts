@@ -1,6 +1,7 @@
 // Text that a model writes as it likes, before or instead of what a grammar holds it to: an answer that may go over into
 // calls of tools, thoughts before JSON. It ends where a given text or control token comes; some texts may not come at all.
 
+import { byteText } from "../../../weights/bytes.ts";
 import { type ByteMachine, tabulate } from "./byte-machine.ts";
 import { type FramePart, parts, type Script } from "./forms.ts";
 
@@ -37,8 +38,8 @@ export function freeText({ until = { kind: "end" }, reserved, refused = [], mayE
   if (!mayEnd && until.kind === "end") throw new RangeError("free text that may not end must go over into something");
   if (until.kind !== "text" && until.kind !== "token" && until.kind !== "end")
     throw new RangeError("a call that may come after free text must begin with a fixed text or a control token");
-  const encode = (text: string) => Buffer.from(text).toString("latin1"); // a character for each byte
-  const trigger = until.kind === "text" ? Buffer.from(until.text).toString("latin1") : undefined;
+  const encode = (text: string) => byteText(new TextEncoder().encode(text));
+  const trigger = until.kind === "text" ? byteText(until.text) : undefined;
   const machine = search(trigger, reserved.map(encode), refused.map(encode));
   return { kind: "free", machine, next: until, mayEnd };
 }

@@ -2,6 +2,7 @@
 // of nodes after it, so that refusing a byte skips thousands of tokens with one addition. Control tokens are not in it: they
 // have no bytes, they are steps of a script. Source of the layout: guidance-ai/llguidance docs/toktrie.md.
 
+import { byteText, compareBytes } from "../../../weights/bytes.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { dead, type TransitionTable } from "./byte-machine.ts";
 import { lengths } from "./language.ts";
@@ -84,7 +85,7 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
     const bytes = tokenizer.bytes(id);
     if (bytes.length > 0) entries.push({ id, bytes }); // a token without bytes could come for ever
   }
-  entries.sort((a, b) => Buffer.compare(a.bytes, b.bytes) || a.id - b.id);
+  entries.sort((a, b) => compareBytes(a.bytes, b.bytes) || a.id - b.id);
   const byLength: number[][] = [];
   const special: Entry[] = [];
   for (const entry of entries) {
@@ -146,7 +147,7 @@ function reachOf(bytes: Uint8Array): number {
 
 /** As `":1,"a"` does; rare enough that most vocabularies have no such token. */
 function spansKeys(bytes: Uint8Array): boolean {
-  return /"\s*:.*,\s*"[^"]*"/s.test(Buffer.from(bytes).toString("latin1"));
+  return /"\s*:.*,\s*"[^"]*"/s.test(byteText(bytes));
 }
 
 /** The trie of tokens sorted by their bytes. */

@@ -1,6 +1,6 @@
 // Reading config.json: each field by its Hugging Face name, checked, with one sentence that names what is wrong.
 
-export type Json = Record<string, unknown>;
+import type { Json } from "../../../weights/folder.ts";
 
 /** The fields of one JSON object; `where` is what errors call it. */
 export interface Fields {

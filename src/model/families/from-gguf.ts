@@ -3,11 +3,11 @@
 // a key that would change the forward pass in a way we do not have is an error.
 // Source: ggml-org/llama.cpp, src/llama-model.cpp (what the keys do), convert_hf_to_gguf.py (how they are made).
 
+import type { Json } from "../../../weights/folder.ts";
 import { type GgufFile, openGguf } from "../../../weights/gguf.ts";
 import { GgufError, type GgufMetadata } from "../../../weights/gguf-header.ts";
 import { yarnMagnitude } from "../rope.ts";
 import type { SourceTensor, TensorSource } from "../tensor-source.ts";
-import type { Json } from "./config-json.ts";
 import {
   type GgufArchitecture,
   ggufArchitectures,
@@ -15,9 +15,6 @@ import {
   rowInHuggingFace,
   translate,
 } from "./gguf-architectures.ts";
-
-/** Name of the tensor with one divisor for each rotary frequency, in files of models with Llama 3's scaling. */
-export const ropeFactorsName = "rope_freqs.weight";
 
 export interface GgufModel {
   /** As config.json would say it. */

@@ -1,8 +1,11 @@
 // Rotary positions in config.json, in both layouts: `rope_theta` beside `rope_scaling` (older files), or both together in
-// `rope_parameters`. Defaults as in transformers: modeling_rope_utils.py.
+// `rope_parameters`; and the tensor that GGUF files have for Llama 3's scaling. Defaults as in transformers:
+// modeling_rope_utils.py.
 
-import type { RopeConfig, RopeScaling } from "../config.ts";
+import { decodeF32 } from "../../../weights/dtype.ts";
+import type { ModelConfig, RopeConfig, RopeScaling } from "../config.ts";
 import { yarnMagnitude } from "../rope.ts";
+import type { TensorSource } from "../tensor-source.ts";
 import type { Fields } from "./config-json.ts";
 
 /** @throws on a scaling that we do not compute; the error lists those that we do. */
@@ -56,4 +59,24 @@ function scalingOf(fields: Fields, config: Fields): RopeScaling {
     default:
       throw new Error(`${fields.where}: rope_type is "${type}", expected default, linear, llama3 or yarn`);
   }
+}
+
+/** Name of the tensor with one divisor for each rotary frequency, in files of models with Llama 3's scaling. */
+export const ropeFactorsName = "rope_freqs.weight";
+
+/** The config with the divisors [ropeDim/2] that the checkpoint has as a tensor. @throws if they are not what they should be. */
+export async function withRopeFactors(config: ModelConfig, source: TensorSource): Promise<ModelConfig> {
+  const entry = source.tensors.get(ropeFactorsName);
+  if (!entry || !config.rope) return config;
+  if (config.rope.scaling.type !== "none")
+    throw new Error(
+      `${entry.file}: both ${ropeFactorsName} and rope.scaling.type ${config.rope.scaling.type}, expected one`,
+    );
+  const half = config.rope.ropeDim / 2;
+  if (entry.dtype !== "F32" || entry.shape.length !== 1 || entry.shape[0] !== half)
+    throw new Error(
+      `${entry.file}: tensor ${ropeFactorsName} is ${entry.dtype} [${entry.shape}], expected F32 [${half}]`,
+    );
+  const factors = [...decodeF32("f32", await source.read(ropeFactorsName))];
+  return { ...config, rope: { ...config.rope, scaling: { type: "factors", factors } } };
 }

@@ -2,8 +2,7 @@
 // its own. Only the rows are kept, so whether an encoder made them is a matter of record.
 // Source: huggingface/peft, src/peft/config.py, src/peft/tuners/prompt_tuning/config.py, src/peft/tuners/p_tuning/config.py.
 
-import { mkdir, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, makeDirectory, writeFile } from "#platform";
 import type { ModelConfig } from "../../model/config.ts";
 import { adapterFile, writeSoftPrompt } from "../../prompt/soft-prompt-file.ts";
 import type { SoftPrompt } from "../../prompt/soft-prompts.ts";
@@ -14,7 +13,7 @@ export async function writeAdapter(
   softPrompt: SoftPrompt,
   { config, base, encoderHidden }: { config: ModelConfig; base: string; encoderHidden?: number },
 ): Promise<void> {
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   const [tokens, width] = softPrompt.shape;
   const kind =
     encoderHidden === undefined
@@ -32,11 +31,6 @@ export async function writeAdapter(
     num_layers: config.nLayers,
   };
   await writeSoftPrompt(join(directory, adapterFile), softPrompt);
-  await writeWhole(join(directory, "adapter_config.json"), `${JSON.stringify(adapter, null, 2)}\n`);
-}
-
-/** Writes a text file that appears under its name when it is complete. */
-export async function writeWhole(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.tmp`, text);
-  await rename(`${file}.tmp`, file);
+  const text = `${JSON.stringify(adapter, null, 2)}\n`;
+  await writeFile(join(directory, "adapter_config.json"), [new TextEncoder().encode(text)]);
 }

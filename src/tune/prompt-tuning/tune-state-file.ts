@@ -1,7 +1,7 @@
 // A run of prompt tuning on disk, so that it can go on after it was stopped: one safetensors file with parameters, Adam's
 // moments and the best rows; the log and what the run was asked for are in its metadata. It is replaced whole.
 
-import { stat } from "node:fs/promises";
+import { kindOf } from "#platform";
 import { encodeF32 } from "../../../weights/dtype.ts";
 import { openSafetensors, readF32, writeSafetensors } from "../../../weights/safetensors.ts";
 import type { TuneState } from "./tune-prompt.ts";
@@ -35,7 +35,7 @@ export async function writeTuneState(file: string, state: TuneState, settings: T
  * @throws one sentence, if it is broken or belongs to a run that was asked for something else, which is named.
  */
 export async function readTuneState(file: string, settings: TuneSettings): Promise<TuneState | undefined> {
-  if (!(await stat(file).catch(() => undefined))) return undefined;
+  if (!(await kindOf(file))) return undefined;
   const checkpoint = await openSafetensors(file);
   try {
     const { metadata } = checkpoint;

@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { compileGrammar } from "../../../src/decode/grammar/grammar.ts";
 import { vocabularyOf } from "../../../src/decode/grammar/token-trie.ts";
 import { defaultModel } from "../../../src/plainformer.ts";
-import { loadTokenizer } from "../../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../../src/tokenizer/load-tokenizer.ts";
 import { times } from "../../long.ts";
 import { check } from "./check.ts";
 import { generate, noiseSource } from "./generate.ts";

@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { compileGrammar } from "../../../src/decode/grammar/grammar.ts";
 import { type Vocabulary, vocabularyOf } from "../../../src/decode/grammar/token-trie.ts";
 import { defaultModel } from "../../../src/plainformer.ts";
-import { loadTokenizer } from "../../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../../src/tokenizer/load-tokenizer.ts";
 import { times } from "../../long.ts";
 import { generate, noiseSource } from "./generate.ts";
 import { schemas } from "./schemas.ts";

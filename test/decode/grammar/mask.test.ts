@@ -14,7 +14,7 @@ import {
 import { read } from "../../../src/decode/grammar/matcher.ts";
 import { type Vocabulary, vocabularyOf } from "../../../src/decode/grammar/token-trie.ts";
 import { defaultModel } from "../../../src/plainformer.ts";
-import { loadTokenizer } from "../../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../../src/tokenizer/load-tokenizer.ts";
 import { long, times } from "../../long.ts";
 import { generate, noiseSource } from "./generate.ts";
 import { schemas } from "./schemas.ts";

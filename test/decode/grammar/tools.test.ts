@@ -10,7 +10,8 @@ import { checkStrictParameters } from "../../../src/decode/grammar/strict-tools.
 import { vocabularyOf } from "../../../src/decode/grammar/token-trie.ts";
 import type { ToolFrame } from "../../../src/decode/grammar/tools.ts";
 import { defaultModel } from "../../../src/plainformer.ts";
-import { createTokenizer, loadTokenizer, type Tokenizer } from "../../../src/tokenizer/tokenizer.ts";
+import { loadTokenizer } from "../../../src/tokenizer/load-tokenizer.ts";
+import { createTokenizer, type Tokenizer } from "../../../src/tokenizer/tokenizer.ts";
 import { sampled } from "../../long.ts";
 import { generate, noiseSource } from "./generate.ts";
 import { schemas } from "./schemas.ts";

@@ -1,8 +1,8 @@
-// Any model that we load as a GGUF file: what from-gguf.ts undoes, done. The family says which tensors the model has; each
+// Any model that we load as a GGUF file: what model/families/from-gguf.ts undoes, done. The family says which tensors the model has; each
 // is read, turned to GGUF's order, put into the dtype that was asked for and written, one at a time.
 // Source: ggml-org/llama.cpp, convert_hf_to_gguf.py.
 
-import { basename } from "node:path";
+import { basename } from "#platform";
 import {
   blockOf,
   byteLengthOf,
@@ -11,40 +11,43 @@ import {
   encodeF32,
   type FloatDType,
   recode,
-} from "../../../weights/dtype.ts";
-import type { GgufField, GgufMetadata, GgufTensorType } from "../../../weights/gguf-header.ts";
-import { type GgufTensorToWrite, writeGguf } from "../../../weights/gguf-write.ts";
-import type { ModelConfig } from "../config.ts";
-import { familyOf, openModel, type WeightDType, withRopeFactors } from "../load.ts";
-import { ropeFrequencies, yarnMagnitude } from "../rope.ts";
-import type { SourceTensor, TensorSource } from "../tensor-source.ts";
-import { fieldsOf } from "./config-json.ts";
-import type { Weights } from "./family.ts";
-import { ropeFactorsName } from "./from-gguf.ts";
+} from "../../weights/dtype.ts";
+import type { GgufField, GgufMetadata, GgufTensorType } from "../../weights/gguf-header.ts";
+import { type GgufTensorToWrite, writeGguf } from "../../weights/gguf-write.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { fieldsOf } from "../model/families/config-json.ts";
+import type { Weights } from "../model/families/family.ts";
 import {
   type GgufArchitecture,
   ggufArchitectures,
   partsOf,
   rowInHuggingFace,
   translate,
-} from "./gguf-architectures.ts";
-import { floatDTypes } from "./take-weights.ts";
+} from "../model/families/gguf-architectures.ts";
+import { ropeFactorsName, withRopeFactors } from "../model/families/rope-json.ts";
+import { floatDTypes } from "../model/families/take-weights.ts";
+import { familyOf, type WeightDType } from "../model/load.ts";
+import { openModel } from "../model/open.ts";
+import { ropeFrequencies, yarnMagnitude } from "../model/rope.ts";
+import type { SourceTensor, TensorSource } from "../model/tensor-source.ts";
+import { tokenizerMetadata } from "./gguf-tokenizer.ts";
 
 export interface ToGgufOptions {
   /** Dtype of the matrices; as they are in the model where not given. Vectors are f32 always. */
   readonly dtype?: WeightDType;
-  /** The tokenizer's metadata, for a vocabulary of so many rows. `endIds` are the ids that end a text. */
-  readonly tokenizer: (vocabSize: number, endIds: readonly number[]) => GgufMetadata | Promise<GgufMetadata>;
+  /** The tokenizer's metadata, for a vocabulary of so many rows. `endIds` are the ids that end a text. Default: the model's */
+  readonly tokenizer?: (vocabSize: number, endIds: readonly number[]) => GgufMetadata | Promise<GgufMetadata>;
   /** Called with the bytes written so far and in all. */
   readonly onProgress?: (written: number, total: number) => void;
 }
 
 /**
- * Writes the model in `path` (a directory in Hugging Face layout or a .gguf file) to the file `out`, which appears only when
+ * Writes the model at `path` (a folder in Hugging Face layout or a .gguf file, by path or URL) to the file `out`, which appears only when
  * it is complete.
  * @throws one sentence, if the model cannot be read, GGUF has no way to say what it is, or its rows are not whole blocks.
  */
-export async function convertToGguf(path: string, out: string, options: ToGgufOptions): Promise<void> {
+export async function convertToGguf(path: string, out: string, options: ToGgufOptions = {}): Promise<void> {
+  const { tokenizer = (vocabSize, endIds) => tokenizerMetadata(path, vocabSize, endIds) } = options;
   const { json, where, source, endIds } = await openModel(path);
   try {
     const architecture = ggufArchitectures.find(({ name }) => name === json.model_type);
@@ -72,7 +75,7 @@ export async function convertToGguf(path: string, out: string, options: ToGgufOp
       ["general.file_type", { type: "u32", value: fileTypeOf(tensors) }],
       ["general.quantization_version", { type: "u32", value: 2 }],
       ...configFields(config, architecture, where),
-      ...(await options.tokenizer(config.vocabSize, endIds)),
+      ...(await tokenizer(config.vocabSize, endIds)),
     ]);
     await writeGguf(out, metadata, tensors, options.onProgress);
   } finally {

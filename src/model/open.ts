@@ -1,0 +1,49 @@
+// Opens a checkpoint: a folder in Hugging Face layout, or a GGUF file, by its path or its URL. What a model is made of is
+// found and read as JSON here; what it means is load.ts's.
+
+import { hasExtension } from "../../weights/byte-source.ts";
+import { type Folder, folderAt, type Json, readJson } from "../../weights/folder.ts";
+import type { GgufMetadata } from "../../weights/gguf-header.ts";
+import { assertComplete } from "../../weights/manifest.ts";
+import { openSafetensors } from "../../weights/safetensors.ts";
+import type { TensorSource } from "./tensor-source.ts";
+
+/** What a model is made of, read but not yet understood. */
+export interface OpenModel {
+  /** The path or URL, as it was given. */
+  readonly place: string;
+  /** config.json, and what errors call it. */
+  readonly json: Json;
+  readonly where: string;
+  /** The tensors; to be closed. */
+  readonly source: TensorSource;
+  /** Ids that end a text: `eos_token_id` of generation_config.json, else of config.json. */
+  readonly endIds: readonly number[];
+  /** Of a GGUF file, which holds its tokenizer too. */
+  readonly metadata: GgufMetadata | undefined;
+}
+
+/**
+ * Opens the model at a path or a URL of http(s): a folder, or a file whose name ends in .gguf.
+ * @throws one sentence that names the file, if one is missing or broken.
+ */
+export async function openModel(place: string): Promise<OpenModel> {
+  if (hasExtension(place, ".gguf")) {
+    const { openGgufModel } = await import("./families/from-gguf.ts");
+    return { ...(await openGgufModel(place)), place, where: `${place} (as config.json)` };
+  }
+  await assertComplete(place);
+  const folder = folderAt(place);
+  const json = await readJson(folder, "config.json");
+  if (!json)
+    throw new Error(`${place}: config.json is missing, expected a model in Hugging Face layout, or a .gguf file`);
+  const endIds = await endIdsOf(folder, json);
+  const source = await openSafetensors(folder);
+  return { place, json, where: folder.placeOf("config.json"), source, endIds, metadata: undefined };
+}
+
+async function endIdsOf(folder: Folder, json: Json): Promise<number[]> {
+  const generation = await readJson(folder, "generation_config.json");
+  const value = generation?.eos_token_id ?? json.eos_token_id;
+  return [value].flat().filter((id): id is number => Number.isInteger(id));
+}
