@@ -52,7 +52,9 @@ function groupedQuery(
   k = place("layers.*.k", k, i);
   v = place("layers.*.v", v, i);
 
-  const heads = { nHeads, nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim, scale: weights.scale };
+  const { scale, softCap, sinks } = weights;
+  const shape = { nHeads, nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim };
+  const heads = { ...shape, scale, softCap, sinks, window: config.windows?.[i] };
   const mixed = ops.attention(q, k, v, batch.cache[i], batch, heads); // [rows, nHeads · headDim]
   if (place.isRead("layers.*.probs", i))
     place("layers.*.probs", ops.attentionProbs(q, batch.cache[i], batch, heads), i); // [rows, nHeads, pages · pageSize]

@@ -24,6 +24,8 @@ export interface ModelConfig {
   normEps: number;
   /** Rotary positions; null: the model adds a learned table to its input instead. `rope_theta` and `rope_scaling`, newer files `rope_parameters` */
   rope: RopeConfig | null;
+  /** Sliding window of each layer: the number of positions a row sees, its own and those before it; 0: all. Absent: all layers see all. `sliding_window`, `layer_types` */
+  windows?: readonly number[];
   /** Whether logits use the embedding table. `tie_word_embeddings` */
   tiedHead: boolean;
 }

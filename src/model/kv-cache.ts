@@ -16,11 +16,14 @@ export interface LayerLayout {
   readonly kDim: number;
   /** Width of a value head, or values are the first ones of each key head and are not stored twice. */
   readonly vDim: number | "prefix of k";
+  /** Sliding window: how many of the last positions are looked at; 0 or none: all. */
+  readonly window?: number;
 }
 
 /** What the cache of a model holds, layer by layer: whoever needs its shape or its size asks here. */
-export function cacheLayout({ nLayers, nKvHeads, headDim }: ModelConfig): LayerLayout[] {
-  return Array.from({ length: nLayers }, () => ({ nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim }));
+export function cacheLayout({ nLayers, nKvHeads, headDim, windows }: ModelConfig): LayerLayout[] {
+  const layer = { nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim };
+  return Array.from({ length: nLayers }, (_, i) => ({ ...layer, window: windows?.[i] }));
 }
 
 export interface KvCache {

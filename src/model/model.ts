@@ -39,6 +39,10 @@ export interface GroupedQuery {
   readonly kind: "grouped-query";
   /** What q·k is multiplied by before softmax, usually 1/√headDim. */
   readonly scale: number;
+  /** Scores are kept within ±softCap by c · tanh(score / c), where the family does so. */
+  readonly softCap?: number;
+  /** A logit of each head that counts in softmax and has no value, where the family has them. */
+  readonly sinks?: Tensor; // [nHeads]
   readonly q: Linear; // [nHeads · headDim, dModel]
   readonly k: Linear; // [nKvHeads · headDim, dModel]
   readonly v: Linear; // [nKvHeads · headDim, dModel]

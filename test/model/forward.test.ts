@@ -1,11 +1,13 @@
 // The forward pass against transformers on PyTorch: a tiny random checkpoint for every family and every rope scaling.
 
 import { describe, expect, test } from "vitest";
+import { pageSize } from "../../kernels/kernels.ts";
 import { createOps } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import { argmax } from "../../src/decode/sampler.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
+import type { Attention } from "../../src/model/model.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { type Golden, goldenCases, readGolden } from "../golden/golden.ts";
 import { collect, kernelSets, logitsOf } from "./run.ts";
@@ -88,6 +90,61 @@ test.each(kernelSets)("%s: keys and values in f16", async (kernels) => {
   expectClose(logits, values, tolerance.forwardHalfCache, "logits");
   expect(argmaxes(logits, model.config.vocabSize)).toEqual(argmaxes(values, model.config.vocabSize));
   expect(logits).not.toEqual(await logitsOf(ops, model, golden.prompts[1].ids));
+});
+
+test("window, soft cap, sinks and scale of a layer reach its attention, and no other layer's", async () => {
+  const golden = await readGolden("llama-gqa");
+  const { ops, model } = await open(golden, "reference");
+  const { ids } = golden.prompts[0];
+  const { nHeads, nLayers } = model.config;
+  const changed = async (
+    attn: Partial<Attention>,
+    windows?: readonly number[],
+  ): Promise<[Float32Array, Float32Array]> => {
+    const layers = model.layers.map((layer, i) => (i === 1 ? { ...layer, attn: { ...layer.attn, ...attn } } : layer));
+    const { place, seen } = collect(ops, model, ["layers.*.probs"]);
+    await logitsOf(ops, { ...model, layers, config: { ...model.config, windows } }, ids, { place });
+    const [first, second] = await Promise.all([0, 1].map((i) => seen.get(`layers.${i}.probs`)?.values));
+    return [first as Float32Array, second as Float32Array];
+  };
+  /** Probability of each row and head that lies at positions from `from(row)` on, over all of it that is there. */
+  const share = (probs: Float32Array, from: (row: number) => number) =>
+    Array.from({ length: ids.length * nHeads }, (_, i) =>
+      probs
+        .subarray(i * pageSize, (i + 1) * pageSize)
+        .reduce((sum, p, at) => sum + (at < from(Math.floor(i / nHeads)) ? 0 : p), 0),
+    );
+  const [plain, plainNext] = await changed({});
+  const row = (value: number) => () => value;
+  expect(nLayers).toBe(2);
+  expectClose(share(plainNext, row(0)), new Array(ids.length * nHeads).fill(1), tolerance.forward, "sums");
+
+  const [whole, windowed] = await changed({}, [0, 3]);
+  expect(whole).toEqual(plain);
+  expectClose(
+    share(windowed, (r) => r - 2),
+    new Array(ids.length * nHeads).fill(1),
+    tolerance.forward,
+    "sums in the window",
+  );
+  expect(share(plainNext, (r) => r - 2)[ids.length * nHeads - 1]).toBeLessThan(0.99);
+
+  const sinks = await ops.load(
+    "f32",
+    [nHeads],
+    async (into) => void new Float32Array(into.buffer, into.byteOffset).fill(100),
+  );
+  const [beforeSinks, sunk] = await changed({ sinks });
+  expect(beforeSinks).toEqual(plain);
+  expect(Math.max(...share(sunk, row(0)))).toBeLessThan(1e-9); // they take it all
+
+  // A cap near zero, and a scale of zero, leave no score: all positions alike.
+  for (const flat of [{ softCap: 1e-6 }, { scale: 0 }]) {
+    const [beforeFlat, even] = await changed(flat);
+    expect(beforeFlat).toEqual(plain);
+    const last = even.subarray((ids.length * nHeads - 1) * pageSize, (ids.length * nHeads - 1) * pageSize + ids.length);
+    expectClose(last, new Array(ids.length).fill(1 / ids.length), tolerance.forward, "all alike");
+  }
 });
 
 async function open(golden: Golden, kernels: string) {
