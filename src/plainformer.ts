@@ -11,6 +11,7 @@ import { probePlace } from "./engine/probe.ts";
 import { score } from "./engine/score.ts";
 import { traceOf } from "./engine/trace.ts";
 import { FieldError } from "./field-error.ts";
+import { checkNames } from "./known-names.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { bytesPerPosition, kvDTypes } from "./model/kv-cache.ts";
 import { type LoadedModel, loadModel } from "./model/load.ts";
@@ -18,7 +19,7 @@ import type { Model } from "./model/model.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
-import type { LoadOptions, ServedModel } from "./served-model.ts";
+import { type LoadOptions, loadOptionNames, type ServedModel } from "./served-model.ts";
 import { ggufTokenizer } from "./tokenizer/from-gguf.ts";
 import { loadTokenizer } from "./tokenizer/tokenizer.ts";
 import { batchGradientsOf, type GradientsOptions, gradientsOf } from "./tune/gradients.ts";
@@ -37,9 +38,10 @@ export const defaultModel = fileURLToPath(new URL("../weights/default", import.m
 /**
  * Loads a model: a directory in Hugging Face layout, a .gguf file, "hf:owner/name@revision" (downloaded once), or the one
  * that ships.
- * @throws one sentence that names the file, tensor or field, if anything is missing, broken or unknown.
+ * @throws FieldError for options; one sentence that names the file or tensor, if anything is missing, broken or unknown.
  */
 export async function load(source: string = defaultModel, options: LoadOptions = {}): Promise<Plainformer> {
+  checkNames(options, loadOptionNames);
   const { onProgress } = options;
   const directory = source.startsWith("hf:")
     ? await pull(source, {
@@ -68,7 +70,8 @@ export async function load(source: string = defaultModel, options: LoadOptions =
  * @throws as `load`; a FieldError for an open kernel set. If the thread fails later, everything that waits for it is
  * rejected.
  */
-export function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
+export async function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
+  checkNames(options, loadOptionNames);
   return startWorker(source, options);
 }
 
