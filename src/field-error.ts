@@ -14,7 +14,10 @@ export type FaultCode =
   | "context_length_exceeded"
   | "unsupported";
 
-/** `field` is a path in the library's own names: `maxTokens`, `input[2].embeds`, `messages[3].content[1].embeds`. */
+/**
+ * `field` is a path in the library's own names: `maxTokens`, `input[2].embeds`, `messages[3].content[1].embeds`. A name that
+ * a caller chose is quoted in it: `templateArguments["tone"]`. Empty: the whole of what was given.
+ */
 export class FieldError extends Error {
   override readonly name = "FieldError";
   readonly field: string;
@@ -23,7 +26,7 @@ export class FieldError extends Error {
   readonly code: FaultCode;
 
   constructor(field: string, problem: string, code: FaultCode = "invalid_value") {
-    super(`${field}: ${problem}`);
+    super(field === "" ? problem : `${field}: ${problem}`);
     this.field = field;
     this.problem = problem;
     this.code = code;
@@ -41,14 +44,38 @@ export function inField<Made>(field: string, make: () => Made): Made {
 
 /** A fault of something inside `field`; any other error as it is. */
 export function within(field: string, error: unknown): unknown {
-  return error instanceof FieldError ? moved(error, `${field}${joint(error.field)}${error.field}`) : error;
+  if (!(error instanceof FieldError)) return error;
+  const joint = error.field === "" || error.field.startsWith("[") ? "" : ".";
+  return new FieldError(field + joint + error.field, error.problem, error.code);
 }
 
-/** The same fault of another field. */
-export function moved({ problem, code }: FieldError, field: string): FieldError {
-  return new FieldError(field, problem, code);
+/**
+ * Where values came from that a program put into another's fields: the field → the one that its caller gave. What lies
+ * inside of a field in the list goes by that name too.
+ */
+export type FieldNames = Readonly<Record<string, string>>;
+
+/** The fault by the name that its caller knows: that of the innermost field in `names` that it lies in. */
+export function renamed(error: unknown, names: FieldNames): unknown {
+  if (!(error instanceof FieldError)) return error;
+  const { field, problem, code } = error;
+  for (
+    let end = field.length;
+    end > 0;
+    end = Math.max(field.lastIndexOf(".", end - 1), field.lastIndexOf("[", end - 1))
+  ) {
+    const given = names[field.slice(0, end)];
+    if (given !== undefined) return new FieldError(given, problem, code);
+  }
+  return error;
 }
 
-function joint(inner: string): string {
-  return inner === "" || inner.startsWith("[") ? "" : ".";
+/** A value in few words; never a long text. */
+export function shown(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty array" : `an array of ${value.length}`;
+  if (value !== null && typeof value === "object") return "an object";
+  if (typeof value !== "string") return typeof value === "function" ? "a function" : String(value);
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `a text of ${value.length} characters` : text;
 }

@@ -10,6 +10,7 @@ import { probePlace } from "./engine/probe.ts";
 import { score } from "./engine/score.ts";
 import { traceOf } from "./engine/trace.ts";
 import { FieldError } from "./field-error.ts";
+import { checkNames } from "./known-names.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { bytesPerPosition, kvDTypes } from "./model/kv-cache.ts";
 import { buildModel, type LoadedModel } from "./model/load.ts";
@@ -18,7 +19,7 @@ import { openModel } from "./model/open.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
-import type { LoadOptions, ServedModel } from "./served-model.ts";
+import { type LoadOptions, loadOptionNames, type ServedModel } from "./served-model.ts";
 import { loadTokenizer } from "./tokenizer/load-tokenizer.ts";
 import { batchGradientsOf, type GradientsOptions, gradientsOf } from "./tune/gradients.ts";
 import { withSoftPrompts } from "./with-soft-prompts.ts";
@@ -35,9 +36,10 @@ export const defaultModel = locationOf(new URL("../weights/default", import.meta
 /**
  * Loads a model: a directory in Hugging Face layout or a .gguf file, by its path or its URL; "hf:owner/name@revision"
  * (downloaded once); or the one that ships.
- * @throws one sentence that names the file, tensor or field, if anything is missing, broken or unknown.
+ * @throws FieldError for options; one sentence that names the file or tensor, if anything is missing, broken or unknown.
  */
 export async function load(source: string = defaultModel, options: LoadOptions = {}): Promise<Plainformer> {
+  checkNames(options, loadOptionNames);
   const directory = source.startsWith("hf:") ? await fromHub(source, options) : source;
   const { kernels, why } = await selectKernels(options.kernels, { threads: options.threads });
   try {

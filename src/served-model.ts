@@ -1,4 +1,4 @@
-// A model as everything above the engine sees it, wherever it is computed, and what can be said when it is loaded. Types only.
+// A model as everything above the engine sees it, wherever it is computed, and what can be said when it is loaded.
 
 import type { Kernels } from "../kernels/kernels.ts";
 import type { EngineCounters } from "./engine/engine.ts";
@@ -6,6 +6,7 @@ import type { GenerateEvent, GenerateOptions } from "./engine/generate.ts";
 import type { Probe } from "./engine/probe.ts";
 import type { Score, ScoreOptions } from "./engine/score.ts";
 import type { Trace, TraceOptions } from "./engine/trace.ts";
+import type { Names } from "./known-names.ts";
 import type { ModelConfig } from "./model/config.ts";
 import type { KvDType } from "./model/kv-cache.ts";
 import type { WeightDType } from "./model/load.ts";
@@ -45,6 +46,23 @@ export interface LoadOptions {
   onProgress?: (progress: { loaded: number; total: number; file?: string }) => void;
 }
 
+/** Every name of `LoadOptions`. */
+export const loadOptionNames = {
+  kernels: true,
+  threads: true,
+  dtype: true,
+  cacheTokens: true,
+  kv: true,
+  maxRunning: true,
+  maxWaiting: true,
+  stepRows: true,
+  promptRowsBesideText: true,
+  prefixCache: true,
+  softPrompts: true,
+  probe: true,
+  onProgress: true,
+} satisfies Names<LoadOptions>;
+
 /** The engine's counters, and the tokens generated so far. */
 export interface EngineLoad extends EngineCounters {
   generatedTokens: number;
@@ -65,11 +83,11 @@ export interface ServedModel {
   readonly fingerprint: string;
   /** The checkpoint's chat template (Jinja), null where it has none. */
   readonly chatTemplate: string | null;
-  /** Rows of the embedding table: [ids.length, dModel]. @throws if an id is outside the vocabulary. */
+  /** Rows of the embedding table: [ids.length, dModel]. @throws FieldError if an id is outside the vocabulary. */
   embed(ids: readonly number[]): Promise<Float32Array>;
   /**
    * Continues the input, token by token. Leaving the loop early, or aborting `signal`, ends the work within one step.
-   * @throws one sentence that names the field, before anything is computed; the signal's reason when aborted; an
+   * @throws FieldError, before anything is computed; the signal's reason when aborted; an
    * EngineBusyError when all places are taken, an EngineClosedError when the model is closed.
    */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
@@ -77,7 +95,7 @@ export interface ServedModel {
   score(options: ScoreOptions): Promise<Score[]>;
   /**
    * Loss and its gradient by each segment of embeddings in the input, at the price of about one more forward.
-   * @throws one sentence that names the field, or the kernel set if it has no derivatives.
+   * @throws FieldError, or one sentence that names the kernel set if it has no derivatives.
    */
   gradients(options: GradientsOptions & { candidates?: undefined }): Promise<Gradients & { usage: GradientsUsage }>;
   /** The same for each of several candidates for the embeddings. */

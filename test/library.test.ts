@@ -166,7 +166,9 @@ test("a context that is full to the last token can still be scored", async () =>
   const input = [{ ids: Array.from({ length: tiny.config.maxSeqLen }, (_, i) => i % 90) }];
   const { prompt } = await run({ input, maxTokens: 0, promptLogprobs: 0 }, tiny);
   expect(prompt.logprobs).toHaveLength(tiny.config.maxSeqLen);
-  await expect(run({ input, promptLogprobs: 0 }, tiny)).rejects.toThrow("leave no room, expected at most 127");
+  await expect(run({ input, promptLogprobs: 0 }, tiny)).rejects.toThrow(
+    "expected at most 127: the maximum context length is 128 tokens",
+  );
 });
 
 test("a second request that begins with 1,000 rows of the first computes only the rest, and says so", async () => {
@@ -203,7 +205,7 @@ test("places and queue are bounded where asked for; closing refuses what comes",
   expect((outcomes[3] as PromiseRejectedResult).reason).toBeInstanceOf(EngineBusyError);
   const narrow = await load(undefined, { cacheTokens: 100 });
   await expect(run({ input: [{ ids: new Array(101).fill(5) }], maxTokens: 9 }, narrow)).rejects.toThrow(
-    "input: 101 tokens do not fit, expected at most 100 (option cacheTokens)",
+    "input: got 101 tokens, expected at most 100: the maximum context length is 100 tokens (option cacheTokens)",
   );
   expect((await run({ input: [{ ids: new Array(100).fill(5) }] }, narrow)).end.ids).toHaveLength(1);
   await small.close({ drainMs: 1000 });
@@ -296,7 +298,7 @@ test.each<[string, () => Promise<unknown>, string]>([
   [
     "a prompt longer than the context",
     () => run({ input: [{ ids: new Array(9000).fill(5) }] }),
-    "input: 9000 tokens leave no room, expected at most 8191 (the model's context is 8192)",
+    "input: got 9000 tokens, expected at most 8191: the maximum context length is 8192 tokens",
   ],
   [
     "more tokens than the context leaves",

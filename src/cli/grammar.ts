@@ -7,6 +7,7 @@ import { expectedAfter } from "../decode/grammar/expected.ts";
 import { checked, compileGrammar, type GrammarSpec } from "../decode/grammar/grammar.ts";
 import { read } from "../decode/grammar/matcher.ts";
 import { mayEnd } from "../decode/grammar/recognizer.ts";
+import { FieldError } from "../field-error.ts";
 
 interface Options {
   schema?: string;
@@ -39,8 +40,8 @@ async function grammar({ schema, check = [], json }: Options): Promise<void> {
   try {
     ({ recognizer } = compileGrammar(spec, checked));
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    console.log(json ? JSON.stringify({ supported: false, error: error.message }) : `not supported: ${error.message}`);
+    if (!(error instanceof FieldError)) throw error;
+    console.log(json ? JSON.stringify({ supported: false, error: error.problem }) : `not supported: ${error.problem}`);
     process.exitCode = 1;
     return;
   }

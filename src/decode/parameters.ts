@@ -1,6 +1,7 @@
 // What a caller may ask of the decoder, with defaults, checked before anything is computed.
 
-import { type FaultCode, FieldError } from "../field-error.ts";
+import { FieldError, shown } from "../field-error.ts";
+import type { Names } from "../known-names.ts";
 
 /** Everything that shapes the choice of tokens. Unset fields take the default that is named. */
 export interface DecodeParameters {
@@ -55,91 +56,126 @@ export interface Decoding {
   ignoreEnd: boolean;
 }
 
+/** Every name of `DecodeParameters`. */
+export const decodeParameterNames = {
+  maxTokens: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  frequencyPenalty: true,
+  presencePenalty: true,
+  repetitionPenalty: true,
+  logitBias: true,
+  seed: true,
+  stop: true,
+  logprobs: true,
+  promptLogprobs: true,
+  specialTokens: true,
+  ignoreEnd: true,
+} satisfies Names<DecodeParameters>;
+
+/** Where a number must lie. */
+export interface NumberRange {
+  readonly min: number;
+  readonly max: number;
+  /** Without fractions. */
+  readonly whole?: true;
+}
+
+/** The ranges that depend on no model. */
+export const decodeRanges = {
+  temperature: { min: 0, max: Number.MAX_VALUE },
+  topK: { min: 0, max: Number.MAX_SAFE_INTEGER, whole: true },
+  topP: { min: 0, max: 1 },
+  minP: { min: 0, max: 1 },
+  frequencyPenalty: { min: -2, max: 2 },
+  presencePenalty: { min: -2, max: 2 },
+  repetitionPenalty: { min: Number.MIN_VALUE, max: Number.MAX_VALUE },
+  seed: { min: 0, max: Number.MAX_SAFE_INTEGER, whole: true },
+} satisfies Partial<Record<keyof DecodeParameters, NumberRange>>;
+
+/** Of one token's bias. */
+export const biasRange: NumberRange = { min: -100, max: 100 };
+
 /**
  * Checks parameters and fills in defaults. `room` is how many tokens the context leaves after the prompt.
  * @throws FieldError: which field, what came and what was expected.
  */
 export function decodingOf(parameters: DecodeParameters, vocabSize: number, room: number): Decoding {
   const least = parameters.promptLogprobs === undefined ? 1 : 0;
-  const maxTokens = integer("maxTokens", parameters.maxTokens, Math.min(4096, room), least, Number.MAX_SAFE_INTEGER);
+  const counted: NumberRange = { min: least, max: Number.MAX_SAFE_INTEGER, whole: true };
+  const maxTokens = numberIn(counted, "maxTokens", parameters.maxTokens) ?? Math.min(4096, room);
   if (maxTokens > room)
     throw new FieldError("maxTokens", `${maxTokens} tokens do not fit, expected at most ${room} after this prompt`);
-  const stop = stopOf(parameters.stop ?? []);
-  const count = (name: "logprobs" | "promptLogprobs") =>
-    parameters[name] === undefined ? undefined : integer(name, parameters[name], 0, 0, vocabSize);
+  const given = (name: keyof typeof decodeRanges) => numberIn(decodeRanges[name], name, parameters[name]);
+  const tokens: NumberRange = { min: 0, max: vocabSize, whole: true };
   return {
     maxTokens,
-    temperature: number("temperature", parameters.temperature, 1, 0, Number.MAX_VALUE),
-    topK: integer("topK", parameters.topK, 0, 0, Number.MAX_SAFE_INTEGER),
-    topP: number("topP", parameters.topP, 1, 0, 1),
-    minP: number("minP", parameters.minP, 0, 0, 1),
-    frequencyPenalty: number("frequencyPenalty", parameters.frequencyPenalty, 0, -2, 2),
-    presencePenalty: number("presencePenalty", parameters.presencePenalty, 0, -2, 2),
-    repetitionPenalty: number("repetitionPenalty", parameters.repetitionPenalty, 1, Number.MIN_VALUE, Number.MAX_VALUE),
+    temperature: given("temperature") ?? 1,
+    topK: given("topK") ?? 0,
+    topP: given("topP") ?? 1,
+    minP: given("minP") ?? 0,
+    frequencyPenalty: given("frequencyPenalty") ?? 0,
+    presencePenalty: given("presencePenalty") ?? 0,
+    repetitionPenalty: given("repetitionPenalty") ?? 1,
     logitBias: logitBiasOf(parameters.logitBias ?? {}, vocabSize),
-    seed: integer("seed", parameters.seed, Math.floor(Math.random() * 2 ** 32), 0, Number.MAX_SAFE_INTEGER),
-    stop,
-    logprobs: count("logprobs"),
-    promptLogprobs: count("promptLogprobs"),
+    seed: given("seed") ?? Math.floor(Math.random() * 2 ** 32),
+    stop: stopOf(parameters.stop ?? []),
+    logprobs: numberIn(tokens, "logprobs", parameters.logprobs),
+    promptLogprobs: numberIn(tokens, "promptLogprobs", parameters.promptLogprobs),
     specialTokens: flag("specialTokens", parameters.specialTokens),
     ignoreEnd: flag("ignoreEnd", parameters.ignoreEnd),
   };
 }
 
+/** The value of a field, if there is one. @throws FieldError if it is no number, or outside the range. */
+export function numberIn(range: NumberRange, field: string, value: number | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const { min, max, whole } = range;
+  const kind = whole ? "a whole number" : "a number";
+  if (typeof value !== "number") throw new FieldError(field, `got ${shown(value)}, expected ${kind}`, "invalid_type");
+  if (!(value >= min && value <= max) || (whole && !Number.isSafeInteger(value)))
+    throw new FieldError(field, `got ${value}, expected ${kind} ${words(range)}`);
+  return value;
+}
+
+function words({ min, max }: NumberRange): string {
+  if (min === Number.MIN_VALUE) return "> 0";
+  return max >= Number.MAX_SAFE_INTEGER ? `≥ ${min}` : `from ${min} to ${max}`;
+}
+
 function stopOf(stop: string | readonly string[]): readonly string[] {
-  const texts: readonly unknown[] = Array.isArray(stop) ? stop : [stop];
-  for (const text of texts)
-    if (typeof text !== "string" || text === "")
-      throw new FieldError(
-        "stop",
-        `got ${shown(text)}, expected a string that is not empty, or a list of them`,
-        text === "" ? "invalid_value" : "invalid_type",
-      );
-  return texts as readonly string[];
+  if (typeof stop === "string") return [stopText(stop, "stop")];
+  if (!Array.isArray(stop))
+    throw new FieldError("stop", `got ${shown(stop)}, expected a string or a list of strings`, "invalid_type");
+  return stop.map((text, i) => stopText(text, `stop[${i}]`));
+}
+
+function stopText(text: unknown, field: string): string {
+  if (typeof text !== "string") throw new FieldError(field, `got ${shown(text)}, expected a string`, "invalid_type");
+  if (text === "") throw new FieldError(field, "it is empty, expected at least one character");
+  return text;
 }
 
 function logitBiasOf(bias: Readonly<Record<number, number>>, vocabSize: number): Map<number, number> {
-  if (typeof bias !== "object")
+  if (typeof bias !== "object" || Array.isArray(bias))
     throw new FieldError("logitBias", `got ${shown(bias)}, expected numbers by token id`, "invalid_type");
   const entries = new Map<number, number>();
   for (const [key, value] of Object.entries(bias)) {
     const id = Number(key);
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize)
-      throw new FieldError("logitBias", `got the token id ${key}, expected a whole number from 0 to ${vocabSize - 1}`);
-    entries.set(id, number(`logitBias[${id}]`, value, 0, -100, 100));
+      throw new FieldError(
+        "logitBias",
+        `got the token id ${key.slice(0, 60)}, expected a whole number from 0 to ${vocabSize - 1}`,
+      );
+    entries.set(id, numberIn(biasRange, `logitBias.${id}`, value) ?? 0);
   }
   return entries;
-}
-
-function number(name: string, value: number | undefined, fallback: number, min: number, max: number): number {
-  if (value === undefined) return fallback;
-  if (typeof value !== "number" || !(value >= min && value <= max))
-    throw new FieldError(name, `got ${shown(value)}, expected a number ${range(min, max)}`, codeOf(value));
-  return value;
-}
-
-function integer(name: string, value: number | undefined, fallback: number, min: number, max: number): number {
-  if (value === undefined) return fallback;
-  if (!Number.isSafeInteger(value) || value < min || value > max)
-    throw new FieldError(name, `got ${shown(value)}, expected a whole number ${range(min, max)}`, codeOf(value));
-  return value;
 }
 
 function flag(name: string, value: boolean | undefined): boolean {
   if (value !== undefined && typeof value !== "boolean")
     throw new FieldError(name, `got ${shown(value)}, expected true or false`, "invalid_type");
   return value ?? false;
-}
-
-function codeOf(value: unknown): FaultCode {
-  return typeof value === "number" ? "invalid_value" : "invalid_type";
-}
-
-function shown(value: unknown): string {
-  return typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
-}
-
-function range(min: number, max: number): string {
-  if (min === Number.MIN_VALUE) return "> 0";
-  return max >= Number.MAX_SAFE_INTEGER ? `≥ ${min}` : `from ${min} to ${max}`;
 }

@@ -7,10 +7,12 @@ import { type GrammarSpec, grammarOf } from "../decode/grammar/grammar.ts";
 import { createConstraint } from "../decode/grammar/matcher.ts";
 import { vocabularyOf } from "../decode/grammar/token-trie.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
-import { type DecodeParameters, decodingOf } from "../decode/parameters.ts";
-import { FieldError } from "../field-error.ts";
+import { type DecodeParameters, decodeParameterNames, decodingOf } from "../decode/parameters.ts";
+import { inField } from "../field-error.ts";
+import { checkNames, type Names } from "../known-names.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { type Input, idsOf, type Prompt, promptOf } from "../prompt/segments.ts";
+import { roomAfter } from "../prompt/room.ts";
+import { checkIds, type Input, idsOf, type Prompt, promptOf } from "../prompt/segments.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Engine } from "./engine.ts";
 import { eventQueue } from "./event-queue.ts";
@@ -28,6 +30,15 @@ export interface GenerateOptions extends DecodeParameters {
    */
   grammar?: GrammarSpec & { readonly prefix?: string };
 }
+
+const generateOptionNames = {
+  ...decodeParameterNames,
+  input: true,
+  signal: true,
+  tenant: true,
+  endIds: true,
+  grammar: true,
+} satisfies Names<GenerateOptions>;
 
 /** What `generate` yields: the prompt once it is computed, then each token, then one end. */
 export type GenerateEvent = GeneratePrompt | ({ type: "token" } & DecodedToken) | GenerateEnd;
@@ -82,25 +93,21 @@ export interface Served {
   generatedTokens: number;
 }
 
-/** Continues an input; `constraint` is that of `options.grammar` unless another is given. @throws as `ServedModel.generate`. */
+/** Continues an input; what it must be is `options.grammar` unless `other` is given. @throws as `ServedModel.generate`. */
 export async function* generate(
   served: Served,
   options: GenerateOptions,
-  constraint: Constraint | undefined = constraintOf(options, served.tokenizer),
+  other?: Constraint,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const began = performance.now();
+  checkNames(options, generateOptionNames);
   const { engine, config, tokenizer, endIds } = served;
+  const constraint = other ?? constraintOf(options, tokenizer);
   const prompt = promptOf(options.input, tokenizer, config);
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
-  const room = roomAfter(prompt.rows, config, least);
-  if (prompt.rows > engine.cacheTokens)
-    throw new FieldError(
-      "input",
-      `${prompt.rows} tokens do not fit, expected at most ${engine.cacheTokens} (option cacheTokens)`,
-    );
-  const cacheRoom = engine.cacheTokens - prompt.rows + 1; // the last token is not fed back
-  const decoding = decodingOf(options, config.vocabSize, Math.min(room, cacheRoom));
-  const ends = [...endIds, ...(options.endIds ?? [])];
+  const room = roomAfter(prompt.rows, config.maxSeqLen, engine.cacheTokens, least);
+  const decoding = decodingOf(options, config.vocabSize, room);
+  const ends = [...endIds, ...checkIds(options.endIds ?? [], config.vocabSize, "endIds")];
   const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
 
@@ -123,7 +130,7 @@ export async function* generate(
         events.push({ type: "prompt", ...counted, ...(judge ? { logprobs: judge.logprobs } : {}) });
       }
       if (decoding.maxTokens === 0) return [];
-      const tokens = blaming("grammar", () => decode(logits)); // the work of a mask is bounded
+      const tokens = inField("grammar", () => decode(logits)); // the work of a mask is bounded
       served.generatedTokens += tokens.length;
       for (const token of tokens) events.push({ type: "token", ...token });
       return tokens.at(-1)?.finishReason ? [] : tokens.map((token) => token.id);
@@ -159,16 +166,6 @@ export async function* generate(
   };
 }
 
-/** Tokens that the context leaves after a prompt of so many rows. @throws if that is less than `least`. */
-export function roomAfter(rows: number, { maxSeqLen }: ModelConfig, least = 1): number {
-  if (maxSeqLen - rows < least)
-    throw new FieldError(
-      "input",
-      `${rows} tokens leave no room, expected at most ${maxSeqLen - least} (the model's context is ${maxSeqLen})`,
-    );
-  return maxSeqLen - rows;
-}
-
 /** Log-probabilities of a prompt's own tokens, from the logits of the row before each. */
 function promptJudge(prompt: Prompt, alternatives: number) {
   /** The token of each row; undefined for rows that came as embeddings. */
@@ -191,18 +188,9 @@ function promptJudge(prompt: Prompt, alternatives: number) {
   };
 }
 
-/** @throws FieldError that names `grammar`, or `grammar.prefix` and the byte of it that cannot stand there. */
+/** @throws FieldError inside of `grammar`: what cannot be honored, or the byte of its prefix that cannot stand there. */
 function constraintOf({ grammar }: GenerateOptions, tokenizer: Tokenizer): Constraint | undefined {
   if (!grammar) return undefined;
   const { prefix, ...spec } = grammar;
-  const compiled = blaming("grammar", () => grammarOf(spec));
-  return blaming("grammar.prefix", () => createConstraint(compiled, vocabularyOf(tokenizer), prefix));
-}
-
-function blaming<Made>(field: string, make: () => Made): Made {
-  try {
-    return make();
-  } catch (error) {
-    throw error instanceof RangeError ? new FieldError(field, error.message) : error;
-  }
+  return inField("grammar", () => createConstraint(grammarOf(spec), vocabularyOf(tokenizer), prefix));
 }

@@ -1,9 +1,11 @@
 // Log-probabilities of given continuations: sequences that are known to the end, whose logits are looked at and not sampled.
 
 import { logProbOf } from "../decode/log-probs.ts";
+import { checkNames, type Names } from "../known-names.ts";
+import { roomAfter } from "../prompt/room.ts";
 import { type Input, promptOf } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
-import { roomAfter, type Served, type Usage } from "./generate.ts";
+import type { Served, Usage } from "./generate.ts";
 
 export interface ScoreOptions {
   input: Input;
@@ -13,6 +15,8 @@ export interface ScoreOptions {
   /** Whose request it is: computed prefixes are only ever shared within one tenant. */
   tenant?: string;
 }
+
+const scoreOptionNames = { input: true, targets: true, signal: true, tenant: true } satisfies Names<ScoreOptions>;
 
 /** Natural log-probabilities of one target's tokens, each after the input and the target's earlier tokens. */
 export interface Score {
@@ -25,12 +29,16 @@ export interface Score {
 }
 
 /** Judges every target. The pages of their common input are computed once. @throws as `ServedModel.score`. */
-export async function score(
-  { engine, config, tokenizer }: Served,
-  { input, targets, signal, tenant }: ScoreOptions,
-): Promise<Score[]> {
+export async function score({ engine, config, tokenizer }: Served, options: ScoreOptions): Promise<Score[]> {
+  checkNames(options, scoreOptionNames);
+  const { input, targets, signal, tenant } = options;
   const prompt = promptOf(input, tokenizer, config);
-  const lists = targetIds(targets, tokenizer, config.vocabSize, roomAfter(prompt.rows, config));
+  const lists = targetIds(
+    targets,
+    tokenizer,
+    config.vocabSize,
+    roomAfter(prompt.rows, config.maxSeqLen, engine.cacheTokens),
+  );
   return Promise.all(
     lists.map(async (ids) => {
       const logprobs: number[] = [];

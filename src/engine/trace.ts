@@ -4,15 +4,16 @@
 import type { Ops } from "../../kernels/ops.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
 import { FieldError } from "../field-error.ts";
+import { checkNames, type Names } from "../known-names.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createStepCache, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import { type NamedPlace, placeWith } from "../model/places.ts";
+import { roomAfter } from "../prompt/room.ts";
 import { type Input, type Prompt, promptOf } from "../prompt/segments.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { embedRows } from "./embed-rows.ts";
-import { roomAfter } from "./generate.ts";
 import { type PlaceValue, placesNamed } from "./probe.ts";
 import { slice } from "./sequence.ts";
 
@@ -24,6 +25,8 @@ export interface TraceOptions {
   maxBytes?: number;
   signal?: AbortSignal;
 }
+
+const traceOptionNames = { input: true, names: true, maxBytes: true, signal: true } satisfies Names<TraceOptions>;
 
 /** Values by the names of their places, in the order of the forward pass; each has all rows of the input. */
 export type Trace = Record<string, PlaceValue>;
@@ -47,6 +50,7 @@ const stepRows = 512;
  * are listed), values beyond `maxBytes`; the signal's reason when aborted.
  */
 export async function traceOf(context: TraceContext, options: TraceOptions): Promise<Trace> {
+  checkNames(options, traceOptionNames);
   const { ops, model, inTurn } = context;
   const { signal } = options;
   const prompt = promptFor(context, options);
@@ -101,12 +105,7 @@ export async function traceOf(context: TraceContext, options: TraceOptions): Pro
 
 function promptFor({ model, tokenizer, cacheTokens }: TraceContext, { input }: TraceOptions): Prompt {
   const prompt = promptOf(input, tokenizer, model.config);
-  roomAfter(prompt.rows, model.config, 0);
-  if (prompt.rows > cacheTokens)
-    throw new FieldError(
-      "input",
-      `${prompt.rows} tokens do not fit, expected at most ${cacheTokens} (option cacheTokens)`,
-    );
+  roomAfter(prompt.rows, model.config.maxSeqLen, cacheTokens, 0);
   return prompt;
 }
 

@@ -3,7 +3,7 @@
 // The way back, from a model's text to a message, is chat-output.ts.
 
 import { sha256 } from "../../weights/sha256.ts";
-import { FieldError } from "../field-error.ts";
+import { FieldError, type FieldNames, shown } from "../field-error.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type ChatMessage, checkMessages, type Tool } from "./chat-message.ts";
 import { type ChatTemplate, createChatTemplate, type TemplateMessage } from "./chat-template.ts";
@@ -24,7 +24,11 @@ export interface ChatPrompt {
   readonly segments: readonly Segment[];
   /** The model's text begins inside of what it thinks: the prompt has opened that. */
   readonly startsInReasoning: boolean;
+  /** Where the segments came from: a field of `input` → that of the messages. */
+  readonly fields: FieldNames;
 }
+
+type Begun = Pick<ChatPrompt, "startsInReasoning"> & { readonly segments: Segment[] };
 
 export interface ChatFormat {
   readonly toolFormat: ToolFormat;
@@ -47,8 +51,8 @@ export interface ThinkTags {
 /** The variables of a template that a request may set. A template itself, or what the program sets, is not among them. */
 export const templateArguments = ["enable_thinking", "thinking", "reasoning_effort", "date_string"] as const;
 
-/** What stands in a hole of a rendered conversation: rows, or a mark where a prefix begins and ends. */
-type Filling = { readonly segment: Segment } | { readonly mark: "prefix" | "end" };
+/** What is in a hole of a rendered conversation: rows and the part that they came in, or where a prefix begins and ends. */
+type Filling = { readonly segment: Segment; readonly part: string } | { readonly mark: "prefix" | "end" };
 
 /**
  * The chat format of a checkpoint: its template (Jinja) and its tokenizer.
@@ -78,20 +82,30 @@ export function createChatFormat(source: string | null, tokenizer: Tokenizer): C
       tools: tools.length > 0 && habits.readsTools ? (cleanAll(tools, holes) as unknown[]) : null,
     };
     const view = viewOf(request, { habits, toolFormat, holes });
-    const render = (messages: readonly TemplateMessage[], add_generation_prompt: boolean) =>
-      template.render({ ...variables, messages, add_generation_prompt });
+    const render = (messages: readonly TemplateMessage[], add_generation_prompt: boolean) => {
+      try {
+        return template.render({ ...variables, messages, add_generation_prompt });
+      } catch (error) {
+        if (error instanceof FieldError) throw error;
+        throw new FieldError("messages", (error as Error).message); // it ran with the conversations that it was tried with
+      }
+    };
 
     const last = messages[messages.length - 1];
-    if (last.prefix) return prefixPrompt(last);
-    const segments = segmentsOf(render(view, true), holes).segments;
-    const open = thinkTags !== undefined && endsWith(segments, thinkTags.open);
-    if (open && thinking === false) segments.push(written(`\n${thinkTags.close}\n\n`)); // this template always opens them
-    return { segments, startsInReasoning: open && thinking !== false };
+    const { segments, startsInReasoning } = last.prefix ? prefixPrompt(last) : answerPrompt();
+    return { segments, startsInReasoning, fields: fieldsOf(segments, holes) };
+
+    function answerPrompt(): Begun {
+      const segments = segmentsOf(render(view, true), holes).segments;
+      const open = thinkTags !== undefined && endsWith(segments, thinkTags.open);
+      if (open && thinking === false) segments.push(written(`\n${thinkTags.close}\n\n`)); // this template always opens them
+      return { segments, startsInReasoning: open && thinking !== false };
+    }
 
     /** The prompt up to the last character of a prefix; nothing closes the assistant's turn. */
-    function prefixPrompt(message: ChatMessage): ChatPrompt {
+    function prefixPrompt(message: ChatMessage): Begun {
       const where = `messages[${messages.length - 1}]`;
-      const text = contentOf(message, holes) ?? "";
+      const text = contentOf(message, where, holes) ?? "";
       const thoughts = message.reasoning_content ?? undefined;
       if (thoughts !== undefined && !thinkTags)
         throw new FieldError(`${where}.reasoning_content`, "this model does not think aloud, expected content alone");
@@ -194,7 +208,7 @@ function viewOf({ messages, tools = [] }: ChatRequest, context: ViewContext): Te
 
   function messageView(message: ChatMessage, i: number): TemplateMessage {
     const { role, name, reasoning_content: thoughts, tool_calls: calls } = message;
-    const content = contentOf(message, holes);
+    const content = contentOf(message, `messages[${i}]`, holes);
     const named = name === undefined ? {} : { name: holes.clean(name) };
     if (role === "tool") return toolView(message, content ?? "");
     const shared = { role: role === "developer" && !habits.knowsDeveloper ? "system" : role, ...named };
@@ -239,16 +253,32 @@ function viewOf({ messages, tools = [] }: ChatRequest, context: ViewContext): Te
   }
 }
 
-function contentOf({ content }: ChatMessage, holes: Holes<Filling>): string | null {
+function contentOf({ content }: ChatMessage, where: string, holes: Holes<Filling>): string | null {
   if (content === null || content === undefined) return null;
   if (typeof content === "string") return holes.clean(content);
-  const texts = content.map((part) => {
+  const texts = content.map((part, j) => {
     if (part.type === "text") return holes.clean(part.text);
-    if (part.type === "soft_prompt") return holes.put({ segment: { softPrompt: part.name } });
+    const put = (segment: Segment) => holes.put({ segment, part: `${where}.content[${j}]` });
+    if (part.type === "soft_prompt") return put({ softPrompt: part.name });
     const { id, embeds, shape } = part;
-    return holes.put({ segment: { ...(id === undefined ? {} : { id }), embeds, shape } });
+    return put({ ...(id === undefined ? {} : { id }), embeds, shape });
   });
   return texts.join("");
+}
+
+/** Fields of the input → those of the messages. Text comes from many places, so it goes by the name of all of them. */
+function fieldsOf(segments: readonly Segment[], holes: Holes<Filling>): FieldNames {
+  const parts = new Map(
+    holes.contents().flatMap((filling) => ("segment" in filling ? [[filling.segment, filling.part]] : [])),
+  );
+  const names: Record<string, string> = { input: "messages" };
+  for (const [i, segment] of segments.entries()) {
+    const part = parts.get(segment);
+    if (part === undefined) continue;
+    for (const field of ["id", "embeds", "shape"]) names[`input[${i}].${field}`] = `${part}.${field}`;
+    names[`input[${i}].softPrompt`] = `${part}.name`;
+  }
+  return names;
 }
 
 function addToSystem(view: TemplateMessage[], text: string): void {
@@ -276,14 +306,14 @@ function argumentsOf({ thinking, templateArguments: given = {} }: ChatRequest, h
   for (const [name, value] of Object.entries(given)) {
     if (!templateArguments.includes(name as never))
       throw new FieldError(
-        `chat_template_kwargs.${name}`,
+        `templateArguments[${JSON.stringify(name)}]`,
         `it is not known, expected one of ${templateArguments.join(", ")}`,
         "unknown",
       );
     if (!["string", "number", "boolean"].includes(typeof value))
       throw new FieldError(
-        `chat_template_kwargs.${name}`,
-        `got ${JSON.stringify(value)}, expected text, a number or true or false`,
+        `templateArguments[${JSON.stringify(name)}]`,
+        `got ${shown(value)}, expected text, a number or true or false`,
         "invalid_type",
       );
   }
@@ -299,10 +329,7 @@ function argumentsObject(text: string, where: string): unknown {
     value = undefined; // no JSON, which no object is
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new FieldError(
-      `${where}.function.arguments`,
-      `got ${JSON.stringify(text.slice(0, 60))}, expected the text of a JSON object`,
-    );
+    throw new FieldError(`${where}.function.arguments`, `got ${shown(text)}, expected the text of a JSON object`);
   return value;
 }
 

@@ -1,7 +1,7 @@
 // A conversation as people give it, in OpenAI's and DeepSeek's names, and what is wrong with it. What a model makes of it
 // is chat-format.ts. Source: DeepSeek API reference, create-chat-completion.
 
-import { FieldError } from "../field-error.ts";
+import { FieldError, shown } from "../field-error.ts";
 
 /** One message. Which fields a role has is checked by `checkMessages`. */
 export interface ChatMessage {
@@ -139,10 +139,4 @@ function checkAssistantFields(message: ChatMessage, where: string, last: boolean
 
 function checkText(value: unknown, where: string): void {
   if (typeof value !== "string") throw new FieldError(where, `got ${shown(value)}, expected a string`, "invalid_type");
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return "nothing";
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

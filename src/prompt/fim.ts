@@ -74,7 +74,7 @@ export function fimFormat(tokenizer: Tokenizer): FimFormat | null {
       const left = room - start.length - 3;
       if (left < 0)
         throw new FieldError(
-          "prompt",
+          "room",
           `the context leaves room for ${room} tokens, expected at least ${start.length + 3}`,
         );
       const before = encode(prefix);

@@ -46,6 +46,8 @@ export interface Holes<T> {
   clean(text: string): string;
   /** What stands in a hole: a character of others, or what was put there. */
   get(hole: number): { readonly character: string } | { readonly content: T };
+  /** All that was put. */
+  contents(): readonly T[];
 }
 
 /** No holes yet. */
@@ -60,6 +62,7 @@ export function createHoles<T>(): Holes<T> {
   return {
     put: (content) => add({ content }),
     get: (hole) => contents[hole],
+    contents: () => contents.flatMap((filling) => ("content" in filling ? [filling.content] : [])),
     clean(text) {
       return text.replace(/\p{Surrogate}/gu, "\ufffd").replace(/[\u{f0000}-\u{10ffff}]/gu, (character) => {
         const hole = holeOfCharacter.get(character) ?? add({ character });

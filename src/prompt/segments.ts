@@ -161,10 +161,15 @@ export function checkRows(
       "embeds",
       `got ${embeds.length} values, expected ${shape[0]} · ${dModel} = ${shape[0] * dModel}`,
     );
-  const bad = embeds.findIndex((value) => !Number.isFinite(value));
+  inField("embeds", () => checkFinite(embeds, dModel));
+}
+
+/** @throws FieldError that names row and column of the first number that is not finite; `rows` are as wide as `width`. */
+export function checkFinite(rows: Float32Array, width: number): void {
+  const bad = rows.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0)
     throw new FieldError(
-      "embeds",
-      `row ${Math.floor(bad / dModel)}, column ${bad % dModel} is ${embeds[bad]}, expected finite numbers`,
+      "",
+      `row ${Math.floor(bad / width)}, column ${bad % width} is ${rows[bad]} in f32, expected finite numbers`,
     );
 }

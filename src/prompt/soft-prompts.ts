@@ -35,16 +35,28 @@ export function checkFingerprint({ fingerprint }: SoftPrompt, model: string, whe
     );
 }
 
+/** Whether any of an input's segments is a soft prompt's name. */
+export function namesSoftPrompts(input: Input): input is readonly Segment[] {
+  return Array.isArray(input) && input.some((segment) => isNamed(segment));
+}
+
+function isNamed(segment: Segment): segment is Extract<Segment, { softPrompt: string }> {
+  return typeof segment === "object" && segment !== null && "softPrompt" in segment;
+}
+
 /**
  * The input with rows in place of names; no gradients are wanted by them. A name that nobody knows stays for `promptOf` to
  * refuse.
  * @throws FieldError that names the segment, for a malformed name or rows of another model.
  */
-export async function resolveSoftPrompts(input: Input, find: FindSoftPrompt, fingerprint: string): Promise<Input> {
-  if (!Array.isArray(input)) return input;
+export async function resolveSoftPrompts(
+  input: readonly Segment[],
+  find: FindSoftPrompt,
+  fingerprint: string,
+): Promise<Input> {
   return Promise.all(
-    (input as readonly Segment[]).map(async (segment, i) => {
-      if (typeof segment !== "object" || segment === null || !("softPrompt" in segment)) return segment;
+    input.map(async (segment, i) => {
+      if (!isNamed(segment)) return segment;
       const where = `input[${i}].softPrompt`;
       checkSoftPromptName(String(segment.softPrompt), where);
       const found = await find(segment.softPrompt);

@@ -1,7 +1,9 @@
 // Errors as they leave the server: one body form for every status, no stack, no path, no internals.
+// A FieldError is put into the wire's names and words here and nowhere else.
 // Form: what DeepSeek's clients have seen ({"error":{"message","type","param","code":"invalid_request_error"}}, always JSON).
 
-import { FieldError } from "../field-error.ts";
+import { EngineBusyError, EngineClosedError } from "../engine/errors.ts";
+import { type FaultCode, FieldError } from "../field-error.ts";
 import { snakeCase } from "./wire-names.ts";
 
 /** The statuses that a call can be refused with. */
@@ -10,7 +12,12 @@ export type ErrorStatus = 400 | 401 | 402 | 403 | 404 | 405 | 408 | 413 | 415 | 
 /** A refusal with its status. `message` is one sentence for the caller; `param` names the field, `retryAfter` is in seconds. */
 export class ApiError extends Error {
   readonly status: ErrorStatus;
-  readonly options: { readonly param?: string; readonly type?: string; readonly retryAfter?: number };
+  readonly options: {
+    readonly param?: string;
+    readonly type?: string;
+    readonly code?: ErrorCode;
+    readonly retryAfter?: number;
+  };
 
   constructor(status: ErrorStatus, message: string, options: ApiError["options"] = {}) {
     super(message);
@@ -20,15 +27,20 @@ export class ApiError extends Error {
   }
 }
 
+/** All codes of the wire: DeepSeek's only one, and the one by which agents learn that they must shorten a conversation. */
+export const errorCodes = ["invalid_request_error", "context_length_exceeded"] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
 /** The body on the wire. */
 export interface ErrorBody {
-  error: { message: string; type: string; param: string | null; code: "invalid_request_error" };
+  error: { message: string; type: string; param: string | null; code: ErrorCode };
 }
 
 /** The error's body on the wire, for a response or for the last event of a stream. */
 export function errorBody({ status, message, options }: ApiError): ErrorBody {
   const type = options.type ?? types[status] ?? "invalid_request_error";
-  return { error: { message, type, param: options.param ?? null, code: "invalid_request_error" } };
+  return { error: { message, type, param: options.param ?? null, code: options.code ?? "invalid_request_error" } };
 }
 
 /** The error as a response, with Retry-After where it is known. */
@@ -46,25 +58,21 @@ const types: Partial<Record<ErrorStatus, string>> = {
   503: "server_error",
 };
 
-/**
- * Whatever was thrown, as a refusal. The library's RangeError and TypeError begin with the field that they are about
- * ("maxTokens: got 0, expected …"): they become a 400 that names it as the wire does. Names of errors, not classes, tell a
- * full or closing engine, because they may come from another thread. Anything else is a 500 that says nothing.
- */
+/** The wire's code for a kind of fault; those that are not here have DeepSeek's. */
+const codes: Partial<Record<FaultCode, ErrorCode>> = { context_length_exceeded: "context_length_exceeded" };
+
+/** A fault in what was sent, about the field as the wire calls it. */
+export function refusalOf({ field, problem, code }: FieldError, status: ErrorStatus = 400): ApiError {
+  const param = snakeCase(field);
+  return new ApiError(status, `${param || "body"}: ${problem}`, { param: param || undefined, code: codes[code] });
+}
+
+/** Whatever was thrown, as a refusal: what is no refusal is a 500 that says nothing. */
 export function apiErrorOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  if (name === "EngineBusyError")
+  if (error instanceof FieldError) return refusalOf(error);
+  if (error instanceof EngineBusyError)
     return new ApiError(503, "The server is overloaded, please retry later", { retryAfter: 1 });
-  if (name === "EngineClosedError") return new ApiError(503, "The server is shutting down", { retryAfter: 5 });
-  if (error instanceof FieldError) {
-    const param = snakeCase(error.field);
-    return new ApiError(400, `${param}: ${error.problem}`, { param });
-  }
-  const field = /^([A-Za-z_]\w*)([\w.[\]]*)(?=:)/.exec(message);
-  if ((name === "RangeError" || name === "TypeError") && field) {
-    const param = snakeCase(field[1]) + field[2];
-    return new ApiError(400, param + message.slice(field[0].length), { param });
-  }
+  if (error instanceof EngineClosedError) return new ApiError(503, "The server is shutting down", { retryAfter: 5 });
   return new ApiError(500, "The server could not answer: an internal error");
 }

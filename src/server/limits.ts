@@ -1,5 +1,6 @@
 // What one request may ask for, as data: checked by the server, shown in /models.
 
+import { FieldError } from "../field-error.ts";
 import type { ModelConfig } from "../model/config.ts";
 
 export interface Limits {
@@ -27,6 +28,11 @@ export interface Limits {
   maxTokensBeta: number;
   /** Tokens of one fill-in-the-middle continuation. */
   maxTokensFim: number;
+}
+
+/** @throws FieldError of `field`, if there are more than a limit allows. */
+export function checkLimit(field: string, count: number, limit: number, what = ""): void {
+  if (count > limit) throw new FieldError(field, `got ${count}${what && ` ${what}`}, expected at most ${limit}`);
 }
 
 /** The limits for a model unless the caller sets others. */

@@ -1,6 +1,7 @@
 // The OpenAPI 3.1 document, made from the operations' own schemas (JSON Schema 2020-12, which OpenAPI 3.1 is a superset of).
 
 import { z } from "zod";
+import { errorCodes } from "./errors.ts";
 import type { Operation } from "./operation.ts";
 
 type Json = Record<string, unknown>;
@@ -10,7 +11,7 @@ const error = z.object({
     message: z.string(),
     type: z.string(),
     param: z.string().nullable(),
-    code: z.literal("invalid_request_error"),
+    code: z.enum(errorCodes),
   }),
 });
 

@@ -2,18 +2,18 @@
 // unknown fields are dropped.
 
 import type { z } from "zod";
-import { ApiError } from "./errors.ts";
+import { FieldError, shown } from "../field-error.ts";
+import { refusalOf } from "./errors.ts";
 import { parseValue } from "./parse-value.ts";
 
-/** The fields of `value` that `schema` knows. @throws ApiError 400, or 422 for something else where an object belongs. */
+/** The fields of `value` that `schema` knows. @throws FieldError, or ApiError 422 for something else where an object belongs. */
 export function validate<Body>(schema: z.ZodType<Body>, value: unknown): Body {
   const parsed = parseValue(schema, value);
   if (!parsed.issues) return parsed.value as Body;
   const fault = faultOf(parsed.issues, value, []);
-  const field = pathText(fault.path);
+  const error = new FieldError(pathText(fault.path), fault.message);
   // As DeepSeek: `thinking: false` is a 422, a wrong type inside messages a 400.
-  const status = fault.expected === "an object" && fault.path.length === 1 ? 422 : 400;
-  throw new ApiError(status, `${field || "body"}: ${fault.message}`, { param: field || undefined });
+  throw fault.expected === "an object" && fault.path.length === 1 ? refusalOf(error, 422) : error;
 }
 
 interface Fault {
@@ -91,15 +91,6 @@ const typeWords: Record<string, string> = {
   null: "null",
 };
 
-/** A value in few words; never a long text. */
-function shown(value: unknown): string {
-  if (value === undefined) return "nothing";
-  if (Array.isArray(value)) return value.length === 0 ? "an empty array" : `an array of ${value.length}`;
-  if (value !== null && typeof value === "object") return "an object";
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `a text of ${(value as string).length} characters` : text;
-}
-
 function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(
     (value, key) =>
@@ -108,10 +99,13 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   );
 }
 
-/** ["messages", 9, "content"] → messages[9].content */
-export function pathText(path: readonly PropertyKey[]): string {
+/** ["messages", 9, "content"] → messages[9].content; a key that is no name of the wire's is quoted. */
+function pathText(path: readonly PropertyKey[]): string {
   return path
-    .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
+    .map((key) => {
+      if (typeof key === "number") return `[${key}]`;
+      return /^[a-z0-9_]+$/.test(String(key)) ? `.${String(key)}` : `[${JSON.stringify(key)}]`;
+    })
     .join("")
     .replace(/^\./, "");
 }

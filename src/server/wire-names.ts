@@ -1,8 +1,8 @@
 // Names inside are camelCase, names on the wire are snake_case.
 
-/** maxTokens → max_tokens */
-export function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/** maxTokens → max_tokens, input[1].softPrompt → input[1].soft_prompt; what is quoted, a name of the caller's, stays. */
+export function snakeCase(path: string): string {
+  return path.replace(/"(?:[^"\\]|\\.)*"|[A-Z]/g, (found) => (found.length > 1 ? found : `_${found.toLowerCase()}`));
 }
 
 /** The same record with its keys as the wire has them. */

@@ -10,10 +10,12 @@ import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { FieldError, inField } from "../field-error.ts";
+import { checkNames, type Names } from "../known-names.ts";
 import { type BatchPart, createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createStepCache, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
+import { roomAfter } from "../prompt/room.ts";
 import { checkRows, type Input, type Prompt, promptOf, type Run, rowsOf, type Segment } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -47,6 +49,20 @@ export interface BatchGradientsOptions {
   recompute?: boolean;
   signal?: AbortSignal;
 }
+
+const gradientsOptionNames = {
+  input: true,
+  targets: true,
+  loss: true,
+  weights: true,
+  candidates: true,
+  recompute: true,
+  signal: true,
+} satisfies Names<GradientsOptions>;
+
+const batchOptionNames = { examples: true, recompute: true, signal: true } satisfies Names<BatchGradientsOptions>;
+
+const exampleNames = { input: true, targets: true } satisfies Names<BatchGradientsOptions["examples"][number]>;
 
 export interface Gradients {
   /** In a batch, this example's share of the loss. */
@@ -89,12 +105,13 @@ export async function gradientsOf(
   context: GradientsContext,
   options: GradientsOptions,
 ): Promise<{ candidates: Gradients[]; usage: GradientsUsage }> {
+  checkNames(options, gradientsOptionNames);
   context.ops.derivatives(); // there are some
   const { tokenizer } = context;
   const { config } = context.model;
   const prompts = promptsOf(options, tokenizer, config);
   const longest = Math.max(...prompts.map(({ prompt }) => prompt.rows));
-  const targets = targetIds(options.targets, tokenizer, config.vocabSize, Math.max(0, config.maxSeqLen - longest));
+  const targets = targetIds(options.targets, tokenizer, config.vocabSize, roomAfter(longest, config.maxSeqLen));
   const weights = weightsOf(options, targets);
   const works = prompts.map((prompt) => ({ ...prompt, targets, weights }));
   const { found, usage } = await compute(context, works, textPagesOf(prompts), options);
@@ -106,6 +123,7 @@ export async function batchGradientsOf(
   context: GradientsContext,
   options: BatchGradientsOptions,
 ): Promise<{ examples: Gradients[]; usage: GradientsUsage }> {
+  checkNames(options, batchOptionNames);
   context.ops.derivatives();
   const { tokenizer } = context;
   const { config } = context.model;
@@ -113,9 +131,10 @@ export async function batchGradientsOf(
     throw new FieldError("examples", "expected a list of at least one { input, targets }", "missing");
   const read = options.examples.map((example, i) =>
     inField(`examples[${i}]`, () => {
-      const { input, targets } = example ?? {}; // a caller without types
+      checkNames(example, exampleNames);
+      const { input, targets } = example;
       const [prompt] = promptsOf({ input, targets }, tokenizer, config);
-      const room = Math.max(0, config.maxSeqLen - prompt.prompt.rows);
+      const room = roomAfter(prompt.prompt.rows, config.maxSeqLen);
       return { ...prompt, targets: targetIds(targets, tokenizer, config.vocabSize, room) };
     }),
   );

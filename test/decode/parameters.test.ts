@@ -11,7 +11,7 @@ test.each<[DecodeParameters, string]>([
   [{ temperature: Number.NaN }, "temperature: got NaN, expected a number ≥ 0"],
   [{ temperature: -1 }, "temperature: got -1, expected a number ≥ 0"],
   [{ temperature: Infinity }, "temperature: got Infinity, expected a number ≥ 0"],
-  [{ temperature: "1" as unknown as number }, 'temperature: got "1", expected a number ≥ 0'],
+  [{ temperature: "1" as unknown as number }, 'temperature: got "1", expected a number'],
   [{ topK: -1 }, "topK: got -1, expected a whole number ≥ 0"],
   [{ topP: 1.1 }, "topP: got 1.1, expected a number from 0 to 1"],
   [{ topP: Number.NaN }, "topP: got NaN, expected a number from 0 to 1"],
@@ -22,9 +22,9 @@ test.each<[DecodeParameters, string]>([
   [{ seed: 0.5 }, "seed: got 0.5, expected a whole number ≥ 0"],
   [{ logprobs: 1000 }, "logprobs: got 1000, expected a whole number from 0 to 100"],
   [{ logitBias: { 100: 1 } }, "logitBias: got the token id 100, expected a whole number from 0 to 99"],
-  [{ logitBias: { 5: 101 } }, "logitBias[5]: got 101, expected a number from -100 to 100"],
-  [{ stop: "" }, 'stop: got "", expected a string that is not empty, or a list of them'],
-  [{ stop: ["a", ""] }, 'stop: got "", expected a string that is not empty, or a list of them'],
+  [{ logitBias: { 5: 101 } }, "logitBias.5: got 101, expected a number from -100 to 100"],
+  [{ stop: "" }, "stop: it is empty, expected at least one character"],
+  [{ stop: ["a", ""] }, "stop[1]: it is empty, expected at least one character"],
 ])("%o", (parameters, message) => {
   expect(() => decodingOf(parameters, 100, 50)).toThrow(message);
 });

@@ -199,10 +199,10 @@ describe("thinking", () => {
       "Today Date: 1 May 2025",
     );
     expect(() => promptText("llama3.1", { messages, templateArguments: { messages: [] } })).toThrow(
-      "chat_template_kwargs.messages: it is not known, expected one of enable_thinking, thinking, reasoning_effort, date_string",
+      'templateArguments["messages"]: it is not known, expected one of enable_thinking, thinking, reasoning_effort, date_string',
     );
     expect(() => promptText("llama3.1", { messages, templateArguments: { thinking: [] } })).toThrow(
-      "chat_template_kwargs.thinking: got [], expected text, a number or true or false",
+      'templateArguments["thinking"]: got an empty array, expected text, a number or true or false',
     );
   });
 });
@@ -370,7 +370,7 @@ describe("bad conversations", () => {
     [
       "arguments as an object",
       [asked, { role: "assistant", content: null, tool_calls: [{ id: "1", function: { name: "f", arguments: {} } }] }],
-      "messages[1].tool_calls[0].function.arguments: got {}, expected a string",
+      "messages[1].tool_calls[0].function.arguments: got an object, expected a string",
     ],
     [
       "a call without function",

@@ -57,7 +57,7 @@ describe("what does not fit is cut from the far ends", () => {
 
   test("no room at all", () => {
     expect(() => idsFor(tokenizer, "a", "b", 3)).toThrow(
-      "prompt: the context leaves room for 3 tokens, expected at least 4",
+      "room: the context leaves room for 3 tokens, expected at least 4",
     );
   });
 });

@@ -115,12 +115,12 @@ describe("bad input", () => {
     [
       "NaN",
       matrix([1, 2, 3, 4, 5, NaN, 7, 8], [2, 4]),
-      "input[0].embeds: row 1, column 1 is NaN, expected finite numbers",
+      "input[0].embeds: row 1, column 1 is NaN in f32, expected finite numbers",
     ],
     [
       "infinity",
       matrix([1, 2, 3, -Infinity], [1, 4]),
-      "input[0].embeds: row 0, column 3 is -Infinity, expected finite numbers",
+      "input[0].embeds: row 0, column 3 is -Infinity in f32, expected finite numbers",
     ],
     ["three dimensions", matrix([1, 2, 3, 4], [1, 1, 4]), "input[0].shape: got [1,1,4], expected [rows, 4]"],
     ["a negative shape", matrix([], [-1, 4]), "input[0].shape: got [-1,4], expected [rows, 4]"],

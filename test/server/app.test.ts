@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { EngineBusyError, EngineClosedError } from "../../src/engine/errors.ts";
+import { FieldError } from "../../src/field-error.ts";
 import type { AppOptions } from "../../src/server/app.ts";
 import { ApiError } from "../../src/server/errors.ts";
 import { jsonLog } from "../../src/server/log.ts";
@@ -93,10 +94,12 @@ test("a request id of the server's own in both headers, whatever the caller send
   }
 });
 
+const internal = "The server could not answer: an internal error";
+
 test.each<[string, () => unknown, number, string, string | null, string | null]>([
   [
-    "RangeError of the library",
-    () => new RangeError("maxTokens: got 0, expected ≥ 1"),
+    "FieldError of the library",
+    () => new FieldError("maxTokens", "got 0, expected ≥ 1"),
     400,
     "max_tokens: got 0, expected ≥ 1",
     "max_tokens",
@@ -104,24 +107,33 @@ test.each<[string, () => unknown, number, string, string | null, string | null]>
   ],
   [
     "a place within",
-    () => new TypeError("input[2].shape: rows are 3 wide"),
+    () => new FieldError("input[2].shape", "rows are 3 wide"),
     400,
     "input[2].shape: rows are 3 wide",
     "input[2].shape",
     null,
   ],
+  [
+    "a name of the caller's",
+    () => new FieldError('grammar.someField["keyOfMine"].otherField', "unknown"),
+    400,
+    'grammar.some_field["keyOfMine"].other_field: unknown',
+    'grammar.some_field["keyOfMine"].other_field',
+    null,
+  ],
+  ["a RangeError that is a bug", () => new RangeError("maxTokens: no"), 500, internal, null, null],
   ["a busy engine", () => new EngineBusyError("full"), 503, "The server is overloaded, please retry later", null, "1"],
   ["a closing engine", () => new EngineClosedError("closed"), 503, "The server is shutting down", null, "5"],
-  ["a bug", () => new Error("secret /path"), 500, "The server could not answer: an internal error", null, null],
+  ["a bug", () => new Error("secret /path"), 500, internal, null, null],
   [
     "a TypeError that is a bug",
     () => new TypeError("Cannot read properties of undefined (reading 'x')"),
     500,
-    "The server could not answer: an internal error",
+    internal,
     null,
     null,
   ],
-  ["no error at all", () => "secret", 500, "The server could not answer: an internal error", null, null],
+  ["no error at all", () => "secret", 500, internal, null, null],
   ["an ApiError", () => new ApiError(429, "slow down", { retryAfter: 3 }), 429, "slow down", null, "3"],
 ])("%s", async (_, error, status, message, param, retryAfter) => {
   const { post, lines } = await serving([

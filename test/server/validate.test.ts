@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { ApiError } from "../../src/server/errors.ts";
+import { apiErrorOf } from "../../src/server/errors.ts";
 import { parseValue } from "../../src/server/parse-value.ts";
 import { validate } from "../../src/server/validate.ts";
 import { cpuClock } from "../cpu-time.ts";
@@ -46,7 +46,8 @@ function refusal(body: unknown): [number, string, string | undefined] {
   try {
     validate(schema, body);
   } catch (error) {
-    if (error instanceof ApiError) return [error.status, error.message, error.options.param];
+    const { status, message, options } = apiErrorOf(error);
+    if (status < 500) return [status, message, options.param];
     throw error;
   }
   throw new Error("it was accepted");

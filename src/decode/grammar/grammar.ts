@@ -14,6 +14,7 @@
 //
 // Everything counts bytes and states, never seconds (limits.ts).
 
+import { FieldError, shown } from "../../field-error.ts";
 import { anyJson, type Script, type Value } from "./forms.ts";
 import { afterThoughts, type ThoughtsSpec } from "./free-text.ts";
 import { maxKeptGrammars } from "./limits.ts";
@@ -48,8 +49,8 @@ export const written: Style = { spaces: { around: 0, inside: 24, tight: 0 }, esc
 export const checked: Style = { spaces: { around: 256, inside: 256, tight: 256 }, escapes: "all" };
 
 /**
- * Compiles a grammar. Throws a RangeError that names the keyword and where it stands (a JSON pointer) if a schema is not
- * one, cannot be honored in full, or cannot be satisfied.
+ * Compiles a grammar. Throws a FieldError of `schema`, `tools[i].parameters` or `choice`, which names the keyword and where
+ * it stands (a JSON pointer) if a schema is not one, cannot be honored in full, or cannot be satisfied.
  */
 export function compileGrammar(spec: GrammarSpec, style: Style = written): Grammar {
   const script = scriptOf(spec, style);
@@ -91,8 +92,25 @@ function scriptOf(spec: GrammarSpec, { escapes }: Style): Script {
     case "json_object":
       return whole(valueOfSchema({ type: "object" }, escapes));
     case "json_schema":
-      return whole(valueOfSchema(spec.schema, escapes));
+      return whole(refusing("schema", () => valueOfSchema(spec.schema, escapes)));
     case "tools":
-      return toolScript(spec, escapes);
+      return toolScript(spec, (parameters, i) =>
+        refusing(`tools[${i}].parameters`, () => valueOfSchema(parameters, escapes)),
+      );
+    default: // a caller without types
+      throw new FieldError(
+        "kind",
+        `got ${shown((spec as { kind?: unknown }).kind)}, expected json, json_object, json_schema or tools`,
+        "unknown",
+      );
+  }
+}
+
+/** What the compiler refuses is a fault of the field that it read. */
+function refusing<Made>(field: string, make: () => Made): Made {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof RangeError ? new FieldError(field, error.message) : error;
   }
 }

@@ -3,6 +3,7 @@
 // integers only; plain text inside a free string is not walked at all (its tokens are known beforehand, by length); and what
 // was walked once is kept, by machine state and by stack. Where a token leaves a string (`",`), the walk goes on above it.
 
+import { FieldError } from "../../field-error.ts";
 import { type ByteMachine, dead, unknown } from "./byte-machine.ts";
 import type { UsedKeys } from "./keys.ts";
 import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
@@ -44,7 +45,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   const spend = (count: number) => {
     steps += count;
     if (steps > maxMaskSteps)
-      throw new RangeError(`the grammar is too ambiguous: one mask takes more than ${maxMaskSteps} steps`);
+      throw new FieldError("", `the grammar is too ambiguous: one mask takes more than ${maxMaskSteps} steps`);
   };
 
   /** Walks the tokens below a node inside one machine. */

@@ -1,6 +1,7 @@
 // One sequence's place in a grammar: the constraint that the decoder asks. It holds the stacks that the text so far leaves
 // open, has them masked, and moves them on. Not the grammar (compiled once and shared), not the model.
 
+import { FieldError } from "../../field-error.ts";
 import type { Constraint } from "../constraint.ts";
 import { forcedBytes, forcedTokens } from "./forced.ts";
 import type { Grammar } from "./grammar.ts";
@@ -27,7 +28,10 @@ export function read(
   return { frames: now, read: count };
 }
 
-/** The constraint of one sequence. `prefix` is text that stands before it and belongs to the grammar. */
+/**
+ * The constraint of one sequence. `prefix` is text that stands before it and belongs to the grammar.
+ * @throws FieldError of `prefix` that says which byte of it is refused
+ */
 export function createConstraint(grammar: Grammar, vocabulary: Vocabulary, prefix = ""): Constraint {
   const { recognizer } = grammar;
   const { tokenizer } = vocabulary;
@@ -36,7 +40,8 @@ export function createConstraint(grammar: Grammar, vocabulary: Vocabulary, prefi
   const start = new TextEncoder().encode(prefix);
   const begun = read(recognizer, recognizer.start, start);
   if (begun.read < start.length)
-    throw new RangeError(
+    throw new FieldError(
+      "prefix",
       `the prefix ${JSON.stringify(prefix)} does not begin any valid text: byte ${begun.read} is refused`,
     );
   let frames = distinct(begun.frames, masks);

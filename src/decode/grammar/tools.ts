@@ -1,10 +1,9 @@
 // Tool calls as a script: the fixed text and control tokens that a model family writes around a call are data, the name is
 // one of those offered, and the arguments are valid against that tool's parameters. Which text a family writes is not here.
 
+import { FieldError } from "../../field-error.ts";
 import { type FramePart, parts, type Script, type Value } from "./forms.ts";
 import { freeText } from "./free-text.ts";
-import { valueOfSchema } from "./schema.ts";
-import type { Escapes } from "./string.ts";
 
 /** What a family writes around tool calls: `begin (before NAME between ARGUMENTS after) separator (…) end`. */
 export interface ToolFrame {
@@ -40,18 +39,19 @@ export interface Opening {
   readonly reserved: readonly string[];
 }
 
-/** The script of a request with tools. Throws a RangeError that names the tool if its parameters cannot be honored. */
-export function toolScript(spec: ToolsSpec, escapes: Escapes): Script {
+/**
+ * The script of a request with tools; `valueFor` makes what the parameters of tool i describe.
+ * @throws FieldError of `tools` or `choice` if there is nothing to call
+ */
+export function toolScript(spec: ToolsSpec, valueFor: (parameters: unknown, i: number) => Value): Script {
   const { tools, choice, parallel, frame, opening } = spec;
-  const offered = typeof choice === "object" ? tools.filter(({ name }) => name === choice.name) : tools;
-  if (offered.length === 0)
-    throw new RangeError(
-      typeof choice === "object" ? `no tool is named ${JSON.stringify(choice.name)}` : "there are no tools",
-    );
-  const options = offered.map(({ name, parameters = { type: "object" } }) => ({
-    name,
-    value: parametersOf(name, parameters, escapes),
-  }));
+  const isOffered = (name: string) => typeof choice !== "object" || name === choice.name;
+  const options = tools.flatMap(({ name, parameters = { type: "object" } }, i) =>
+    isOffered(name) ? [{ name, value: valueFor(parameters, i) }] : [],
+  );
+  if (tools.length === 0) throw new FieldError("tools", "there are no tools, expected at least one", "missing");
+  if (options.length === 0)
+    throw new FieldError("choice", `no tool is named ${JSON.stringify((choice as { name: string }).name)}`, "unknown");
 
   const end = parts(frame.end, { kind: "end" });
   // A call leads to what follows it, which may be another call: the choice is made first and filled in after.
@@ -74,12 +74,4 @@ export function toolScript(spec: ToolsSpec, escapes: Escapes): Script {
   if (choice === "auto" && place === "anywhere") return freeText({ until: first, reserved, refused, mayEnd: true });
   const text = freeText({ reserved, refused, mayEnd: true });
   return choice === "auto" ? { kind: "choice", options: [first, text] } : text;
-}
-
-function parametersOf(name: string, parameters: unknown, escapes: Escapes): Value {
-  try {
-    return valueOfSchema(parameters, escapes);
-  } catch (error) {
-    throw new RangeError(`tool ${JSON.stringify(name)}: ${(error as Error).message}`);
-  }
 }

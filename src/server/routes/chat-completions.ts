@@ -3,11 +3,12 @@
 
 import { z } from "zod";
 import type { GenerateOptions } from "../../engine/generate.ts";
+import { FieldError, type FieldNames, renamed } from "../../field-error.ts";
 import { type ChatFormat, type ChatPrompt, type ChatRequest, templateArguments } from "../../prompt/chat-format.ts";
 import type { ChatMessage } from "../../prompt/chat-message.ts";
 import { type ChatOutputOptions, chatOutput } from "../../prompt/chat-output.ts";
 import type { Segment } from "../../prompt/segments.ts";
-import { apiErrorOf } from "../errors.ts";
+import { checkLimit } from "../limits.ts";
 import type { Call, Operation, Service } from "../operation.ts";
 import { answerHead, chunksOf, streamForm } from "../wire/answer.ts";
 import { type AnswerForm, answerFormFields, answerFormOf, offeredTools } from "../wire/answer-form.ts";
@@ -22,14 +23,15 @@ import {
 import { type Continuations, continuations } from "../wire/continuations.ts";
 import { chatMessages, messagesSchema } from "../wire/messages.ts";
 import {
+  alternatives,
   checkMaxTokens,
   decodeParametersOf,
   integer,
+  logprobsOf,
   maxTokensOf,
   samplingFields,
   tenantOf,
 } from "../wire/parameters.ts";
-import { refused } from "../wire/refused.ts";
 import { eventStream } from "../wire/stream.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { wireUsage } from "../wire/usage.ts";
@@ -41,7 +43,7 @@ const bodySchema = z.object({
   continue_final_message: z.boolean().nullish().describe("The same as prefix: true on the last message (beta)."),
   max_completion_tokens: integer(1).describe("Another name of max_tokens."),
   logprobs: z.boolean().nullish(),
-  top_logprobs: integer(0, 20).describe("Needs logprobs: true."),
+  top_logprobs: alternatives.describe("Needs logprobs: true."),
   ...answerFormFields,
   thinking: z.object({ type: z.enum(["enabled", "disabled"]) }).nullish(),
   reasoning_effort: z.string().max(64).nullish().describe("For templates that know it."),
@@ -68,17 +70,17 @@ export const chatCompletions: Operation<Body> = {
     refuseUnsupported(body);
     const max_tokens = maxTokensAsked(service, body, call);
     const { limits, served } = service;
-    const { segments, startsInReasoning, field, form, output } = conversationOf(service, body, call);
+    const { segments, startsInReasoning, fields, form, output } = conversationOf(service, body, call);
     const options: GenerateOptions = {
       ...decodeParametersOf({ ...body, max_tokens }, limits, { min: 1, max: maxTokensOf(limits, call) }),
       input: segments,
-      logprobs: body.logprobs ? (body.top_logprobs ?? 0) : undefined,
+      logprobs: body.logprobs ? (logprobsOf("top_logprobs", body.top_logprobs, limits) ?? 0) : undefined,
       grammar: form.grammar,
       specialTokens: true, // the output format tells content from tags by them
       tenant: tenantOf(call, body),
     };
     const n = body.n ?? 1;
-    const work = continuations(service, call, { prompts: [options], n, seed: body.seed, field, accuse: form.accuse });
+    const work = continuations(service, call, { prompts: [options], n, seed: body.seed, fields });
     const scored = body.logprobs ?? false;
     const writers = Array.from({ length: n }, (_, i) =>
       chatWriter(served.tokenizer, i, chatOutput(output), { scored, startsInReasoning }),
@@ -108,8 +110,8 @@ async function* piecesOf(writers: readonly ChatWriter[], events: Continuations["
 function refuseUnsupported(body: Body): void {
   const { top_logprobs } = body;
   for (const name of ["functions", "function_call", "audio"] as const)
-    if (body[name] != null) throw refused(name, "not supported by this server");
-  if (top_logprobs != null && !body.logprobs) throw refused("top_logprobs", "needs logprobs: true");
+    if (body[name] != null) throw new FieldError(name, "not supported by this server");
+  if (top_logprobs != null && !body.logprobs) throw new FieldError("top_logprobs", "needs logprobs: true");
 }
 
 /** max_tokens by either name. */
@@ -117,7 +119,7 @@ function maxTokensAsked({ limits }: Service, body: Body, call: Call): number | u
   const { max_tokens, max_completion_tokens } = body;
   checkMaxTokens("max_completion_tokens", max_completion_tokens, { min: 1, max: maxTokensOf(limits, call) });
   if (max_tokens != null && max_completion_tokens != null && max_tokens !== max_completion_tokens)
-    throw refused("max_completion_tokens", "differs from max_tokens, expected one of them");
+    throw new FieldError("max_completion_tokens", "differs from max_tokens, expected one of them");
   return max_tokens ?? max_completion_tokens ?? undefined;
 }
 
@@ -127,23 +129,24 @@ interface Conversation {
   /** What the answer is held to, and how it is read. */
   form: AnswerForm;
   output: ChatOutputOptions;
-  /** The field that the prompt came in. */
-  field: string;
+  /** Where the options of the generation came from on the wire. */
+  fields: FieldNames;
 }
 
 function conversationOf({ chat, served, limits }: Service, body: Body, call: Call): Conversation {
   const field = body.input_embeds == null ? "messages" : "input_embeds";
-  if (!chat) throw refused(field, "this model has no chat template; use /completions");
-  const given = offeredTools(body, call);
+  if (!chat) throw new FieldError(field, "this model has no chat template; use /completions");
+  const given = offeredTools(body, limits, call);
   const tools = body.tool_choice === "none" ? undefined : given; // the model is not told of tools that it may not call
   const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
   const thinking = body.thinking ? body.thinking.type === "enabled" : undefined;
   if (thinking && !chat.thinkTags) call.warn("thinking: this model does not think aloud");
   const messages = body.input_embeds == null ? messagesOf() : [];
-  const { segments, startsInReasoning } =
+  const prompt =
     body.input_embeds == null
-      ? promptOf(chat, { messages, tools, thinking, templateArguments: templateArgumentsOf(body) })
-      : { segments: [read(body.input_embeds, field)], startsInReasoning: false };
+      ? promptOf(chat, body, { messages, tools, thinking })
+      : { segments: [read(body.input_embeds, field)], startsInReasoning: false, fields: { input: field } };
+  const { segments, startsInReasoning } = prompt;
 
   const turn = { chat, tokenizer: served.tokenizer, tools: given, messages, thinking, startsInReasoning };
   const form = answerFormOf(body, turn, call);
@@ -153,12 +156,12 @@ function conversationOf({ chat, served, limits }: Service, body: Body, call: Cal
     continues: form.grammar?.prefix !== undefined,
     tools,
   };
-  return { segments, startsInReasoning, field, form, output };
+  const fields = { ...prompt.fields, ...form.fields, logprobs: "top_logprobs" };
+  return { segments, startsInReasoning, fields, form, output };
 
   function messagesOf(): ChatMessage[] {
-    if (!body.messages) throw refused(field, "missing, expected at least one message");
-    if (body.messages.length > limits.maxMessages)
-      throw refused(field, `got ${body.messages.length}, expected at most ${limits.maxMessages}`);
+    if (!body.messages) throw new FieldError(field, "missing, expected at least one message", "missing");
+    checkLimit(field, body.messages.length, limits.maxMessages);
     return chatMessages(body.messages, { beta: call.beta, continueFinal: body.continue_final_message ?? false, read });
   }
 }
@@ -169,16 +172,19 @@ function readFormat(chat: ChatFormat, { grammar }: AnswerForm): ChatOutputOption
   return { ...chat, specialTexts: [], thinkTags: grammar.thoughts && chat.thinkTags };
 }
 
-function templateArgumentsOf({ chat_template_kwargs, reasoning_effort }: Body): Record<string, unknown> {
-  return { ...chat_template_kwargs, ...(reasoning_effort == null ? {} : { reasoning_effort }) };
-}
-
-/** The chat format's prompt; a conversation that breaks the template is the caller's, not the server's. */
-function promptOf(chat: ChatFormat, request: ChatRequest): ChatPrompt {
+/** The chat format's prompt. @throws FieldError of the messages, or of a variable of the template by its name on the wire */
+function promptOf(
+  chat: ChatFormat,
+  { chat_template_kwargs, reasoning_effort }: Body,
+  request: Omit<ChatRequest, "templateArguments">,
+): ChatPrompt {
+  const given = chat_template_kwargs ?? {};
+  const templateArguments = { ...given, ...(reasoning_effort == null ? {} : { reasoning_effort }) };
   try {
-    return chat.prompt(request);
+    return chat.prompt({ ...request, templateArguments });
   } catch (error) {
-    const refusal = apiErrorOf(error);
-    throw refusal.status < 500 ? refusal : refused("messages", (error as Error).message);
+    const inBrackets = Object.keys(given).map((name) => `[${JSON.stringify(name)}]`);
+    const names = inBrackets.map((name) => [`templateArguments${name}`, `chat_template_kwargs${name}`]);
+    throw renamed(error, Object.fromEntries(names));
   }
 }

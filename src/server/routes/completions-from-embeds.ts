@@ -2,11 +2,17 @@
 // RFC "Embedding-aware API for DeepSeek" (deepseek-ai/DeepSeek-R1 #802); `input` says the same in any order and number.
 
 import { z } from "zod";
-import type { Segment } from "../../prompt/segments.ts";
+import { FieldError } from "../../field-error.ts";
 import type { Operation, Service } from "../operation.ts";
-import { decodeParametersOf, integer, maxTokensOf, samplingFields, tenantOf } from "../wire/parameters.ts";
-import { refused } from "../wire/refused.ts";
-import { inputSchema, segmentsOf } from "../wire/segments.ts";
+import {
+  alternatives,
+  decodeParametersOf,
+  logprobsOf,
+  maxTokensOf,
+  samplingFields,
+  tenantOf,
+} from "../wire/parameters.ts";
+import { inputSchema, type Prompt, promptOf } from "../wire/segments.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { textCompletion, textCompletionSchema } from "../wire/text-completion.ts";
 
@@ -15,7 +21,7 @@ const bodySchema = z.object({
   prompt_embeds: tensorSchema.nullish().describe("Rows [n][hidden_size]; each counts as one token."),
   prompt_text: z.string().nullish().describe("Text after the rows."),
   input: inputSchema.nullish().describe("Segments, in place of prompt_embeds and prompt_text."),
-  logprobs: integer(0, 20),
+  logprobs: alternatives,
   ...samplingFields,
 });
 
@@ -29,24 +35,29 @@ export const completionsFromEmbeds: Operation<Body> = {
   responses: { 200: textCompletionSchema },
   events: textCompletionSchema,
   async handle(service, body, call) {
+    const { segments, fields } = promptIn(service, body);
     const options = {
       ...decodeParametersOf(body, service.limits, { min: 1, max: maxTokensOf(service.limits, call) }),
-      logprobs: body.logprobs ?? undefined,
+      logprobs: logprobsOf("logprobs", body.logprobs, service.limits),
       tenant: tenantOf(call, body),
-      input: inputOf(service, body),
+      input: segments,
     };
-    return textCompletion(service, call, body, [{ options }], body.input == null ? "prompt_embeds" : "input");
+    return textCompletion(service, call, body, [{ options }], fields);
   },
 };
 
-function inputOf({ served, limits }: Service, { prompt_embeds, prompt_text, input }: Body): Segment[] {
+function promptIn({ served, limits }: Service, { prompt_embeds, prompt_text, input }: Body): Prompt {
   const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
   if (input != null) {
-    if (prompt_embeds != null) throw refused("prompt_embeds", "not together with input");
-    if (prompt_text != null) throw refused("prompt_text", "not together with input");
-    return segmentsOf(input, read);
+    if (prompt_embeds != null) throw new FieldError("prompt_embeds", "not together with input");
+    if (prompt_text != null) throw new FieldError("prompt_text", "not together with input");
+    return promptOf(input, read);
   }
-  if (prompt_embeds == null) throw refused("prompt_embeds", "it is missing, expected rows of numbers");
+  if (prompt_embeds == null)
+    throw new FieldError("prompt_embeds", "it is missing, expected rows of numbers", "missing");
   const rows = read(prompt_embeds, "prompt_embeds");
-  return prompt_text ? [rows, { text: prompt_text }] : [rows];
+  return {
+    segments: prompt_text ? [rows, { text: prompt_text }] : [rows],
+    fields: { input: "prompt_embeds", "input[1]": "prompt_text" },
+  };
 }

@@ -2,18 +2,21 @@
 // Forms: OpenAI's completions, and DeepSeek's FIM completion where there is a suffix.
 
 import { z } from "zod";
+import { FieldError, type FieldNames, renamed } from "../../field-error.ts";
 import type { Segment } from "../../prompt/segments.ts";
+import { checkLimit } from "../limits.ts";
 import type { Call, Operation, Service } from "../operation.ts";
 import {
+  alternatives,
   decodeParametersOf,
   integer,
+  logprobsOf,
   maxTokensOf,
   samplingFields,
   type TokenRange,
   tenantOf,
 } from "../wire/parameters.ts";
-import { refused } from "../wire/refused.ts";
-import { inputSchema, segmentsOf } from "../wire/segments.ts";
+import { inputSchema, promptOf } from "../wire/segments.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { type TextPrompt, textCompletion, textCompletionSchema } from "../wire/text-completion.ts";
 
@@ -29,7 +32,7 @@ const bodySchema = z.object({
   input: inputSchema.nullish().describe("One prompt as segments, in place of prompt and prompt_embeds."),
   suffix: z.string().nullish().describe("Text after the hole that is to be filled (beta)."),
   echo: z.boolean().nullish().describe("Begin the text with the prompt; logprobs then cover it too."),
-  logprobs: integer(0, 20).describe("Log-probabilities of the tokens and of so many likeliest at each."),
+  logprobs: alternatives.describe("Log-probabilities of the tokens and of so many likeliest at each."),
   best_of: integer(1).describe("Only as many as n."),
   ...samplingFields,
 });
@@ -45,18 +48,18 @@ export const completions: Operation<CompletionBody> = {
   events: textCompletionSchema,
   async handle(service, body, call) {
     if (body.best_of != null && body.best_of !== (body.n ?? 1))
-      throw refused("best_of", "other values than that of n are not supported");
+      throw new FieldError("best_of", "other values than that of n are not supported");
     const given = {
       ...decodeParametersOf(body, service.limits, rangeOf(service, body, call)),
-      logprobs: body.logprobs ?? undefined,
+      logprobs: logprobsOf("logprobs", body.logprobs, service.limits),
       promptLogprobs: promptLogprobsOf(body),
       tenant: tenantOf(call, body),
     };
-    const { inputs, echoes, field, endIds } = promptsOf(service, body, call);
+    const { inputs, echoes, fields, endIds } = promptsOf(service, body, call);
     const prompts = inputs.map(
       (input, i): TextPrompt => ({ options: { ...given, input, endIds }, echo: body.echo ? echoes[i] : undefined }),
     );
-    return textCompletion(service, call, body, prompts, field);
+    return textCompletion(service, call, body, prompts, fields);
   },
 };
 
@@ -75,8 +78,8 @@ interface Prompts {
   inputs: (readonly Segment[])[];
   /** The text of each. */
   echoes: string[];
-  /** The field that errors name. */
-  field: string;
+  /** Where they came from on the wire. */
+  fields: FieldNames;
   /** Tokens that end the text beside the model's own. */
   endIds?: readonly number[];
 }
@@ -88,21 +91,22 @@ function promptsOf(service: Service, body: CompletionBody, call: Call): Prompts 
   const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
   if (typeof suffix === "string") return fimPrompt(service, body, suffix, call);
   if (input != null) {
-    if (prompt != null) throw refused("prompt", "not together with input");
-    if (prompt_embeds != null) throw refused("prompt_embeds", "not together with input");
-    const segments = segmentsOf(input, read);
-    return { inputs: [segments], echoes: [segments.map(textOf).join("")], field: "input" };
+    if (prompt != null) throw new FieldError("prompt", "not together with input");
+    if (prompt_embeds != null) throw new FieldError("prompt_embeds", "not together with input");
+    const { segments, fields } = promptOf(input, read);
+    return { inputs: [segments], echoes: [segments.map(textOf).join("")], fields };
   }
   const list = promptList(prompt);
-  if (list.length > limits.maxPrompts)
-    throw refused("prompt", `got ${list.length} prompts, expected at most ${limits.maxPrompts}`);
+  checkLimit("prompt", list.length, limits.maxPrompts, "prompts");
   if (prompt_embeds == null) {
-    if (list.length === 0) throw refused("prompt", "it is missing or empty, expected a text or token ids");
-    return { inputs: list.map((segment) => [segment]), echoes: list.map(textOf), field: "prompt" };
+    if (list.length === 0)
+      throw new FieldError("prompt", "it is missing or empty, expected a text or token ids", "missing");
+    return { inputs: list.map((segment) => [segment]), echoes: list.map(textOf), fields: { input: "prompt" } };
   }
-  if (list.length > 1) throw refused("prompt", "expected one prompt together with prompt_embeds");
+  if (list.length > 1) throw new FieldError("prompt", "expected one prompt together with prompt_embeds");
   const rows = read(prompt_embeds, "prompt_embeds");
-  return { inputs: [[rows, ...list.filter(notEmpty)]], echoes: [list.map(textOf).join("")], field: "prompt" };
+  const fields = { input: "prompt", "input[0]": "prompt_embeds" };
+  return { inputs: [[rows, ...list.filter(notEmpty)]], echoes: [list.map(textOf).join("")], fields };
 
   function textOf(segment: Segment): string {
     if ("text" in segment) return segment.text;
@@ -128,16 +132,20 @@ function notEmpty(segment: Segment): boolean {
 }
 
 function fimPrompt({ fim, limits, served }: Service, body: CompletionBody, suffix: string, call: Call): Prompts {
-  if (!call.beta) throw refused("suffix", "fill-in-the-middle is a beta feature, use the base URL …/beta");
-  if (!fim) throw refused("suffix", "this model has no fill-in-the-middle tokens");
-  if (body.echo) throw refused("echo", "not together with suffix");
-  if (body.input != null) throw refused("input", "not together with suffix");
-  if (body.prompt_embeds != null) throw refused("prompt_embeds", "not together with suffix");
+  if (!call.beta) throw new FieldError("suffix", "fill-in-the-middle is a beta feature, use the base URL …/beta");
+  if (!fim) throw new FieldError("suffix", "this model has no fill-in-the-middle tokens");
+  if (body.echo) throw new FieldError("echo", "not together with suffix");
+  if (body.input != null) throw new FieldError("input", "not together with suffix");
+  if (body.prompt_embeds != null) throw new FieldError("prompt_embeds", "not together with suffix");
   const prefix = body.prompt ?? "";
-  if (typeof prefix !== "string") throw refused("prompt", "expected one text together with suffix");
+  if (typeof prefix !== "string") throw new FieldError("prompt", "expected one text together with suffix");
   const context = Math.min(served.config.maxSeqLen, served.cacheTokens);
   // Without a number of tokens asked for, a long prompt leaves at least a quarter of the context to the answer.
   const reserved = body.max_tokens ?? Math.min(limits.maxTokensFim, Math.ceil(context / 4));
-  const room = context - reserved;
-  return { inputs: [fim.prompt({ prefix, suffix, room })], echoes: [""], field: "prompt", endIds: fim.endIds };
+  try {
+    const input = fim.prompt({ prefix, suffix, room: context - reserved });
+    return { inputs: [input], echoes: [""], fields: { input: "prompt" }, endIds: fim.endIds };
+  } catch (error) {
+    throw renamed(error, { room: "max_tokens" });
+  }
 }

@@ -3,11 +3,12 @@
 // log-probabilities sends its derivatives as weights, and whatever made E goes on from there by the chain rule.
 
 import { z } from "zod";
+import { FieldError, renamed } from "../../field-error.ts";
 import type { Segment } from "../../prompt/segments.ts";
 import type { Gradients, GradientsOptions } from "../../tune/gradients.ts";
+import { checkLimit } from "../limits.ts";
 import type { Operation } from "../operation.ts";
-import { refused } from "../wire/refused.ts";
-import { blame, candidateIndex, inputSchema, segmentsOf, targetsSchema } from "../wire/segments.ts";
+import { candidateIndex, inputSchema, promptOf, targetsSchema } from "../wire/segments.ts";
 import { formOf, type Rows, tensorOutSchema, tensorReader, tensorSchema, wireTensor } from "../wire/tensor.ts";
 import { usageSchema, wireUsage } from "../wire/usage.ts";
 
@@ -58,17 +59,17 @@ export const gradients: Operation<Body> = {
   responses: { 200: responseSchema },
   async handle({ served, modelId, limits }, body, call) {
     const { targets, candidates, weights } = body;
-    for (const [name, list] of Object.entries({ targets, candidates: candidates ?? [] }))
-      if (list.length > limits.maxPrompts)
-        throw refused(name, `got ${list.length}, expected at most ${limits.maxPrompts}`);
+    checkLimit("targets", targets.length, limits.maxPrompts);
+    checkLimit("candidates", candidates?.length ?? 0, limits.maxPrompts);
     const { dModel } = served.config;
     const read = tensorReader(dModel, limits.maxEmbedRows);
     const rows = candidates?.map((tensor, i) => read(tensor, `candidates[${i}]`));
     const at = rows ? candidateIndex(body.input) : -1;
     const forms = new Map<string, ReturnType<typeof formOf>>();
-    const segments = segmentsOf(body.input, (tensor, where) =>
+    const prompt = promptOf(body.input, (tensor, where) =>
       rows && where === `input[${at}].embeds` ? rows[0] : read(tensor, where),
-    ).map((segment, i): Segment => {
+    );
+    const segments = prompt.segments.map((segment, i): Segment => {
       if (!("embeds" in segment)) return segment;
       if (rows && i !== at) return { ...segment, frozen: true };
       const part = body.input[i] as { embeds?: unknown };
@@ -87,7 +88,7 @@ export const gradients: Operation<Body> = {
       ? served.gradients({ ...options, candidates: rows })
       : served.gradients({ ...options, candidates: undefined });
     const found = await work.catch((error) => {
-      throw blame(error, "input");
+      throw renamed(error, prompt.fields);
     });
     const usage = { ...found.usage, cachedTokens: 0 };
     call.charge(usage);
@@ -98,7 +99,7 @@ export const gradients: Operation<Body> = {
         Object.entries(one.gradients).map(([id, embeds]) => {
           const form = candidates ? formOf(candidates[i]) : (forms.get(id) as ReturnType<typeof formOf>);
           if (form === "f16" && embeds.some((value) => Math.abs(value) > 65504))
-            throw refused(
+            throw new FieldError(
               "input",
               `a gradient of ${JSON.stringify(id)} is too large for f16, send the rows as f32 or bf16`,
             );

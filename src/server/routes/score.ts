@@ -2,10 +2,11 @@
 // segment of embeddings: what a search for a soft prompt without gradients asks thousands of times.
 
 import { z } from "zod";
+import { renamed } from "../../field-error.ts";
+import { checkLimit } from "../limits.ts";
 import type { Operation } from "../operation.ts";
 import { tokenText } from "../wire/logprobs.ts";
-import { refused } from "../wire/refused.ts";
-import { blame, candidateIndex, inputSchema, segmentsOf, targetsSchema } from "../wire/segments.ts";
+import { candidateIndex, inputSchema, promptOf, targetsSchema } from "../wire/segments.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { usageSchema, wireUsage } from "../wire/usage.ts";
 
@@ -47,13 +48,12 @@ export const score: Operation<Body> = {
   body: bodySchema,
   responses: { 200: responseSchema },
   async handle({ served, modelId, limits }, { input, targets, candidates }, call) {
-    for (const [name, list] of Object.entries({ targets, candidates: candidates ?? [] }))
-      if (list.length > limits.maxPrompts)
-        throw refused(name, `got ${list.length}, expected at most ${limits.maxPrompts}`);
+    checkLimit("targets", targets.length, limits.maxPrompts);
+    checkLimit("candidates", candidates?.length ?? 0, limits.maxPrompts);
     const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
     const rows = candidates?.map((tensor, i) => read(tensor, `candidates[${i}]`));
     const at = rows ? candidateIndex(input) : -1;
-    const segments = segmentsOf(input, (tensor, where) =>
+    const { segments, fields } = promptOf(input, (tensor, where) =>
       rows && where === `input[${at}].embeds` ? rows[0] : read(tensor, where),
     );
     const inputs = rows ? rows.map((one) => segments.with(at, one)) : [segments];
@@ -66,7 +66,7 @@ export const score: Operation<Body> = {
         const scores = await served
           .score({ input: one, targets, signal: call.signal, tenant: call.tenant })
           .catch((error) => {
-            throw blame(error, "input");
+            throw renamed(error, rows ? { ...fields, [`input[${at}]`]: `candidates[${i}]` } : fields);
           });
         usage.promptTokens += scores[0].usage.promptTokens;
         usage.embedTokens += scores[0].usage.embedTokens;

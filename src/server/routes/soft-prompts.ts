@@ -2,11 +2,11 @@
 // safetensors file, as PEFT writes it (application/octet-stream), or as JSON with a tensor.
 
 import { z } from "zod";
+import { FieldError } from "../../field-error.ts";
 import { checkFingerprint, checkSoftPromptName, type SoftPrompt } from "../../prompt/soft-prompts.ts";
 import { ApiError } from "../errors.ts";
 import type { Call, Operation, Service } from "../operation.ts";
 import type { SoftPromptStore, Tenant } from "../soft-prompt-store.ts";
-import { refused } from "../wire/refused.ts";
 import { tensorOutSchema, tensorReader, tensorSchema, wireTensor } from "../wire/tensor.ts";
 
 const entrySchema = z.object({
@@ -83,7 +83,7 @@ export const putSoftPrompt: Operation<Body> = {
     checkFingerprint(given, served.fingerprint, "fingerprint");
     const names = await store.names(call.tenant);
     if (!names.includes(name) && names.length >= limits.maxSoftPrompts)
-      throw refused(
+      throw new FieldError(
         "name",
         `there are ${names.length} soft prompts already, expected at most ${limits.maxSoftPrompts}`,
       );
@@ -116,9 +116,9 @@ async function rowsOf({ served, limits }: Service, store: SoftPromptStore, body:
   const found = await saved(store.parse(body.safetensors));
   const [n, width] = found.shape;
   if (width !== dModel)
-    throw refused("body", `prompt_embeddings has rows ${width} wide, expected the model's width of ${dModel}`);
+    throw new FieldError("body", `prompt_embeddings has rows ${width} wide, expected the model's width of ${dModel}`);
   if (n > limits.maxEmbedRows)
-    throw refused("body", `its ${n} rows are too many, expected at most ${limits.maxEmbedRows}`);
+    throw new FieldError("body", `its ${n} rows are too many, expected at most ${limits.maxEmbedRows}`);
   return found;
 }
 
@@ -131,7 +131,7 @@ async function saved<Value>(work: Promise<Value>): Promise<Value> {
     const code = /\b(ENOSPC|EDQUOT|EFBIG|EIO|EROFS|EACCES|EMFILE|ENFILE)\b/.exec(message)?.[1];
     if (code)
       throw new ApiError(503, `The server's disk does not take it (${code}): nothing was saved, and nothing was lost`);
-    if (message.startsWith("body: ")) throw refused("body", message.slice("body: ".length));
+    if (message.startsWith("body: ")) throw new FieldError("body", message.slice("body: ".length));
     throw error;
   }
 }

@@ -2,10 +2,10 @@
 // not one vector for a text: these rows can be changed and sent back as embeddings.
 
 import { z } from "zod";
-import type { ApiError } from "../errors.ts";
+import { FieldError } from "../../field-error.ts";
+import { checkLimit } from "../limits.ts";
 import type { Operation, Service } from "../operation.ts";
 import { tokenText } from "../wire/logprobs.ts";
-import { refused } from "../wire/refused.ts";
 import { tensorOutSchema, wireTensor } from "../wire/tensor.ts";
 import { usageSchema, wireUsage } from "../wire/usage.ts";
 
@@ -89,25 +89,27 @@ function idLists({ served, limits }: Service, body: Body): number[][] {
   const { tokenizer, config } = served;
   const many = Array.isArray(input) && input.length > 0 && typeof input[0] !== "number";
   const list = (many ? input : [input]) as (string | number[])[];
-  if (list.length > limits.maxPrompts)
-    throw refused("input", `got ${list.length} inputs, expected at most ${limits.maxPrompts}`);
+  checkLimit("input", list.length, limits.maxPrompts, "inputs");
   let left = mostRows;
   return list.map((one, i) => {
     const where = many ? `input[${i}]` : "input";
     if (typeof one === "string" && one.length > left * charactersPerToken) throw tooMany(where); // told without tokenizing it
     const ids =
       typeof one === "string" ? tokenizer.encode(one, { addSpecialTokens: body.add_special_tokens ?? true }) : one;
-    if (ids.length === 0) throw refused(where, "it has no tokens, expected at least one");
+    if (ids.length === 0) throw new FieldError(where, "it has no tokens, expected at least one");
     if (ids.length > left) throw tooMany(where);
     const bad = ids.find((id) => id >= config.vocabSize);
     if (bad !== undefined)
-      throw refused(where, `token id ${bad}, expected a whole number from 0 to ${config.vocabSize - 1}`);
+      throw new FieldError(where, `token id ${bad}, expected a whole number from 0 to ${config.vocabSize - 1}`);
     left -= ids.length;
     return ids;
   });
 
-  function tooMany(where: string): ApiError {
-    return refused(where, `more than ${mostRows} tokens in one request, the most that are answered as ${encoding}`);
+  function tooMany(where: string): FieldError {
+    return new FieldError(
+      where,
+      `more than ${mostRows} tokens in one request, the most that are answered as ${encoding}`,
+    );
   }
 }
 

@@ -3,10 +3,9 @@
 
 import { eventQueue } from "../../engine/event-queue.ts";
 import type { GenerateEvent, GenerateOptions, Usage } from "../../engine/generate.ts";
-import type { ApiError } from "../errors.ts";
+import { type FieldNames, renamed } from "../../field-error.ts";
 import type { Call, Service } from "../operation.ts";
 import { choiceSeeds } from "./parameters.ts";
-import { blame } from "./segments.ts";
 
 /** Most continuations of one request that the engine is given at once: the rest of a long list waits here, not there. */
 const atOnce = 16;
@@ -17,14 +16,12 @@ export interface ContinuationsRequest {
   /** Continuations of each prompt: choice = prompt · n + continuation. */
   n: number;
   seed: number | null | undefined;
-  /** The field that the prompt came in, which errors name. */
-  field: string;
-  /** Says what is wrong with a grammar about the field that it came in. */
-  accuse?(refusal: ApiError): ApiError;
+  /** Where the options came from on the wire. */
+  fields: FieldNames;
 }
 
 export interface Continuations {
-  /** Events of all choices as they come, those of one choice in order. @throws ApiError */
+  /** Events of all choices as they come, those of one choice in order. @throws what the library throws, by the wire's fields */
   readonly events: AsyncGenerator<{ choice: number; event: GenerateEvent }>;
   /** What was computed so far; a prompt counts once, however many continuations it has. */
   usage(): Usage;
@@ -34,7 +31,7 @@ export interface Continuations {
 
 /** Starts the continuations when their events are asked for; leaving the loop early ends them and charges for what was computed. */
 export function continuations(service: Service, call: Call, request: ContinuationsRequest): Continuations {
-  const { prompts, n, field } = request;
+  const { prompts, n, fields } = request;
   const left = new AbortController();
   const signal = AbortSignal.any([call.signal, left.signal]);
   const seeds = choiceSeeds(request.seed, n);
@@ -78,8 +75,7 @@ export function continuations(service: Service, call: Call, request: Continuatio
     try {
       yield* queue;
     } catch (error) {
-      const refusal = blame(error, field);
-      throw request.accuse?.(refusal) ?? refusal;
+      throw renamed(error, fields);
     } finally {
       left.abort(new Error("the reader left"));
       await Promise.allSettled(workers);

@@ -2,8 +2,8 @@
 // roles and fields may stand together is for the prompt to say (prompt/chat-message.ts), in the same names.
 
 import { z } from "zod";
+import { FieldError } from "../../field-error.ts";
 import type { ChatMessage, ContentPart } from "../../prompt/chat-message.ts";
-import { refused } from "./refused.ts";
 import { embedsPart, softPromptPart, textPart } from "./segments.ts";
 import type { TensorReader } from "./tensor.ts";
 
@@ -24,11 +24,11 @@ const messageSchema = z.object({
     .nullish()
     .describe("On a last message of role assistant: the answer goes on from exactly here (beta)."),
   reasoning_content: z.string().nullish().describe("What an assistant thought before its content."),
-  tool_calls: z.array(toolCallSchema).max(128).nullish(),
+  tool_calls: z.array(toolCallSchema).nullish(),
   tool_call_id: z.string().nullish().describe("Role tool: the call that this answers."),
 });
 
-export const messagesSchema = z.array(messageSchema).min(1).max(4096);
+export const messagesSchema = z.array(messageSchema).min(1);
 
 export type WireMessages = z.infer<typeof messagesSchema>;
 
@@ -41,7 +41,7 @@ export function chatMessages(
     const continued = continueFinal && i === messages.length - 1;
     if ((prefix || continued) && !beta) {
       const field = prefix ? `messages[${i}].prefix` : "continue_final_message";
-      throw refused(field, "going on from a message is a beta feature, use the base URL …/beta");
+      throw new FieldError(field, "going on from a message is a beta feature, use the base URL …/beta");
     }
     return {
       ...message,

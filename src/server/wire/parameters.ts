@@ -2,45 +2,63 @@
 // decoder. null stands for "not given", as clients send it.
 
 import { z } from "zod";
-import type { DecodeParameters } from "../../decode/parameters.ts";
+import { biasRange, type DecodeParameters, decodeRanges, type NumberRange, numberIn } from "../../decode/parameters.ts";
+import { FieldError } from "../../field-error.ts";
 import { ApiError } from "../errors.ts";
-import type { Limits } from "../limits.ts";
+import { checkLimit, type Limits } from "../limits.ts";
 import type { Call } from "../operation.ts";
-import { refused } from "./refused.ts";
-
-/** A number from min to max, or null. */
-export function number(min: number, max: number) {
-  return z.number().min(min).max(max).nullish();
-}
 
 /** A whole number from min to max, or null. */
 export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER) {
   return z.int().min(min).max(max).nullish();
 }
 
-const stopText = z.string().min(1).max(1024);
+/** A field that the library checks, or null: what it must be is only documented here. */
+function checkedLater<Value>(jsonSchema: Record<string, unknown>) {
+  return z.custom<Value>().meta(jsonSchema).nullish();
+}
+
+/** A number that the library checks, or null. */
+export function libraryNumber({ min, max, whole }: NumberRange) {
+  return checkedLater<number>({ type: whole ? "integer" : "number", minimum: min, maximum: max });
+}
+
+/** How many likeliest tokens to tell beside each token; how many there may be: limits.max_top_logprobs of /models. */
+export const alternatives = libraryNumber({ min: 0, max: Number.MAX_SAFE_INTEGER, whole: true });
+
+/** Where the server is narrower than the library. */
+const narrower = {
+  temperature: { min: 0, max: 2 },
+  repetitionPenalty: { min: 0.01, max: 100 },
+};
+
+/** Characters of a text that ends an answer. */
+const maxStopLength = 1024;
+
+const stopSchema = { type: "string", minLength: 1, maxLength: maxStopLength };
 
 /** Fields of a request that shape the choice of tokens and how the answer comes. */
 export const samplingFields = {
   max_tokens: integer(0).describe(
-    "Most tokens of a continuation. Default: 4096, or what the context leaves. At most 8192 in beta, else 4096.",
+    "Maximum tokens of a continuation. Default: 4096, or what the context leaves. How many there may be, in beta and else: limits of /models.",
   ),
-  temperature: number(0, 2).describe("0 takes the most likely token. Default 1"),
-  top_p: number(0, 1).describe("Most likely tokens up to this sum of probabilities. Default 1"),
-  top_k: integer(0).describe("The k most likely tokens; 0: all. Default 0"),
-  min_p: number(0, 1).describe("Tokens at least this likely relative to the most likely. Default 0"),
-  frequency_penalty: number(-2, 2),
-  presence_penalty: number(-2, 2),
-  repetition_penalty: number(0.01, 100).describe("Default 1"),
-  logit_bias: z
-    .record(z.string(), z.number().min(-100).max(100))
-    .nullish()
-    .describe("Added to the logits of token ids: -100 to 100"),
-  seed: integer(0).describe("The same seed and request give the same answer."),
-  stop: z
-    .union([stopText, z.array(stopText).max(16)])
-    .nullish()
-    .describe("Up to 16 strings that end the text; they are not part of it."),
+  temperature: libraryNumber(narrower.temperature).describe("0 takes the most likely token. Default 1"),
+  top_p: libraryNumber(decodeRanges.topP).describe("Most likely tokens up to this sum of probabilities. Default 1"),
+  top_k: libraryNumber(decodeRanges.topK).describe("The k most likely tokens; 0: all. Default 0"),
+  min_p: libraryNumber(decodeRanges.minP).describe(
+    "Tokens at least this likely relative to the most likely. Default 0",
+  ),
+  frequency_penalty: libraryNumber(decodeRanges.frequencyPenalty),
+  presence_penalty: libraryNumber(decodeRanges.presencePenalty),
+  repetition_penalty: libraryNumber(narrower.repetitionPenalty).describe("Default 1"),
+  logit_bias: checkedLater<Record<string, number>>({
+    type: "object",
+    additionalProperties: { type: "number", minimum: biasRange.min, maximum: biasRange.max },
+  }).describe("Added to the logits of token ids: -100 to 100"),
+  seed: libraryNumber(decodeRanges.seed).describe("The same seed and request give the same answer."),
+  stop: checkedLater<string | string[]>({ anyOf: [stopSchema, { type: "array", items: stopSchema }] }).describe(
+    "Strings that end the text; they are not part of it. How many there may be: limits.max_stop of /models.",
+  ),
   n: integer(1).describe("Continuations of each prompt. Default 1"),
   stream: z.boolean().nullish(),
   stream_options: z
@@ -73,20 +91,20 @@ export interface TokenRange {
 
 /**
  * The decoder's parameters but for logprobs and seed.
- * @throws ApiError 400 naming the field: max_tokens outside `tokens`, more stops, biases or continuations than the server
- * takes, stream_options without stream.
+ * @throws FieldError: more stops, biases or continuations than the server takes, stream_options without stream; ApiError 400 for
+ * max_tokens outside `tokens`.
  */
 export function decodeParametersOf(body: SamplingBody, limits: Limits, tokens: TokenRange): DecodeParameters {
   const { max_tokens, n, stop, logit_bias, stream, stream_options } = body;
   checkMaxTokens("max_tokens", max_tokens, tokens);
-  if (n && n > limits.maxN) throw refused("n", `got ${n}, expected at most ${limits.maxN}`);
-  if (Array.isArray(stop) && stop.length > limits.maxStop)
-    throw refused("stop", `got ${stop.length} texts, expected at most ${limits.maxStop}`);
-  const biased = Object.keys(logit_bias ?? {}).length;
-  if (biased > limits.maxLogitBias)
-    throw refused("logit_bias", `got ${biased} tokens, expected at most ${limits.maxLogitBias}`);
-  if (stream_options && !stream) throw refused("stream_options", "only allowed with stream: true");
-  return {
+  checkLimit("n", n ?? 1, limits.maxN);
+  const texts = Array.isArray(stop) ? stop : [];
+  checkLimit("stop", texts.length, limits.maxStop, "texts");
+  for (const [i, text] of texts.entries()) checkLimit(`stop[${i}]`, text?.length, maxStopLength, "characters");
+  if (typeof stop === "string") checkLimit("stop", stop.length, maxStopLength, "characters");
+  checkLimit("logit_bias", Object.keys(logit_bias ?? {}).length, limits.maxLogitBias, "tokens");
+  if (stream_options && !stream) throw new FieldError("stream_options", "only allowed with stream: true");
+  const parameters = {
     maxTokens: max_tokens ?? undefined,
     temperature: body.temperature ?? undefined,
     topP: body.top_p ?? undefined,
@@ -98,6 +116,17 @@ export function decodeParametersOf(body: SamplingBody, limits: Limits, tokens: T
     logitBias: logit_bias ?? undefined,
     stop: stop ?? undefined,
   };
+  for (const name of ["temperature", "repetitionPenalty"] as const) {
+    numberIn(decodeRanges[name], name, parameters[name]); // in the library's words what is wrong there too
+    numberIn(narrower[name], name, parameters[name]);
+  }
+  return parameters;
+}
+
+/** A number of alternatives beside each token; undefined: no log-probabilities. @throws FieldError for more than the server tells. */
+export function logprobsOf(field: string, value: number | null | undefined, limits: Limits): number | undefined {
+  if (typeof value === "number") checkLimit(field, value, limits.maxTopLogprobs);
+  return value ?? undefined;
 }
 
 /** @throws ApiError 400 in DeepSeek's words when a given count is outside the range. */
@@ -106,7 +135,7 @@ export function checkMaxTokens(name: string, value: number | null | undefined, {
     throw new ApiError(400, `Invalid ${name} value, the valid range of ${name} is [${min}, ${max}]`, { param: name });
 }
 
-/** Most tokens of a continuation: more in beta. */
+/** Maximum tokens of a continuation: more in beta. */
 export function maxTokensOf(limits: Limits, call: Call): number {
   return call.beta ? limits.maxTokensBeta : limits.maxTokens;
 }
@@ -114,9 +143,10 @@ export function maxTokensOf(limits: Limits, call: Call): number {
 /**
  * Seeds of n continuations: the first is the caller's own, so that n changes nothing about it; the others are scattered by
  * SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"), cut to the 53 bits of a number.
+ * @throws FieldError
  */
 export function choiceSeeds(seed: number | null | undefined, n: number): number[] {
-  const first = seed ?? Math.floor(Math.random() * 2 ** 32);
+  const first = numberIn(decodeRanges.seed, "seed", seed ?? undefined) ?? Math.floor(Math.random() * 2 ** 32);
   return Array.from({ length: n }, (_, i) => (i === 0 ? first : scattered(BigInt(first) + BigInt(i) * golden)));
 }
 

@@ -1,10 +1,8 @@
-// A prompt on the wire → segments of the library, and back: what the library says about a segment, said about the field
-// that it came in.
+// A prompt on the wire → segments of the library, and which field of the wire each of the library's came from.
 
 import { z } from "zod";
+import { FieldError, type FieldNames } from "../../field-error.ts";
 import type { Segment } from "../../prompt/segments.ts";
-import { ApiError, apiErrorOf } from "../errors.ts";
-import { refused } from "./refused.ts";
 import { type TensorReader, tensorSchema } from "./tensor.ts";
 
 export const textPart = z.object({ type: z.literal("text"), text: z.string() });
@@ -40,16 +38,23 @@ export const targetsSchema = z
   .min(1)
   .describe("Continuations to judge, each a text or token ids.");
 
+/** A prompt for the library, and where its fields came from on the wire. */
+export interface Prompt {
+  readonly segments: Segment[];
+  readonly fields: FieldNames;
+}
+
 /** The segments of `input`, one each, so that the library's index of a segment is the wire's. @throws as the reader does. */
-export function segmentsOf(input: WireInput, read: TensorReader): Segment[] {
-  if (typeof input === "string") return [{ text: input }];
-  return input.map((part, i): Segment => {
+export function promptOf(input: WireInput, read: TensorReader): Prompt {
+  if (typeof input === "string") return { segments: [{ text: input }], fields: { input: "input" } };
+  const segments = input.map((part, i): Segment => {
     if (part.type === "text") return { text: part.text };
     if (part.type === "tokens") return { ids: part.ids };
     if (part.type === "soft_prompt") return { softPrompt: part.name };
     const rows = read(part.embeds, `input[${i}].embeds`);
     return part.id ? { id: part.id, ...rows } : rows;
   });
+  return { segments, fields: Object.fromEntries(input.map((_, i) => [`input[${i}].softPrompt`, `input[${i}].name`])) };
 }
 
 /** Which segment candidates take the place of. @throws ApiError 400 when that is not clear. */
@@ -58,24 +63,9 @@ export function candidateIndex(input: WireInput): number {
   const named = embeds.filter(([, part]) => part.type === "embeds" && part.candidate);
   const found = named.length > 0 ? named : embeds;
   if (found.length !== 1)
-    throw refused(
+    throw new FieldError(
       "candidates",
       `got ${found.length} segments that they could replace, expected one of type embeds, or one with candidate: true`,
     );
   return found[0][0];
-}
-
-/**
- * What a piece of work threw, with the library's name of its prompt, "input", replaced by the field that the prompt came
- * in. A field that holds one value drops the segment's index and field.
- */
-export function blame(error: unknown, field: string): ApiError {
-  const refusal = apiErrorOf(error);
-  const { param } = refusal.options;
-  if (!param || !/^input\b/.test(param)) return refusal;
-  const named = field === "input" ? param.replace(/\.soft_prompt$/, ".name") : field;
-  return new ApiError(refusal.status, named + refusal.message.slice(param.length), {
-    ...refusal.options,
-    param: named,
-  });
 }

@@ -4,7 +4,8 @@
 
 import { z } from "zod";
 import { bytesPerElement, decodeF32, encodeF32 } from "../../../weights/dtype.ts";
-import { refused } from "./refused.ts";
+import { FieldError, inField } from "../../field-error.ts";
+import { checkFinite } from "../../prompt/segments.ts";
 
 const dtypes = ["f32", "f16", "bf16"] as const;
 
@@ -53,24 +54,19 @@ export type TensorReader = (value: unknown, where: string) => Rows;
 
 /**
  * A reader of tensors as wide as the model, which together have at most `maxRows` rows.
- * @throws ApiError 400 that names the field: another width, ragged rows, a number that is none or not finite in f32, data
+ * @throws FieldError of `where` or inside of it: another width, ragged rows, a number that is none or not finite in f32, data
  * of another length than the shape says, no rows, too many.
  */
 export function tensorReader(width: number, maxRows: number): TensorReader {
   let left = maxRows;
   return (value, where) => {
     const n = rowsClaimed(value, width, where);
-    if (n === 0) throw refused(where, "it has no rows, expected at least one");
+    if (n === 0) throw new FieldError(where, "it has no rows, expected at least one");
     if (n > left)
-      throw refused(where, `its ${n} rows are too many, expected at most ${left} (${maxRows} in one request)`);
+      throw new FieldError(where, `its ${n} rows are too many, expected at most ${left} (${maxRows} in one request)`);
     left -= n;
     const embeds = Array.isArray(value) ? fromArrays(value, width, where) : fromBytes(value as Packed, where);
-    const bad = embeds.findIndex((x) => !Number.isFinite(x));
-    if (bad >= 0)
-      throw refused(
-        where,
-        `row ${Math.floor(bad / width)}, column ${bad % width} is ${embeds[bad]} in f32, expected finite numbers`,
-      );
+    inField(where, () => checkFinite(embeds, width));
     return { embeds, shape: [n, width] };
   };
 }
@@ -98,22 +94,30 @@ function rowsClaimed(value: unknown, width: number, where: string): number {
     if (bad < 0) return value.length;
     const row: unknown = value[bad];
     if (!Array.isArray(row))
-      throw refused(`${where}[${bad}]`, `got ${nameOf(row)}, expected a row of ${width} numbers`);
-    throw refused(`${where}[${bad}]`, `the row has ${row.length} numbers, expected the model's width of ${width}`);
+      throw new FieldError(`${where}[${bad}]`, `got ${nameOf(row)}, expected a row of ${width} numbers`);
+    throw new FieldError(
+      `${where}[${bad}]`,
+      `the row has ${row.length} numbers, expected the model's width of ${width}`,
+    );
   }
   if (typeof value !== "object" || value === null)
-    throw refused(where, `got ${nameOf(value)}, expected rows of numbers, or an object with shape, dtype and data`);
+    throw new FieldError(
+      where,
+      `got ${nameOf(value)}, expected rows of numbers, or an object with shape, dtype and data`,
+    );
   const { shape, dtype, data } = value as Record<string, unknown>;
   if (!Array.isArray(shape) || shape.length !== 2 || !shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0))
-    throw refused(`${where}.shape`, `expected [rows, ${width}]`);
+    throw new FieldError(`${where}.shape`, `expected [rows, ${width}]`);
   if (shape[1] !== width)
-    throw refused(`${where}.shape`, `rows are ${shape[1]} wide, expected the model's width of ${width}`);
-  if (!dtypes.includes(dtype as WireDType)) throw refused(`${where}.dtype`, `expected one of ${dtypes.join(", ")}`);
-  if (typeof data !== "string") throw refused(`${where}.data`, `got ${nameOf(data)}, expected a string of base64`);
+    throw new FieldError(`${where}.shape`, `rows are ${shape[1]} wide, expected the model's width of ${width}`);
+  if (!dtypes.includes(dtype as WireDType))
+    throw new FieldError(`${where}.dtype`, `expected one of ${dtypes.join(", ")}`);
+  if (typeof data !== "string")
+    throw new FieldError(`${where}.data`, `got ${nameOf(data)}, expected a string of base64`);
   const bytes = shape[0] * width * bytesPerElement[dtype as WireDType];
   const characters = Math.ceil(bytes / 3) * 4;
   if (data.length !== characters)
-    throw refused(
+    throw new FieldError(
       `${where}.data`,
       `got ${data.length} characters, expected ${characters}: base64 of ${shape[0]} · ${width} ${dtype} numbers, padded`,
     );
@@ -124,7 +128,7 @@ function fromArrays(rows: readonly unknown[][], width: number, where: string): F
   const embeds = new Float32Array(rows.length * width);
   for (const [r, row] of rows.entries())
     for (const [c, x] of row.entries()) {
-      if (typeof x !== "number") throw refused(`${where}[${r}][${c}]`, `got ${nameOf(x)}, expected a number`);
+      if (typeof x !== "number") throw new FieldError(`${where}[${r}][${c}]`, `got ${nameOf(x)}, expected a number`);
       embeds[r * width + c] = x;
     }
   return embeds;
@@ -135,7 +139,7 @@ function fromBytes({ dtype, data, shape }: Packed, where: string): Float32Array 
   const padding = (3 - (bytes.length % 3)) % 3;
   // Buffer skips characters that are no base64, so what it read would be short.
   if (Buffer.from(bytes.buffer).write(data, "base64") !== bytes.length || !data.endsWith("=".repeat(padding)))
-    throw refused(`${where}.data`, "it is not base64, padded with =");
+    throw new FieldError(`${where}.data`, "it is not base64, padded with =");
   return decodeF32(dtype, bytes);
 }
 

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import type { GenerateEvent, GenerateOptions } from "../../engine/generate.ts";
+import type { FieldNames } from "../../field-error.ts";
 import type { ServedModel } from "../../served-model.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Call, Service } from "../operation.ts";
@@ -40,20 +41,20 @@ export interface TextPrompt {
   echo?: string;
 }
 
-/** Runs the prompts and answers. @throws ApiError that names `field`. */
+/** Runs the prompts and answers; `fields`: where their options came from on the wire. @throws as `continuations` */
 export async function textCompletion(
   service: Service,
   call: Call,
   body: SamplingBody,
   prompts: readonly TextPrompt[],
-  field: string,
+  fields: FieldNames,
 ): Promise<Response> {
   const n = body.n ?? 1;
   const work = continuations(service, call, {
     prompts: prompts.map(({ options }) => options),
     n,
     seed: body.seed,
-    field,
+    fields,
   });
   const head = answerHead(service, call, "text_completion");
   const choices = prompts.length * n;

@@ -9,6 +9,7 @@ import { createConstraint } from "../../../src/decode/grammar/matcher.ts";
 import { checkStrictParameters } from "../../../src/decode/grammar/strict-tools.ts";
 import { vocabularyOf } from "../../../src/decode/grammar/token-trie.ts";
 import type { ToolFrame } from "../../../src/decode/grammar/tools.ts";
+import { FieldError } from "../../../src/field-error.ts";
 import { defaultModel } from "../../../src/plainformer.ts";
 import { loadTokenizer } from "../../../src/tokenizer/load-tokenizer.ts";
 import { createTokenizer, type Tokenizer } from "../../../src/tokenizer/tokenizer.ts";
@@ -136,7 +137,7 @@ describe("tool calls", () => {
   test("a tool that cannot be honored is named", () => {
     const bad = [{ name: "bad", parameters: { type: "object", properties: { a: { not: {} } } } }];
     expect(() => compileGrammar(spec({ tools: bad }))).toThrow(
-      'tool "bad": JSON Schema: the keyword "not" is not supported (at #/properties/a/not)',
+      new FieldError("tools[0].parameters", 'JSON Schema: the keyword "not" is not supported (at #/properties/a/not)'),
     );
   });
   test("masks let through what a call needs and nothing else", () => {

@@ -10,6 +10,13 @@ import { servedModel, start } from "../start.ts";
 // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
 export type Json = any;
 
+export interface Refusal {
+  status: number;
+  message: string;
+  param: string | null;
+  code: string;
+}
+
 export interface Api {
   /** http://127.0.0.1:port */
   url: string;
@@ -21,7 +28,7 @@ export interface Api {
   /** The chunks of a stream, [DONE] left out, and its comments. */
   stream(path: string, body: object): Promise<{ chunks: Json[]; comments: string[]; done: boolean }>;
   /** The error of an answer that is a 4xx in the server's form. */
-  refused(path: string, body: object | string): Promise<{ status: number; message: string; param: string | null }>;
+  refused(path: string, body: object | string): Promise<Refusal>;
 }
 
 export async function api(options: AppOptions = {}, service: Partial<Service> = {}): Promise<Api> {
@@ -66,9 +73,9 @@ export async function api(options: AppOptions = {}, service: Partial<Service> = 
         message: expect.any(String),
         type: expect.any(String),
         param: error.param === null ? null : expect.any(String),
-        code: "invalid_request_error",
+        code: expect.stringMatching(/^(invalid_request_error|context_length_exceeded)$/),
       });
-      return { status: response.status, message: error.message, param: error.param };
+      return { status: response.status, message: error.message, param: error.param, code: error.code };
     },
   };
 }

@@ -122,7 +122,7 @@ test("by name it is the rows themselves: in text, chat, score and gradients", as
 
 test("an unknown name and a path are refused by the field", async () => {
   const input = (name: string) => ({ input: [{ type: "soft_prompt", name }], max_tokens: 1 });
-  expect(await refused("/completions_from_embeds", input("nobody"))).toEqual({
+  expect(await refused("/completions_from_embeds", input("nobody"))).toMatchObject({
     status: 400,
     message: 'input[0].name: there is none named "nobody"',
     param: "input[0].name",
