@@ -19,9 +19,10 @@ import { openModel } from "./model/open.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
-import { type LoadOptions, loadOptionNames, type ServedModel } from "./served-model.ts";
+import { type ComputedModel, type LoadOptions, loadOptionNames, type ServedModel } from "./served-model.ts";
 import { loadTokenizer } from "./tokenizer/load-tokenizer.ts";
 import { batchGradientsOf, type GradientsOptions, gradientsOf } from "./tune/gradients.ts";
+import { withChat } from "./with-chat.ts";
 import { withSoftPrompts } from "./with-soft-prompts.ts";
 
 /** A model in this thread. */
@@ -102,7 +103,7 @@ function assemble(
     const { candidates, usage } = await gradientsOf({ ops, model, tokenizer }, { ...options, signal });
     return (options.candidates ? { candidates, usage } : { ...candidates[0], usage }) as never; // by the overloads
   }
-  const plain: Plainformer = {
+  const plain: ComputedModel & Pick<Plainformer, "model"> = {
     config,
     tokenizer,
     model,
@@ -140,10 +141,10 @@ function assemble(
     },
   };
   const { softPrompts } = options;
-  if (softPrompts === undefined) return plain;
+  if (softPrompts === undefined) return withChat(plain);
   const find =
     typeof softPrompts === "string" ? softPromptsIn(softPrompts) : async (name: string) => softPrompts.get(name);
-  return withSoftPrompts(plain, find);
+  return withChat(withSoftPrompts(plain, find));
 }
 
 /** Computes a piece of work between two steps of the engine, which begin and end without anything in between. */

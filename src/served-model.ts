@@ -1,11 +1,14 @@
 // A model as everything above the engine sees it, wherever it is computed, and what can be said when it is loaded.
 
 import type { Kernels } from "../kernels/kernels.ts";
+import type { ChatOptions } from "./chat.ts";
+import type { ChatEvent } from "./chat-reader.ts";
 import type { EngineCounters } from "./engine/engine.ts";
 import type { GenerateEvent, GenerateOptions } from "./engine/generate.ts";
 import type { Probe } from "./engine/probe.ts";
 import type { Score, ScoreOptions } from "./engine/score.ts";
 import type { Trace, TraceOptions } from "./engine/trace.ts";
+import type { FimOptions } from "./fim.ts";
 import type { Names } from "./known-names.ts";
 import type { ModelConfig } from "./model/config.ts";
 import type { KvDType } from "./model/kv-cache.ts";
@@ -68,8 +71,8 @@ export interface EngineLoad extends EngineCounters {
   generatedTokens: number;
 }
 
-/** A model that answers requests, wherever it is computed: in this thread, or in a worker of its own. */
-export interface ServedModel {
+/** What a model computes, wherever: in this thread, or in a worker of its own. */
+export interface ComputedModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   /** Which kernel set runs, and why. */
@@ -113,4 +116,15 @@ export interface ServedModel {
   load(): Promise<EngineLoad>;
   /** Takes no more requests, lets those inside go on for `drainMs` (default 0), ends the rest, and frees the weights. */
   close(options?: { drainMs?: number }): Promise<void>;
+}
+
+/** A model that answers requests: conversations and gaps beside what it computes. */
+export interface ServedModel extends ComputedModel {
+  /**
+   * Answers a conversation, part by part.
+   * @throws as `generate`; FieldError that names the message or tool; one sentence if the checkpoint has no chat template
+   */
+  chat(options: ChatOptions): AsyncGenerator<ChatEvent, void, undefined>;
+  /** Fills the gap between two texts. @throws as `generate`; one sentence if the vocabulary has no tokens for it */
+  fim(options: FimOptions): AsyncGenerator<GenerateEvent, void, undefined>;
 }

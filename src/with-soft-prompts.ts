@@ -4,11 +4,11 @@ import type { GenerateOptions } from "./engine/generate.ts";
 import { within } from "./field-error.ts";
 import type { Input } from "./prompt/segments.ts";
 import { type FindSoftPrompt, namesSoftPrompts, resolveSoftPrompts } from "./prompt/soft-prompts.ts";
-import type { ServedModel } from "./served-model.ts";
+import type { ComputedModel } from "./served-model.ts";
 import type { GradientsOptions } from "./tune/gradients.ts";
 
 /** @throws in its methods, FieldError that names the segment: a malformed name, an unknown one, rows of another model. */
-export function withSoftPrompts<Model extends ServedModel>(model: Model, find: FindSoftPrompt): Model {
+export function withSoftPrompts<Model extends ComputedModel>(model: Model, find: FindSoftPrompt): Model {
   const resolved = async <Options extends { input: Input }>(options: Options): Promise<Options> =>
     namesSoftPrompts(options?.input)
       ? { ...options, input: await resolveSoftPrompts(options.input, find, model.fingerprint) }
@@ -31,5 +31,5 @@ export function withSoftPrompts<Model extends ServedModel>(model: Model, find: F
       );
       return model.batchGradients({ ...options, examples: await Promise.all(examples) });
     },
-  } satisfies ServedModel as Model;
+  } satisfies ComputedModel as Model;
 }

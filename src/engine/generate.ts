@@ -31,7 +31,8 @@ export interface GenerateOptions extends DecodeParameters {
   grammar?: GrammarSpec & { readonly prefix?: string };
 }
 
-const generateOptionNames = {
+/** Every name of `GenerateOptions`. */
+export const generateOptionNames = {
   ...decodeParameterNames,
   input: true,
   signal: true,

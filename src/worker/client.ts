@@ -9,6 +9,7 @@ import { FieldError } from "../field-error.ts";
 import type { LoadOptions, ServedModel } from "../served-model.ts";
 import { loadTokenizer } from "../tokenizer/load-tokenizer.ts";
 import type { GradientsOptions } from "../tune/gradients.ts";
+import { withChat } from "../with-chat.ts";
 import { type Call, type Calls, type Facts, type Reply, type Request, receivedError, type Start } from "./messages.ts";
 
 /** The thread's program, built or in a checkout. */
@@ -116,7 +117,7 @@ export async function startWorker(source: string | undefined, options: LoadOptio
   const { directory } = facts;
   const tokenizer = await loadTokenizer(directory);
   thread.keepAlive(false);
-  return {
+  return withChat({
     ...facts,
     tokenizer,
     generate,
@@ -133,5 +134,5 @@ export async function startWorker(source: string | undefined, options: LoadOptio
       if (!ended) post({ type: "close", drainMs });
       await exited;
     },
-  };
+  });
 }
