@@ -204,7 +204,9 @@ test("an input that the cache does not hold is refused as by generate", async ()
   const model = await load(undefined, { cacheTokens: 128 });
   const input = [{ ids: ids(129) }];
   const error = await errorOf(model.trace({ input, names: ["final"] }));
-  expect(error.message).toBe("input: 129 tokens do not fit, expected at most 128 (option cacheTokens)");
+  expect(error.message).toBe(
+    "input: got 129 tokens, expected at most 128: the maximum context length is 128 tokens (option cacheTokens)",
+  );
   expect(error.message).toBe((await errorOf(all(model, { input }))).message);
   await model.close();
 });
