@@ -2,7 +2,7 @@
 // process, or pack it, need no build of their own. Types are left to `npm run check`.
 
 import { execFileSync } from "node:child_process";
-import { cpSync, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -30,9 +30,9 @@ const run = (tool: string, ...args: string[]) => {
 
 export function setup(): void {
   const program = "dist/src/cli/main.js";
-  if (newest("src", "kernels", "weights", "tsconfig.json") > writtenAt(program)) {
+  if (newest("src", "kernels", "weights", "tsconfig.json", "package.json") > writtenAt(program)) {
     run("typescript/bin/tsc", "-p", "tsconfig.json", "--noCheck");
-    cpSync(join(root, "weights/default"), join(root, "dist/weights/default"), { recursive: true });
+    execFileSync("npm", ["run", "-s", "build:files"], { cwd: root });
   }
   const kernels = readdirSync(join(root, "kernels/simd")).filter((name) => name !== "host"); // what is compiled to WebAssembly
   for (const target of ["relaxed", "plain"]) {
