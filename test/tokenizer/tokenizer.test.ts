@@ -209,14 +209,16 @@ describe("long words", () => {
   });
 
   // In a process of its own, since the test runner's way of importing slows small functions down. Tried again where other
-  // work on the machine disturbs it; time that grows with the square of the input fails by far each time.
-  test("take no more than three times as long as prose", { retry: 3 }, () => {
+  // work on the machine disturbs it; time that grows with the square of the input fails by far each time. The short run
+  // has texts of 60,000 characters, not 200,000, whose times are less exact.
+  const most = times(8, 3);
+  test(`take no more than ${most} times as long as prose`, { retry: 3 }, () => {
     const script = new URL("linear-time.ts", import.meta.url).pathname;
     const ratios: Record<string, number> = JSON.parse(
-      execFileSync(process.execPath, ["--import", "tsx", script], { encoding: "utf8" }),
+      execFileSync(process.execPath, ["--import", "tsx", script], { encoding: "utf8", timeout: 120_000 }),
     );
     expect(Object.keys(ratios)).toHaveLength(7 * names.length);
-    expect(Object.entries(ratios).filter(([, ratio]) => ratio >= 3)).toEqual([]);
+    expect(Object.entries(ratios).filter(([, ratio]) => ratio >= most)).toEqual([]);
   });
 });
 
