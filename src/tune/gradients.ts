@@ -194,7 +194,7 @@ async function compute(
       const gradients = tape.backward([[logProbs, ops.upload(dLogProbs)]]);
 
       const pending = wanted.map(({ tensor }) => ops.read(gradients.get(tensor) as Tensor));
-      const values = ops.read(logProbs);
+      const values = tape.ops.read(logProbs);
       tape.end(); // what `read` promised was taken when it was called
       for (const [i, value] of (await values).entries()) {
         const { candidate, target, token } = step.outputs[i];
