@@ -4,7 +4,6 @@ import { within } from "./field-error.ts";
 import type { Input } from "./prompt/segments.ts";
 import { type FindSoftPrompt, resolveSoftPrompts } from "./prompt/soft-prompts.ts";
 import type { ServedModel } from "./served-model.ts";
-import type { GradientsOptions } from "./tune/gradients.ts";
 
 /** @throws in its methods, FieldError that names the segment: a malformed name, an unknown one, rows of another model. */
 export function withSoftPrompts<Model extends ServedModel>(model: Model, find: FindSoftPrompt): Model {
@@ -19,7 +18,9 @@ export function withSoftPrompts<Model extends ServedModel>(model: Model, find: F
     },
     trace: async (options) => model.trace(await resolved(options)),
     score: async (options) => model.score(await resolved(options)),
-    gradients: async (options: GradientsOptions) => model.gradients((await resolved(options)) as never),
+    candidateScores: async (options) => model.candidateScores(await resolved(options)),
+    gradients: async (options) => model.gradients(await resolved(options)),
+    candidateGradients: async (options) => model.candidateGradients(await resolved(options)),
     batchGradients: async (options) =>
       model.batchGradients({
         ...options,
