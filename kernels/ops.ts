@@ -109,6 +109,20 @@ export function createOps(kernels: Kernels) {
     },
     /** Frees every tensor of this step that is not a weight or a cache page; using one afterwards is an error. While the step is held, that waits. */
     endStep,
+    /** Runs a whole step and ends it, also where it throws. Beside a step that is held, it frees what it allocated itself. */
+    step<Result>(whole: () => Result): Result {
+      const mark = kernels.mark();
+      const inner = opened++;
+      open.push(inner);
+      try {
+        return whole();
+      } finally {
+        if (holds > 0) {
+          kernels.release(mark, null, "f32", 0);
+          open.length = open.indexOf(inner);
+        } else endStep();
+      }
+    },
     /** Keeps the tensors of this step, whoever calls `endStep`, until the function returned is called. */
     hold(): () => void {
       holds++;

@@ -17,7 +17,7 @@ export type { DecodeParameters } from "./decode/parameters.ts";
 export { EngineBusyError, EngineClosedError } from "./engine/errors.ts";
 export type { GenerateEnd, GenerateEvent, GenerateOptions, PromptLogProb, Usage } from "./engine/generate.ts";
 export type { PlaceValue, Probe } from "./engine/probe.ts";
-export type { Score, ScoreOptions } from "./engine/score.ts";
+export type { CandidateScoreOptions, Score, ScoreOptions } from "./engine/score.ts";
 export type { Trace, TraceOptions } from "./engine/trace.ts";
 export { type FaultCode, FieldError } from "./field-error.ts";
 export type { FimOptions } from "./fim.ts";
@@ -29,6 +29,7 @@ export { loadModel } from "./model/load.ts";
 export { type Model, tensorsOf } from "./model/model.ts";
 export { type Hook, type Place, type PlaceName, places, placeWith } from "./model/places.ts";
 export { defaultModel, load, loadInWorker, type Plainformer } from "./plainformer.ts";
+export type { Candidate } from "./prompt/candidates.ts";
 export type { ChatMessage, ContentPart, Tool, ToolCall } from "./prompt/chat-message.ts";
 export type { Input, Segment } from "./prompt/segments.ts";
 export { readSoftPrompt, writeSoftPrompt } from "./prompt/soft-prompt-file.ts";
@@ -39,7 +40,7 @@ export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
 export { type AdamOptions, type AdamState, adamStep, clipGradients, createAdamState, warmup } from "./tune/adam.ts";
 export type {
   BatchGradientsOptions,
-  Candidate,
+  CandidateGradientsOptions,
   Gradients,
   GradientsOptions,
   GradientsUsage,

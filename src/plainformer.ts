@@ -7,7 +7,7 @@ import { createEngine } from "./engine/engine.ts";
 import { EngineClosedError } from "./engine/errors.ts";
 import { generate } from "./engine/generate.ts";
 import { probePlace } from "./engine/probe.ts";
-import { score } from "./engine/score.ts";
+import { candidateScores, score } from "./engine/score.ts";
 import { traceOf } from "./engine/trace.ts";
 import { FieldError } from "./field-error.ts";
 import { checkNames } from "./known-names.ts";
@@ -21,7 +21,7 @@ import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
 import { type ComputedModel, type LoadOptions, loadOptionNames, type ServedModel } from "./served-model.ts";
 import { loadTokenizer } from "./tokenizer/load-tokenizer.ts";
-import { batchGradientsOf, type GradientsOptions, gradientsOf } from "./tune/gradients.ts";
+import { batchGradientsOf, candidateGradientsOf, gradientsOf } from "./tune/gradients.ts";
 import { withChat } from "./with-chat.ts";
 import { withSoftPrompts } from "./with-soft-prompts.ts";
 
@@ -95,14 +95,7 @@ function assemble(
   const engine = createEngine(ops, model, { ...options, cacheTokens, probe });
   const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
   let closed = false;
-  const closing = new AbortController();
-  const until = (signal?: AbortSignal) => (signal ? AbortSignal.any([signal, closing.signal]) : closing.signal);
-  async function gradients(options: GradientsOptions): Promise<never> {
-    closing.signal.throwIfAborted();
-    const signal = until(options.signal);
-    const { candidates, usage } = await gradientsOf({ ops, model, tokenizer }, { ...options, signal });
-    return (options.candidates ? { candidates, usage } : { ...candidates[0], usage }) as never; // by the overloads
-  }
+  const context = { ops, model, tokenizer, cacheTokens };
   const plain: ComputedModel & Pick<Plainformer, "model"> = {
     config,
     tokenizer,
@@ -117,24 +110,17 @@ function assemble(
     async embed(ids) {
       checkIds(ids, config.vocabSize, "ids");
       if (closed) throw new EngineClosedError("the model is closed");
-      const rows = ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids))));
-      ops.endStep(); // what `read` promised was taken when it was called
-      return rows;
+      return ops.step(() => ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))));
     },
     generate: (options) => generate(served, options),
     score: (options) => score(served, options),
-    gradients,
-    async batchGradients(options) {
-      closing.signal.throwIfAborted();
-      return batchGradientsOf({ ops, model, tokenizer }, { ...options, signal: until(options.signal) });
-    },
-    async trace(options) {
-      closing.signal.throwIfAborted();
-      return traceOf({ ops, model, tokenizer, cacheTokens, inTurn }, { ...options, signal: until(options.signal) });
-    },
+    candidateScores: (options) => candidateScores(served, options),
+    gradients: async (options) => engine.work(gradientsOf(context, options), options.signal),
+    candidateGradients: async (options) => engine.work(candidateGradientsOf(context, options), options.signal),
+    batchGradients: async (options) => engine.work(batchGradientsOf(context, options), options.signal),
+    trace: async (options) => engine.work(traceOf(context, options), options.signal),
     load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
     async close(options) {
-      closing.abort(new EngineClosedError("the model is closed")); // gradients end before their next step
       await engine.close(options);
       if (!closed) kernels.close();
       closed = true;
@@ -145,12 +131,6 @@ function assemble(
   const find =
     typeof softPrompts === "string" ? softPromptsIn(softPrompts) : async (name: string) => softPrompts.get(name);
   return withChat(withSoftPrompts(plain, find));
-}
-
-/** Computes a piece of work between two steps of the engine, which begin and end without anything in between. */
-async function inTurn<Made>(piece: () => Made): Promise<Made> {
-  await new Promise((resolve) => setTimeout(resolve)); // others have their turn
-  return piece();
 }
 
 function cacheTokensOf({ cacheTokens, kv = "f32" }: LoadOptions, config: ModelConfig): number {

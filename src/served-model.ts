@@ -6,7 +6,7 @@ import type { ChatEvent } from "./chat-reader.ts";
 import type { EngineCounters } from "./engine/engine.ts";
 import type { GenerateEvent, GenerateOptions } from "./engine/generate.ts";
 import type { Probe } from "./engine/probe.ts";
-import type { Score, ScoreOptions } from "./engine/score.ts";
+import type { CandidateScoreOptions, Score, ScoreOptions } from "./engine/score.ts";
 import type { Trace, TraceOptions } from "./engine/trace.ts";
 import type { FimOptions } from "./fim.ts";
 import type { Names } from "./known-names.ts";
@@ -15,7 +15,13 @@ import type { KvDType } from "./model/kv-cache.ts";
 import type { WeightDType } from "./model/load.ts";
 import type { SoftPrompt } from "./prompt/soft-prompts.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
-import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "./tune/gradients.ts";
+import type {
+  BatchGradientsOptions,
+  CandidateGradientsOptions,
+  Gradients,
+  GradientsOptions,
+  GradientsUsage,
+} from "./tune/gradients.ts";
 
 export interface LoadOptions {
   /**
@@ -96,15 +102,16 @@ export interface ComputedModel {
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
   /** Log-probabilities of given continuations. @throws as `generate`. */
   score(options: ScoreOptions): Promise<Score[]>;
+  /** The same after each of several candidates for the embeddings in the input, as one request. → by candidate, then target */
+  candidateScores(options: CandidateScoreOptions): Promise<Score[][]>;
   /**
-   * Loss and its gradient by each segment of embeddings in the input, at the price of about one more forward.
-   * @throws FieldError, or one sentence that names the kernel set if it has no derivatives.
+   * Loss and its gradient by each segment of embeddings in the input, at the price of about one more forward. Texts go on
+   * meanwhile.
+   * @throws as `generate`; one sentence that names the kernel set if it has no derivatives.
    */
-  gradients(options: GradientsOptions & { candidates?: undefined }): Promise<Gradients & { usage: GradientsUsage }>;
-  /** The same for each of several candidates for the embeddings. */
-  gradients(
-    options: GradientsOptions & { candidates: NonNullable<GradientsOptions["candidates"]> },
-  ): Promise<{ candidates: Gradients[]; usage: GradientsUsage }>;
+  gradients(options: GradientsOptions): Promise<Gradients & { usage: GradientsUsage }>;
+  /** The same for each of several candidates for the embeddings in the input. */
+  candidateGradients(options: CandidateGradientsOptions): Promise<{ candidates: Gradients[]; usage: GradientsUsage }>;
   /** The same for inputs that differ, whose loss is one: what a step of training takes. Each has a share of the loss. */
   batchGradients(options: BatchGradientsOptions): Promise<{ examples: Gradients[]; usage: GradientsUsage }>;
   /**

@@ -5,7 +5,6 @@ import { within } from "./field-error.ts";
 import type { Input } from "./prompt/segments.ts";
 import { type FindSoftPrompt, namesSoftPrompts, resolveSoftPrompts } from "./prompt/soft-prompts.ts";
 import type { ComputedModel } from "./served-model.ts";
-import type { GradientsOptions } from "./tune/gradients.ts";
 
 /** @throws in its methods, FieldError that names the segment: a malformed name, an unknown one, rows of another model. */
 export function withSoftPrompts<Model extends ComputedModel>(model: Model, find: FindSoftPrompt): Model {
@@ -21,7 +20,9 @@ export function withSoftPrompts<Model extends ComputedModel>(model: Model, find:
     generate: (options) => (namesSoftPrompts(options?.input) ? generateResolved(options) : model.generate(options)),
     trace: async (options) => model.trace(await resolved(options)),
     score: async (options) => model.score(await resolved(options)),
-    gradients: async (options: GradientsOptions) => model.gradients((await resolved(options)) as never),
+    candidateScores: async (options) => model.candidateScores(await resolved(options)),
+    gradients: async (options) => model.gradients(await resolved(options)),
+    candidateGradients: async (options) => model.candidateGradients(await resolved(options)),
     async batchGradients(options) {
       if (!Array.isArray(options?.examples)) return model.batchGradients(options);
       const examples = options.examples.map((example, i) =>

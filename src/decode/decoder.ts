@@ -1,10 +1,11 @@
-// One sequence's state machine: a row of logits in, tokens out, with the text that they complete. One token, as a rule; where
+// One sequence's state machine: what a row says in, tokens out, with the text that they complete. One token, as a rule; where
 // a constraint leaves no choice, all those that must follow come with it. It knows nothing of the model or of other
 // sequences.
 
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Constraint } from "./constraint.ts";
 import { type LogProb, logProbOf, topLogProbs } from "./log-probs.ts";
+import { allFinite, notFinite, type Output, type Want } from "./outputs.ts";
 import type { Decoding } from "./parameters.ts";
 import { randomSource } from "./random.ts";
 import { choose, distribution, penalize } from "./sampler.ts";
@@ -26,8 +27,18 @@ export interface DecodedToken {
   finishReason?: FinishReason;
 }
 
-/** Takes logits [vocabSize] of the sequence's last position; changes them. Gives at least one token. */
-export type Decoder = (logits: Float32Array) => DecodedToken[];
+/** Takes what the sequence's last row says, logits or what `wantOf` asks for; changes logits. Gives at least one token. */
+export type Decoder = (output: Output) => DecodedToken[];
+
+const brokenLogits = "the model's logits are not finite numbers: its weights or input are broken";
+
+/** What a decoder needs of a row: no more than the choice, where the most likely token is taken as the model gives it. */
+export function wantOf(decoding: Decoding, constraint?: Constraint): Want {
+  const { temperature, repetitionPenalty, frequencyPenalty, presencePenalty, logitBias, logprobs } = decoding;
+  const changed = repetitionPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0 || logitBias.size > 0;
+  if (temperature > 0 || changed || constraint) return "logits";
+  return logprobs === undefined ? "id" : { top: Math.max(1, logprobs) };
+}
 
 /**
  * A decoder for one sequence. `promptIds` are the prompt's tokens: seen by the repetition penalty, and what the text continues.
@@ -50,10 +61,10 @@ export function createDecoder(
   const stops = stopMatcher(decoding.stop);
   let count = 0;
 
-  return (logits) => {
+  return (output) => {
     const tokens: DecodedToken[] = [];
     const ended = () => tokens.at(-1)?.finishReason !== undefined;
-    if (!constraint?.forced().length) tokens.push(chosen(logits));
+    if (!constraint?.forced().length) tokens.push(chosen(output));
     while (!ended()) {
       const forced = constraint?.forced() ?? [];
       if (forced.length === 0) break;
@@ -62,10 +73,18 @@ export function createDecoder(
     return tokens;
   };
 
-  /** Draws a token from the logits. */
-  function chosen(logits: Float32Array): DecodedToken {
-    if (!allFinite(logits))
-      throw new Error("the model's logits are not finite numbers: its weights or input are broken");
+  /** The token that the row says, or that is drawn from its logits. */
+  function chosen(output: Output): DecodedToken {
+    if (output instanceof Float32Array) return drawn(output);
+    const [best] = typeof output === "number" ? [{ id: output }] : output;
+    if (best === undefined || best.id === notFinite) throw new Error(brokenLogits);
+    const token: DecodedToken = { ...best, text: "" };
+    if (typeof output !== "number" && decoding.logprobs) token.topLogprobs = [...output];
+    return follow(token);
+  }
+
+  function drawn(logits: Float32Array): DecodedToken {
+    if (!allFinite(logits)) throw new Error(brokenLogits);
     const raw = decoding.logprobs === undefined ? undefined : logits.slice();
     penalize(logits, decoding, { seen, generated });
     if (constraint) mask(logits, constraint, raw);
@@ -116,10 +135,4 @@ export function createDecoder(
     else if (token.finishReason) token.text += stops.end();
     return token;
   }
-}
-
-function allFinite(values: Float32Array): boolean {
-  let zero = 0;
-  for (const value of values) zero += value * 0; // ∞ · 0 and NaN · 0 are NaN
-  return zero === 0;
 }

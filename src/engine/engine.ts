@@ -1,39 +1,43 @@
 // THE generation loop. One step runs the model over rows of any number of sequences: the next token of each text, and
 // pieces of the prompts (plan-step.ts). One request is this loop with one sequence. Pages are taken as rows are computed;
 // when there are none, the youngest sequence gives its own back and is computed again later: to the same bits, because an
-// element's order of summation does not depend on what else is in its step.
+// element's order of summation does not depend on what else is in its step. Between two steps comes a piece of other work.
 
+import { yieldToHost } from "#platform";
 import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
+import type { Want } from "../decode/outputs.ts";
 import { FieldError } from "../field-error.ts";
-import { createBatch } from "../model/batch.ts";
-import { forward } from "../model/forward.ts";
 import { createKvCache, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import type { Place } from "../model/places.ts";
-import { embedRows } from "./embed-rows.ts";
-import { EngineBusyError, EngineClosedError } from "./errors.ts";
+import { EngineClosedError } from "./errors.ts";
 import { createPagePool } from "./page-pool.ts";
 import { type Part, planStep } from "./plan-step.ts";
-import { createSequence, keyOf, mayShare, type Sequence, slice, type Task } from "./sequence.ts";
+import { createQueue } from "./queue.ts";
+import { type Sequence, show, type Task } from "./sequence.ts";
+import { giveBackPages, publishPages, takePages, takeSharedPages, trimPages } from "./sequence-pages.ts";
+import { computeStep } from "./step.ts";
+import { createJob, type Pieces, rowCost } from "./work.ts";
 
 export interface EngineOptions {
   /** Positions that the cache holds, of all sequences together. */
   cacheTokens: number;
   /** Dtype of cached keys and values. Default f32 */
   kv?: KvDType;
-  /** Most sequences that are computed in turns; the others wait. Default 32 */
+  /** Most sequences and other works that are computed in turns; the others wait. Default 32 */
   maxRunning?: number;
-  /** Most sequences that wait; further ones are refused. Default: no limit */
+  /** Most requests that wait; further ones are refused. Default: no limit */
   maxWaiting?: number;
   /** Most rows of one step. Default 512 */
   stepRows?: number;
   /**
    * Most prompt rows of a step in which texts are being continued, which all wait for them. Default 64: a long prompt is as
-   * soon done as with 512, and the longest wait of a text is a sixth (bench/serving.ts).
+   * soon done as with 512, and the longest wait of a text is a sixth (bench/serving.ts). A piece of other work takes no
+   * longer than they do, unless one call of it does.
    */
   promptRowsBesideText?: number;
-  /** Most rows of one step that get logits: bounds memory, vocabSize · 4 bytes each. Default 128 */
+  /** Most rows of one step that are asked what they say: bounds memory, vocabSize · 4 bytes each. Default 128 */
   stepOutputs?: number;
   /** Keep full pages, and take them for sequences that begin with the same rows. Default: true, but not under a probe. */
   prefixCache?: boolean;
@@ -44,11 +48,18 @@ export interface EngineOptions {
 export interface Engine {
   readonly cacheTokens: number;
   /**
-   * Runs a task to its end; what finds no place waits, first come, first served.
-   * @throws if it can never fit, if `accept` throws, with the signal's reason when it is aborted, an EngineBusyError when
+   * Runs the tasks of a request to their ends; what finds no place waits, first come, first served. However many tasks it
+   * has, a request waits as one, and fails as one.
+   * @throws if a task can never fit, if `accept` throws, with the signal's reason when it is aborted, an EngineBusyError when
    * too many wait, an EngineClosedError when the engine is closed.
    */
-  run(task: Task): Promise<void>;
+  run<W extends Want>(tasks: Task<W> | readonly Task<W>[]): Promise<void>;
+  /**
+   * Does other work with the model, in pieces between steps: it waits its turn and counts like a sequence, and of several
+   * only the oldest is under way. Between its pieces it may hold a step's memory (`ops.hold`). → what it returns
+   * @throws what it throws, and as `run`; then nothing of it was done, or it was ended by that error where it stood.
+   */
+  work<Result>(pieces: Pieces<Result>, signal?: AbortSignal): Promise<Result>;
   load(): EngineCounters;
   /** Takes no more tasks, lets those inside go on for `drainMs` (default 0) and ends the rest with an EngineClosedError. */
   close(options?: { drainMs?: number }): Promise<void>;
@@ -60,15 +71,20 @@ export interface EngineCounters {
   pages: number;
   freePages: number;
   cachedPages: number;
-  /** Sequences computed in turns; and those that wait for a place or for pages. */
+  /** Sequences and other works computed in turns; and those that wait for a place or for pages. */
   running: number;
   waiting: number;
   steps: number;
+  /** Pieces of other work. */
+  pieces: number;
   /** Prompt rows that were computed, rows computed again included; and rows that were found in the prefix cache. */
   promptRowsComputed: number;
   promptRowsCached: number;
   /** Times that a sequence had to give its pages back. */
   preemptions: number;
+  /** Rows that were guessed and computed; and those of them that were right. */
+  rowsGuessed: number;
+  rowsAccepted: number;
 }
 
 /** An engine with a cache of its own over one model. @throws FieldError for an option that is out of range. */
@@ -81,198 +97,187 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
     promptRowsBesideText: atLeast(1, "promptRowsBesideText", options.promptRowsBesideText, 64),
     stepOutputs: atLeast(1, "stepOutputs", options.stepOutputs, 128),
   };
+  const pieceCost = limits.promptRowsBesideText * rowCost(model);
   const cache = createKvCache(ops, model.config, atLeast(1, "cacheTokens", cacheTokens, cacheTokens), options.kv);
   const pool = createPagePool(cache);
-  const waiting: Sequence[] = [];
-  const running: Sequence[] = []; // in order of arrival
-  const counts = { steps: 0, promptRowsComputed: 0, promptRowsCached: 0, preemptions: 0 };
-  let arrived = 0;
+  const queue = createQueue(maxRunning, maxWaiting, (sequence) => giveBackPages(pool, sequence));
+  const { waiting, running, jobs } = queue;
+  const counts = {
+    steps: 0,
+    pieces: 0,
+    promptRowsComputed: 0,
+    promptRowsCached: 0,
+    preemptions: 0,
+    rowsGuessed: 0,
+    rowsAccepted: 0,
+  };
   let closed = false;
   let loop: Promise<void> | undefined;
 
   async function untilIdle(): Promise<void> {
-    await turnOfOthers(); // those that arrive together are planned together
-    while (waiting.length + running.length > 0) {
-      let parts: Part[] = [];
-      try {
-        endAborted();
-        admit();
-        if (prefixCache) for (const sequence of running) if (!sequence.continuing) takeSharedPages(sequence);
-        parts = withPages(planStep(running, limits, prefixCache));
-        if (parts.length > 0) await step(parts);
-      } catch (error) {
-        const struck = parts.length > 0 ? parts.map((part) => part.sequence) : [...running, ...waiting];
-        for (const sequence of struck) finish(sequence, () => sequence.reject(error));
-      }
-      await turnOfOthers(); // aborts and new tasks are seen between steps
+    await yieldToHost(); // those that arrive together are planned together
+    while (waiting.length + running.length + jobs.length > 0) {
+      queue.failAborted();
+      await nextStep();
+      await nextPiece();
+      await yieldToHost(); // aborts and new tasks are seen between steps
     }
     loop = undefined;
   }
 
-  /** Lets waiting sequences in, while there are places, pages for all their rows, and one page in hand for each text to grow. */
-  function admit(): void {
-    while (waiting.length > 0 && running.length < maxRunning) {
-      const [sequence] = waiting;
-      if (prefixCache) takeSharedPages(sequence);
-      const missing = (s: Sequence) => pagesFor(s.rows) - s.pages.length;
-      const promised = running.reduce((sum, other) => sum + missing(other) + 1, 0);
-      const { free, kept } = pool.counts();
-      if (running.length > 0 && missing(sequence) + promised > free + kept) {
-        giveBackPages(sequence);
-        return;
-      }
-      running.push(sequence);
-      waiting.shift();
+  // ---- steps
+
+  async function nextStep(): Promise<void> {
+    let parts: Part[] = [];
+    try {
+      queue.admit(hasRoom);
+      if (prefixCache) for (const sequence of running) if (!sequence.continuing) takeSharedPages(pool, sequence);
+      parts = withGuesses(withPages(planStep(running, limits, prefixCache)));
+      if (parts.length > 0) await step(parts);
+    } catch (error) {
+      const struck = parts.length > 0 ? parts.map((part) => part.sequence) : [...running, ...waiting];
+      for (const { request } of struck) queue.fail(request, error);
     }
   }
 
-  /** Takes computed pages from the pool for as many of the sequence's next rows as it has. */
-  function takeSharedPages(sequence: Sequence): void {
-    for (;;) {
-      const next = sequence.computed / pageSize;
-      if (!Number.isInteger(next) || !mayShare(sequence, next)) return;
-      const page = pool.share(keyOf(sequence, next));
-      if (page === undefined) return;
-      sequence.pages.push(page);
-      sequence.computed += pageSize;
-    }
+  /** Whether there are pages for all rows of a sequence, and one page in hand for each text to grow. */
+  function hasRoom(sequence: Sequence): boolean {
+    if (prefixCache) takeSharedPages(pool, sequence);
+    const missing = (s: Sequence) => pagesFor(s.rows) - s.pages.length;
+    const promised = running.reduce((sum, other) => sum + missing(other) + 1, 0);
+    const { free, kept } = pool.counts();
+    if (running.length === 0 || missing(sequence) + promised <= free + kept) return true;
+    giveBackPages(pool, sequence);
+    return false;
   }
 
   /** Gives every part the pages that its rows need, those of older sequences first; parts that got none are left out. */
   function withPages(parts: readonly Part[]): Part[] {
-    for (const { sequence, start, rows } of parts.toSorted((a, b) => a.sequence.age - b.sequence.age)) {
-      while (running.includes(sequence) && sequence.pages.length < pagesFor(start + rows)) {
-        const page = pool.take();
-        if (page !== undefined) sequence.pages.push(page);
-        else preempt(running[running.length - 1]);
+    for (const { sequence, start, rows } of parts.toSorted((a, b) => a.sequence.age - b.sequence.age))
+      while (running.includes(sequence) && !takePages(pool, sequence, start + rows)) {
+        queue.preempt(); // what it generated stays; its rows are computed again when there are pages
+        counts.preemptions++;
       }
-    }
     return parts.filter(({ sequence }) => running.includes(sequence));
   }
 
-  /** Sends the youngest sequence back to wait. What it generated stays; its rows are computed again when there are pages. */
-  function preempt(sequence: Sequence): void {
-    running.pop();
-    giveBackPages(sequence);
-    waiting.unshift(sequence);
-    counts.preemptions++;
-  }
-
-  function giveBackPages(sequence: Sequence): void {
-    pool.release(sequence.pages);
-    sequence.pages = [];
-    sequence.computed = 0;
-    sequence.continuing = false;
+  /** Lets texts try what they guess, in rows, outputs and empty pages that are left: nothing is given up for guesses. */
+  function withGuesses(parts: readonly Part[]): Part[] {
+    let rowsLeft = parts.reduce((left, { rows }) => left - rows, limits.stepRows);
+    let outputsLeft = parts.reduce((left, { outputs }) => left - outputs.length, limits.stepOutputs);
+    const guessing = parts.map((part): Part => {
+      const { sequence, start, rows } = part;
+      const { task, request } = sequence;
+      const known = start + rows;
+      const inPages = (sequence.pages.length + pool.counts().free) * pageSize;
+      const room = Math.min(rowsLeft, outputsLeft, Math.min(inPages, task.maxRows) - known);
+      if (!task.guess || !sequence.continuing || known < sequence.rows || room <= 0) return part;
+      try {
+        const guesses = task.guess(room).slice(0, room);
+        takePages(pool, sequence, known + guesses.length);
+        rowsLeft -= guesses.length;
+        outputsLeft -= guesses.length;
+        return { ...part, guesses };
+      } catch (error) {
+        queue.fail(request, error);
+        return part;
+      }
+    });
+    return guessing.filter(({ sequence }) => running.includes(sequence));
   }
 
   async function step(parts: readonly Part[]): Promise<void> {
-    const { vocabSize } = model.config;
-    let pending: Promise<Float32Array>;
-    try {
-      const runs = parts.flatMap(({ sequence, start, rows }) => [...slice(sequence.runs, start, start + rows)]);
-      const x = embedRows(ops, model, runs); // [rows, dModel]
-      const batch = createBatch(
-        ops,
-        model,
-        cache,
-        parts.map((part) => ({ ...part, pages: part.sequence.pages })),
-      );
-      pending = ops.read(forward(ops, model, x, batch, probe)); // [outputs, vocabSize]
-    } finally {
-      ops.endStep();
-    }
-    const logits = await pending;
+    const said = await computeStep(ops, model, cache, parts, probe);
     counts.steps++;
-
-    let output = 0;
-    for (const { sequence, start, rows, outputs } of parts) {
-      const own = outputs.map(() => logits.subarray(output * vocabSize, ++output * vocabSize));
+    for (const [i, part] of parts.entries()) {
+      const { sequence } = part;
       const { signal } = sequence.task;
       if (signal?.aborted || !running.includes(sequence)) continue; // ended while it was computed, or is about to
-      count(sequence, start, rows);
-      sequence.computed += rows;
-      if (prefixCache) publishPages(sequence, start);
+      count(part);
+      advance(sequence, part.rows);
       try {
-        for (const row of own) if (!signal?.aborted) accept(sequence, row);
-        if (sequence.computed === sequence.rows && !signal?.aborted) finish(sequence, sequence.resolve);
+        if (said[i].length > 0) {
+          const right = show(sequence, said[i], part.guesses);
+          counts.rowsGuessed += part.guesses.length;
+          counts.rowsAccepted += right;
+          advance(sequence, right);
+          trimPages(pool, sequence); // of guesses that were wrong
+        }
+        if (sequence.computed === sequence.rows && !signal?.aborted) queue.end(sequence);
       } catch (error) {
-        finish(sequence, () => sequence.reject(error));
+        queue.fail(sequence.request, error);
       }
     }
   }
 
   /** Counts this step's rows as computed, and whole pages before them that never were, for this sequence, as cached. */
-  function count(sequence: Sequence, start: number, rows: number): void {
+  function count({ sequence, start, rows }: Part): void {
     const cached = Math.max(0, start - pagesFor(sequence.reached) * pageSize);
     sequence.cachedRows += cached;
-    sequence.reached = Math.max(sequence.reached, start + rows);
     counts.promptRowsCached += cached;
     if (!sequence.continuing) counts.promptRowsComputed += rows;
     sequence.continuing = start + rows === sequence.rows;
   }
 
-  function publishPages(sequence: Sequence, from: number): void {
-    const full = Math.floor(sequence.computed / pageSize);
-    for (let n = Math.floor(from / pageSize); n < full; n++) pool.publish(sequence.pages[n], keyOf(sequence, n));
+  /** So many more of a sequence's known rows are computed. */
+  function advance(sequence: Sequence, rows: number): void {
+    const before = sequence.computed;
+    sequence.computed += rows;
+    sequence.reached = Math.max(sequence.reached, sequence.computed);
+    if (prefixCache) publishPages(pool, sequence, before);
   }
 
-  /** Shows a row's logits to the task, and appends what it answers. */
-  function accept(sequence: Sequence, logits: Float32Array): void {
-    const ids = sequence.task.accept(logits, sequence.cachedRows);
-    sequence.nextOutput++;
-    if (ids.length === 0) return;
-    if (sequence.nextOutput !== sequence.rows) throw new Error("tokens were appended before the last known row");
-    if (sequence.rows + ids.length > sequence.task.maxRows)
-      throw new Error(`a sequence grew beyond its ${sequence.task.maxRows} rows`);
-    sequence.appended.push(...ids);
-    sequence.rows += ids.length;
-    sequence.nextOutput = sequence.rows - 1;
-  }
+  // ---- other work
 
-  function endAborted(): void {
-    for (const sequence of [...waiting, ...running]) {
-      const { signal } = sequence.task;
-      if (signal?.aborted) finish(sequence, () => sequence.reject(signal.reason));
+  async function nextPiece(): Promise<void> {
+    await queue.left(); // one holds memory at a time
+    const [job] = jobs;
+    if (!job) return;
+    counts.pieces++;
+    try {
+      if (await job.advance(pieceCost)) queue.end(job);
+    } catch (error) {
+      queue.fail(job.request, error);
     }
   }
 
-  /** Takes a sequence out of the engine and settles its promise. */
-  function finish(sequence: Sequence, settle: () => void): void {
-    for (const list of [running, waiting]) if (list.includes(sequence)) list.splice(list.indexOf(sequence), 1);
-    giveBackPages(sequence);
-    settle();
+  // ---- requests
+
+  function enter(signal: AbortSignal | undefined, add: () => void): void {
+    signal?.throwIfAborted();
+    if (closed) throw new EngineClosedError("the model is closed");
+    add();
+    loop ??= untilIdle();
   }
 
   return {
     cacheTokens,
-    async run(task) {
-      task.signal?.throwIfAborted();
-      if (closed) throw new EngineClosedError("the model is closed");
-      if (pagesFor(task.maxRows) > pool.nPages)
+    async run(request) {
+      const tasks = "runs" in request ? [request] : request;
+      const maxRows = Math.max(...tasks.map((task) => task.maxRows));
+      if (pagesFor(maxRows) > pool.nPages)
         throw new FieldError(
           "input",
-          `prompt and continuation take ${task.maxRows} positions, the cache holds ${cacheTokens} (option cacheTokens)`,
+          `prompt and continuation take ${maxRows} positions, the cache holds ${cacheTokens} (option cacheTokens)`,
         );
-      if (running.length + waiting.length >= maxRunning + maxWaiting)
-        throw new EngineBusyError(
-          `${running.length + waiting.length} requests run or wait already, expected fewer at a time (options maxRunning, maxWaiting)`,
-        );
-      return new Promise<void>((resolve, reject) => {
-        waiting.push(createSequence(task, arrived++, { resolve, reject }));
-        loop ??= untilIdle();
-      });
+      const signal = tasks.find((task) => task.signal?.aborted)?.signal;
+      return new Promise((resolve, reject) => enter(signal, () => queue.enter(tasks, { resolve, reject })));
     },
+    work: (pieces, signal) =>
+      new Promise((resolve, reject) =>
+        enter(signal, () => queue.enterJob(createJob(pieces, { resolve, reject }, signal))),
+      ),
     load() {
       const { free, kept } = pool.counts();
-      const inside = { running: running.length, waiting: waiting.length };
+      const inside = { running: running.length + jobs.length, waiting: waiting.length };
       return { pages: pool.nPages, freePages: free + kept, cachedPages: kept, ...inside, ...counts };
     },
     async close({ drainMs = 0 } = {}) {
       closed = true;
       if (drainMs > 0 && loop) await atMost(drainMs, loop);
-      for (const sequence of [...waiting, ...running])
-        finish(sequence, () => sequence.reject(new EngineClosedError("the model was closed")));
+      queue.failAll(new EngineClosedError("the model was closed"));
       await loop;
+      await queue.left();
     },
   };
 }
@@ -292,12 +297,4 @@ async function atMost(milliseconds: number, promise: Promise<void>): Promise<voi
   });
   await Promise.race([promise, late]);
   clearTimeout(timer);
-}
-
-/** Lets timers, input and output of the host run before the next step. */
-function turnOfOthers(): Promise<void> {
-  return new Promise((resolve) => {
-    if (typeof setImmediate === "function") setImmediate(resolve);
-    else setTimeout(resolve);
-  });
 }

@@ -2,11 +2,12 @@
 // engine does with many of them at once is not seen here.
 
 import type { Constraint } from "../decode/constraint.ts";
-import { createDecoder, type DecodedToken, type FinishReason } from "../decode/decoder.ts";
+import { createDecoder, type DecodedToken, type FinishReason, wantOf } from "../decode/decoder.ts";
 import { type GrammarSpec, grammarOf } from "../decode/grammar/grammar.ts";
 import { createConstraint } from "../decode/grammar/matcher.ts";
 import { vocabularyOf } from "../decode/grammar/token-trie.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
+import type { Output } from "../decode/outputs.ts";
 import { type DecodeParameters, decodeParameterNames, decodingOf } from "../decode/parameters.ts";
 import { inField } from "../field-error.ts";
 import { checkNames, type Names } from "../known-names.ts";
@@ -115,23 +116,24 @@ export async function* generate(
   const events = eventQueue<GeneratePrompt | ({ type: "token" } & DecodedToken)>();
   const counted = { promptTokens: prompt.rows, embedTokens: prompt.embedRows, cachedTokens: 0 };
   const left = new AbortController(); // the consumer left the loop
-  let row = judge ? judge.firstRow : prompt.rows - 1; // the row whose logits come next
+  let row = judge ? judge.firstRow : prompt.rows - 1; // the row that is shown next
   const work = engine.run({
     runs: prompt.runs,
     maxRows: prompt.rows + Math.max(0, decoding.maxTokens - 1),
     firstOutput: row,
+    wants: judge ? "logits" : wantOf(decoding, constraint),
     tenant: options.tenant,
-    accept(logits, cachedRows) {
-      if (row < prompt.rows - 1) {
-        judge?.see(row++, logits);
-        return [];
-      }
-      if (row++ === prompt.rows - 1) {
+    accept({ outputs, cachedRows }) {
+      const last = prompt.rows - 1;
+      for (const output of outputs.slice(0, Math.max(0, last - row))) judge?.see(row++, output);
+      const output = outputs.at(-1);
+      if (row < last || output === undefined) return [];
+      if (row++ === last) {
         counted.cachedTokens = cachedRows;
         events.push({ type: "prompt", ...counted, ...(judge ? { logprobs: judge.logprobs } : {}) });
       }
       if (decoding.maxTokens === 0) return [];
-      const tokens = inField("grammar", () => decode(logits)); // the work of a mask is bounded
+      const tokens = inField("grammar", () => decode(output)); // the work of a mask is bounded
       served.generatedTokens += tokens.length;
       for (const token of tokens) events.push({ type: "token", ...token });
       return tokens.at(-1)?.finishReason ? [] : tokens.map((token) => token.id);
@@ -179,9 +181,9 @@ function promptJudge(prompt: Prompt, alternatives: number) {
     logprobs,
     /** The first row whose logits are wanted: the one before the first token that has anything before it. */
     firstRow: next < 0 ? prompt.rows - 1 : next - 1,
-    see(row: number, logits: Float32Array): void {
+    see(row: number, logits: Output): void {
       const id = idOfRow[row + 1];
-      if (id === undefined) return;
+      if (id === undefined || !(logits instanceof Float32Array)) return;
       const found: PromptLogProb = { id, logprob: logProbOf(logits, id) };
       if (alternatives > 0) found.topLogprobs = topLogProbs(logits, alternatives);
       logprobs.push(found);

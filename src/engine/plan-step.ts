@@ -9,7 +9,7 @@ export interface StepLimits {
   stepRows: number;
   /** Most prompt rows of a step in which texts are being continued: they all wait until these are computed. */
   promptRowsBesideText: number;
-  /** Most rows of a step that get logits. */
+  /** Most rows of a step that are asked what they say. */
   stepOutputs: number;
 }
 
@@ -18,8 +18,10 @@ export interface Part {
   readonly sequence: Sequence;
   readonly start: number;
   readonly rows: number;
-  /** Rows that get logits, counted from the part's first. */
+  /** Rows that are asked what they say, counted from the part's first. */
   readonly outputs: readonly number[];
+  /** Ids of rows that are tried behind these; each is asked. */
+  readonly guesses: readonly number[];
 }
 
 /**
@@ -47,11 +49,11 @@ export function planStep(running: readonly Sequence[], limits: StepLimits, shari
 
   function add(sequence: Sequence, most: number): void {
     const start = sequence.computed;
-    const silent = Math.max(0, sequence.nextOutput - start); // rows before the next wanted logits
+    const silent = Math.max(0, sequence.nextOutput - start); // rows before the next to ask
     const rows = Math.min(left(sequence), most, rowsLeft, silent + outputsLeft);
     if (rows <= 0) return;
     const outputs = Array.from({ length: Math.max(0, rows - silent) }, (_, i) => silent + i);
-    parts.push({ sequence, start, rows, outputs });
+    parts.push({ sequence, start, rows, outputs, guesses: [] });
     rowsLeft -= rows;
     outputsLeft -= outputs.length;
   }

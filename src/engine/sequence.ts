@@ -1,30 +1,61 @@
 // One sequence in the engine: what was asked for, how far it is, and which cache pages it holds.
+//
+// A task says which rows it has and what it wants of them. The engine computes rows, shows what the wanted ones say, and is
+// told the ids that follow. A task may guess those ids before: the guessed rows are computed in the same step, behind the
+// last known one, and shown with it. The ids that the task then answers decide: guesses that agree with them are rows like
+// any other, the rest leaves no trace, neither in the cache nor in the names of its pages. As the bits of a row do not
+// depend on the rows beside it, a text is the same with guesses and without. Leviathan et al. 2023, arXiv 2211.17192.
 
 import { pageSize } from "../../kernels/kernels.ts";
+import type { Output, Want } from "../decode/outputs.ts";
 import { type Run, rowsOf } from "../prompt/segments.ts";
 import { chainStart, pageKey } from "./prefix-key.ts";
 
 /** What one sequence wants from the model. */
-export interface Task {
+export interface Task<W extends Want = Want> {
   /** The rows that are known from the start. */
   readonly runs: readonly Run[];
   /** Most rows that the sequence can come to have, appended ones included. */
   readonly maxRows: number;
-  /** The first row whose logits are wanted; those of all later rows are wanted too. */
+  /** The first row that is asked what it says; all later rows are asked too. */
   readonly firstOutput: number;
+  /** What is wanted of each of them: no more than the task needs. */
+  readonly wants: W;
   /**
-   * Gets the logits [vocabSize] of each wanted row, in order; may change them. Returns ids of tokens to append, only ever
-   * after the last known row; of several, only the last one's logits are wanted. The sequence ends when all its rows are
-   * computed and nothing was appended. `cachedRows` is how many of its rows were found in the prefix cache.
+   * Gets what the wanted rows of a step say. Returns the ids that follow the last known row, none before that row was shown;
+   * of several, only the last one is asked what it says. The sequence ends when all rows that are then known are computed:
+   * when nothing follows, or only what was guessed.
    */
-  accept(logits: Float32Array, cachedRows: number): readonly number[];
+  accept(shown: Shown<W>): readonly number[];
+  /**
+   * Ids that may follow the last known row, at most `room` of them. Asked before each step that shows that row, if its text
+   * is being continued; fewer of them may be tried.
+   */
+  guess?(room: number): readonly number[];
   /** Pages are only ever shared between tasks of one tenant. */
   readonly tenant?: string;
   readonly signal?: AbortSignal;
 }
 
+/** What the rows of one step say. */
+export interface Shown<W extends Want = Want> {
+  /** Of each wanted row that is known, in order, then of each guessed row. The last one says what follows all guesses. */
+  readonly outputs: readonly Output<W>[];
+  /** Those that were tried. Each stands on the ones before it: what its row says counts if they were right. */
+  readonly guesses: readonly number[];
+  /** How many of the sequence's rows were found in the prefix cache. */
+  readonly cachedRows: number;
+}
+
+/** One call of the engine: what hears of its outcome. */
+export interface Request {
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
 export interface Sequence {
   readonly task: Task;
+  readonly request: Request;
   /** Place in the order of arrival. */
   readonly age: number;
   /** Generated tokens, the last run of `runs`. */
@@ -33,7 +64,7 @@ export interface Sequence {
   /** Rows known so far, and rows already computed, whose keys and values are in the pages. */
   rows: number;
   computed: number;
-  /** The next row whose logits are wanted: rows before it were delivered, or nobody asked for them. */
+  /** The next row to ask: rows before it were shown, or nobody wants to know. */
   nextOutput: number;
   /** Every row that was known has been computed: from now on a token at a time. */
   continuing: boolean;
@@ -44,15 +75,14 @@ export interface Sequence {
   /** Rows that came out of the prefix cache, and the most rows that were ever computed here or there. */
   cachedRows: number;
   reached: number;
-  resolve(): void;
-  reject(reason: unknown): void;
 }
 
 /** A sequence that has not begun. */
-export function createSequence(task: Task, age: number, settle: Pick<Sequence, "resolve" | "reject">): Sequence {
+export function createSequence(task: Task, request: Request, age: number): Sequence {
   const appended: number[] = [];
   return {
     task,
+    request,
     age,
     appended,
     runs: [...task.runs, { ids: appended }],
@@ -64,11 +94,28 @@ export function createSequence(task: Task, age: number, settle: Pick<Sequence, "
     keys: [],
     cachedRows: 0,
     reached: 0,
-    ...settle,
   };
 }
 
-/** Whether page n is full of known rows none of whose logits are wanted: such a page may come from somebody else. */
+/**
+ * Shows the task what rows of a step say, the last of them guessed ones, and appends what it answers. → how many guesses
+ * agree with the answer: their rows are computed now
+ */
+export function show(sequence: Sequence, outputs: readonly Output[], guesses: readonly number[]): number {
+  const { task, cachedRows } = sequence;
+  const ids = task.accept({ outputs, guesses, cachedRows });
+  sequence.nextOutput += outputs.length - guesses.length;
+  if (ids.length === 0) return 0;
+  if (sequence.nextOutput !== sequence.rows) throw new Error("tokens were appended before the last known row");
+  if (sequence.rows + ids.length > task.maxRows) throw new Error(`a sequence grew beyond its ${task.maxRows} rows`);
+  sequence.appended.push(...ids);
+  sequence.rows += ids.length;
+  sequence.nextOutput = sequence.rows - 1;
+  const wrong = guesses.findIndex((id, i) => id !== ids[i]);
+  return wrong < 0 ? guesses.length : wrong;
+}
+
+/** Whether page n is full of known rows that nobody asks any more: such a page may come from somebody else. */
 export function mayShare(sequence: Sequence, n: number): boolean {
   return (n + 1) * pageSize <= sequence.nextOutput;
 }

@@ -1,5 +1,5 @@
-// A trace: an input is computed by itself, and what lies at some places of its forward pass is kept. It has steps and cache
-// pages of its own, so nobody's rows but its own are in what it shows, and others go on between its steps.
+// A trace: an input is computed by itself, and what lies at some places of its forward pass is kept. It is work of the engine
+// (work.ts) with steps and cache pages of its own, so nobody's rows but its own are in what it shows.
 
 import type { Ops } from "../../kernels/ops.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
@@ -16,6 +16,7 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { embedRows } from "./embed-rows.ts";
 import { type PlaceValue, placesNamed } from "./probe.ts";
 import { slice } from "./sequence.ts";
+import { type Pieces, rowCost } from "./work.ts";
 
 export interface TraceOptions {
   input: Input;
@@ -36,25 +37,24 @@ export interface TraceContext {
   readonly model: Model;
   readonly tokenizer: Tokenizer;
   readonly cacheTokens: number;
-  /** Computes a piece of the work, which is a step of its own from its begin to its end, when it is its turn. */
-  inTurn<Made>(piece: () => Made): Promise<Made>;
 }
 
-/** Rows of one step: bounds memory. */
-const stepRows = 512;
+/** Rows of one step, which is a piece of the work: others wait for it. */
+const stepRows = 64;
 
 /**
  * The values at the named places, for every row of the input: [rows, …]; `probs` is [rows, nHeads, rows], 0 after a row's
  * own position. Keys and values are kept in f32.
  * @throws FieldError, before anything is computed: an input that `generate` refuses too, a name that no place has (near ones
- * are listed), values beyond `maxBytes`; the signal's reason when aborted.
+ * are listed), values beyond `maxBytes`.
  */
-export async function traceOf(context: TraceContext, options: TraceOptions): Promise<Trace> {
+export function traceOf(context: TraceContext, options: TraceOptions): Pieces<Trace> {
   checkNames(options, traceOptionNames);
-  const { ops, model, inTurn } = context;
-  const { signal } = options;
   const prompt = promptFor(context, options);
-  const wanted = placesFor(context, options, prompt);
+  return compute(context, prompt, placesFor(context, options, prompt));
+}
+
+async function* compute({ ops, model }: TraceContext, prompt: Prompt, wanted: readonly NamedPlace[]): Pieces<Trace> {
   const outputs = wanted.some(({ place }) => place === "final" || place === "logits");
   const values = new Map(
     wanted.map(({ name, facts }) => {
@@ -66,10 +66,8 @@ export async function traceOf(context: TraceContext, options: TraceOptions): Pro
   let cached: Float32Array[] = []; // keys and values of the steps so far
   for (let start = 0; start < prompt.rows; start += stepRows) {
     const end = Math.min(start + stepRows, prompt.rows);
-    const { seen, kept } = await inTurn(() => {
-      signal?.throwIfAborted();
-      return step(start, end);
-    });
+    yield (end - start) * rowCost(model);
+    const { seen, kept } = ops.step(() => step(start, end));
     [cached] = await Promise.all([Promise.all(kept), Promise.all(seen)]);
   }
   return Object.fromEntries(values);
@@ -88,18 +86,14 @@ export async function traceOf(context: TraceContext, options: TraceOptions): Pro
         },
       })),
     );
-    try {
-      const rows = end - start;
-      const count = (n: number) => Array.from({ length: n }, (_, i) => i);
-      const cache = createStepCache(ops, model.config, pagesFor(end), cached);
-      const part = { start, rows, pages: count(cache.nPages), outputs: outputs ? count(rows) : [] };
-      const x = embedRows(ops, model, slice(prompt.runs, start, end)); // [rows, dModel]
-      forward(ops, model, x, createBatch(ops, model, cache, [part]), place);
-      const pages = end < prompt.rows ? cache.layers.flatMap(({ k, v }) => (v ? [k, v] : [k])) : [];
-      return { seen, kept: pages.map((t) => ops.read(t)) };
-    } finally {
-      ops.endStep();
-    }
+    const rows = end - start;
+    const count = (n: number) => Array.from({ length: n }, (_, i) => i);
+    const cache = createStepCache(ops, model.config, pagesFor(end), cached);
+    const part = { start, rows, pages: count(cache.nPages), outputs: outputs ? count(rows) : [] };
+    const x = embedRows(ops, model, slice(prompt.runs, start, end)); // [rows, dModel]
+    forward(ops, model, x, createBatch(ops, model, cache, [part]), place);
+    const pages = end < prompt.rows ? cache.layers.flatMap(({ k, v }) => (v ? [k, v] : [k])) : [];
+    return { seen, kept: pages.map((t) => ops.read(t)) };
   }
 }
 

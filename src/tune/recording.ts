@@ -1,16 +1,20 @@
 // Reverse mode: the same ops, which also remember how to go back. Every op call becomes a line of a tape,
 //
-//   7 = linear(5, weight)      with the number of each tensor, how to compute it again, and its derivative.
+//   7 = linear(5, weight)      with the number of each tensor, how to compute it, and its derivative.
 //
-// `backward` reads the tape from its end. It starts from ∂loss/∂(last tensor) and at each line turns the gradient of the
-// output into gradients of the inputs; a tensor that was used twice gets the sum of both. Only what lies between a leaf and
-// the loss is computed. Model code does not know about any of this: it is given these ops instead of the plain ones.
+// Nothing is computed while the tape is written. Then it is read twice: from its beginning, which computes the tensors, and
+// from its end. Going back starts from ∂loss/∂(last tensor) and at each line turns the gradient of the output into gradients
+// of the inputs; a tensor that was used twice gets the sum of both. Only what lies between a leaf and the loss is computed.
+// Model code does not know about any of this: it is given these ops instead of the plain ones.
+//
+// Time. Either way a line is a piece of work, and between two pieces others may compute, if they free what they allocate.
 //
 // Memory. The tape keeps every intermediate. `forward` computes each layer in a `scope`: the gradients inside a layer are
 // freed when it is done, and with `recompute` its intermediates too: only what enters a layer is kept, and going back
 // computes the layer a second time (Chen et al. 2016, arXiv 1604.06174).
 // Reverse mode on a tape: Wengert 1964; Baydin et al. 2018, arXiv 1502.05767, section 3.2.
 
+import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import { type Buffer, reshape, sizeOf, type Tensor } from "../../kernels/tensor.ts";
 import { isBlockDType } from "../../weights/dtype.ts";
@@ -21,17 +25,22 @@ export interface RecordingOptions {
 }
 
 export interface Recording {
-  /** The ops to compute with. */
+  /** The ops to write the tape with. Their results are tensors for these ops alone; `read` computes what is needed for it. */
   readonly ops: Ops & LossOps;
   /**
-   * Gradients of a loss by the leaves, given its gradients by some tensors of the tape, each of its tensor's shape. A leaf that
-   * the loss does not depend on gets zeros. They live until `end`; a tape is gone through once.
+   * Computes the tape, then the gradients of a loss by the leaves, given its gradients by some tensors of the tape, each of
+   * its tensor's shape. A leaf that the loss does not depend on gets zeros. They live until `end`, and so do the tensors
+   * that were given gradients; a tape is gone through once.
    * @throws if a seed does not fit its tensor, or the tape was gone through already.
    */
-  backward(seeds: readonly (readonly [of: Tensor, gradient: Tensor])[]): Map<Tensor, Tensor>;
+  backward(seeds: Seeds): Map<Tensor, Tensor>;
+  /** The same in pieces, an op call each. Before each comes what it costs, in multiplications (at most; exact for a `linear`). */
+  pieces(seeds: Seeds): Generator<number, Map<Tensor, Tensor>, void>;
   /** Ends the step and frees everything; until then no other end of a step does. */
   end(): void;
 }
+
+export type Seeds = readonly (readonly [of: Tensor, gradient: Tensor])[];
 
 /** Ops that only a loss needs. */
 export interface LossOps {
@@ -43,6 +52,8 @@ export interface LossOps {
 interface Line {
   readonly output: Use;
   readonly inputs: readonly Use[];
+  /** Multiplications of `run`; going back takes as many for each input that a gradient is wanted by. */
+  readonly cost: number;
   run(inputs: Tensor[]): Tensor;
   /** Gives the inputs their gradients. */
   back(dOut: Tensor, inputs: Tensor[]): void;
@@ -54,11 +65,14 @@ interface Use {
   readonly shape: readonly number[];
 }
 
-/** The lines of a layer. */
+/** The step of a tensor without values: one that the plain ops refuse. */
+const noStep = -1;
+
+/** The lines of a layer, or of what stands between two. */
 interface Segment {
-  lines: Line[];
-  /** Its tensors were freed and must be computed again. */
-  dropped: boolean;
+  readonly lines: Line[];
+  /** Of a layer whose tensors are freed once it is computed: the number of the one that is kept. */
+  kept?: number;
 }
 
 /**
@@ -73,12 +87,13 @@ export function recording(
   const derivatives = ops.derivatives();
   const release = ops.hold();
 
-  // ---- the tape
+  // ---- writing
 
   const numbers = new WeakMap<Buffer, number>();
-  const tensors = new Map<number, Tensor>(); // by number, as long as they are kept
+  const tensors = new Map<number, Tensor>(); // by number, from when they are computed for as long as they are kept
   const active = new Set<number>(); // numbers that depend on a leaf
-  const segments: Segment[] = [{ lines: [], dropped: false }];
+  const hidden = new Set<number>(); // numbers inside a layer that has ended and will be freed
+  const segments: Segment[] = [{ lines: [] }];
   let count = 0;
 
   function numberOf(t: Tensor): number {
@@ -91,48 +106,93 @@ export function recording(
     numbers.set(t.buffer, number);
     tensors.set(number, t);
   }
-  const useOf = (t: Tensor): Use => ({ number: numberOf(t), shape: t.shape });
-  /** A tensor by its number, wherever it is now. */
-  function tensorOf(number: number): Tensor {
-    const tensor = tensors.get(number);
-    if (!tensor)
+  function useOf(t: Tensor): Use {
+    const number = numberOf(t);
+    if (hidden.has(number))
       throw new Error("recording: a tensor of a layer that has ended is used, expected only what entered the next one");
-    return tensor;
+    return { number, shape: t.shape };
   }
-  const resolve = (uses: readonly Use[]) => uses.map(({ number, shape }) => reshape(tensorOf(number), shape));
-  const current = () => segments[segments.length - 1];
 
-  /** Computes, and writes a line. */
-  function line(inputs: readonly Tensor[], run: Line["run"], back: Line["back"]): Tensor {
+  /** Writes a line. → its output, which is a number and a shape: it has no values yet */
+  function line(
+    inputs: readonly Tensor[],
+    shape: readonly number[],
+    run: Line["run"],
+    back: Line["back"],
+    cost = sizeOf(shape),
+  ): Tensor {
     const uses = inputs.map(useOf);
-    const out = run(resolve(uses));
-    const output = useOf(out);
+    const output = { number: count++, shape };
     if (uses.some(({ number }) => active.has(number))) active.add(output.number);
-    current().lines.push({ output, inputs: uses, run, back });
+    segments[segments.length - 1].lines.push({ output, inputs: uses, run, back, cost });
+    const out: Tensor = { dtype: inputs[0].dtype === "f64" ? "f64" : "f32", shape, buffer: {}, step: noStep };
+    numbers.set(out.buffer, output.number);
     return out;
   }
 
   for (const leaf of leaves) active.add(numberOf(leaf));
 
-  // ---- layers
-
-  /** A layer: its lines are a segment of their own. */
+  let inLayer = false;
+  /** A layer: its lines are a segment of their own. A scope within it is a part of it. */
   function scope(part: () => Tensor): Tensor {
-    segments.push({ lines: [], dropped: false });
-    let number = -1;
-    const layer = () => {
-      const out = part();
-      number = numberOf(out);
-      return out;
-    };
-    const out = recompute ? ops.scope(layer) : layer();
+    if (inLayer) return part();
+    const layer: Segment = { lines: [] };
+    segments.push(layer);
+    inLayer = true;
+    const out = part();
+    inLayer = false;
     if (recompute) {
-      for (const { output } of current().lines) tensors.delete(output.number);
-      keep(number, out);
-      current().dropped = true;
+      layer.kept = numberOf(out);
+      for (const { output } of layer.lines) if (output.number !== layer.kept) hidden.add(output.number);
     }
-    segments.push({ lines: [], dropped: false });
+    segments.push({ lines: [] });
     return out;
+  }
+
+  // ---- computing
+
+  /** A tensor by its number, wherever it is now. */
+  function tensorOf(number: number): Tensor {
+    const tensor = tensors.get(number);
+    if (!tensor) throw new Error("recording: a tensor of the tape is used that is not kept");
+    return tensor;
+  }
+  const resolve = (uses: readonly Use[]) => uses.map(({ number, shape }) => reshape(tensorOf(number), shape));
+  const runLine = ({ output, inputs, run }: Line) => keep(output.number, run(resolve(inputs)));
+
+  let segmentAt = 0; // the next line to compute, and where the memory of its segment begins
+  let lineAt = 0;
+  let mark: object;
+
+  /** A tensor as the plain ops know it. */
+  function computed(t: Tensor): Tensor {
+    toEnd(compute());
+    return resolve([useOf(t)])[0];
+  }
+
+  /** Computes the lines that were written and are not computed yet. */
+  function* compute(): Generator<number, void, void> {
+    for (;;) {
+      const segment = segments[segmentAt];
+      if (lineAt === 0) mark = ops.kernels.mark();
+      while (lineAt < segment.lines.length) {
+        yield segment.lines[lineAt].cost;
+        runLine(segment.lines[lineAt++]);
+      }
+      if (segmentAt === segments.length - 1) return;
+      if (segment.kept !== undefined) drop(segment, segment.kept);
+      segmentAt++;
+      lineAt = 0;
+    }
+  }
+
+  /** Frees the tensors of a layer but one, which moves down to where they began. */
+  function drop({ lines }: Segment, kept: number): void {
+    const own = lines.some(({ output }) => output.number === kept);
+    const out = tensorOf(kept);
+    const buffer = ops.kernels.release(mark, own ? out.buffer : null, out.dtype, sizeOf(out.shape));
+    for (const { output } of lines) tensors.delete(output.number);
+    if (own && buffer) keep(kept, { ...out, buffer });
   }
 
   // ---- gradients
@@ -171,7 +231,10 @@ export function recording(
   }
 
   /** Reads a segment from its end. Afterwards it has given gradients to tensors outside alone. */
-  function backwardSegment({ lines, dropped }: Segment): void {
+  function* backwardSegment(
+    { lines, kept: dropped }: Segment,
+    seeded: ReadonlySet<number>,
+  ): Generator<number, void, void> {
     const produced = new Set(lines.map(({ output }) => output.number));
     const outside = new Map<number, Use>();
     for (const { inputs } of lines)
@@ -181,33 +244,42 @@ export function recording(
     const scope = derivatives.scope(
       [...outside.keys()].map((number) => ({ ...tensorOf(number), dtype: gradientDType })),
     );
-    if (dropped) for (const { inputs, output, run } of lines) keep(output.number, run(resolve(inputs)));
-    for (const { inputs, output, back } of lines.toReversed()) {
+    if (dropped !== undefined)
+      for (const line of lines) {
+        if (line.output.number === dropped) continue;
+        yield line.cost;
+        runLine(line);
+      }
+    for (const { inputs, output, back, cost } of lines.toReversed()) {
       const dOut = gradients.get(output.number);
-      if (dOut) back(reshape(dOut, output.shape), resolve(inputs));
+      if (!dOut) continue;
+      yield cost * inputs.filter(({ number }) => active.has(number)).length;
+      back(reshape(dOut, output.shape), resolve(inputs));
     }
     const reached = [...outside.keys()].filter((number) => gradients.has(number));
     const kept = scope.end(reached.map((number) => gradients.get(number) as Tensor));
     for (const [i, number] of reached.entries()) gradients.set(number, kept[i]);
     for (const number of produced) {
-      tensors.delete(number);
+      if (!seeded.has(number)) tensors.delete(number);
       gradients.delete(number);
     }
   }
 
-  // ---- the ops, each with its derivative
+  // ---- the ops, each with the shape of its output and its derivative
 
   const recorded: Ops & LossOps = {
     ...ops,
     gather: (table, ids) =>
       line(
         [table, ids],
+        [ids.shape[0], table.shape[1]],
         ([table, ids]) => ops.gather(table, ids),
         (dOut, [table, ids]) => wants(table) && derivatives.gatherBackward(dOut, ids, sumOf(table)),
       ),
     concat: (parts) =>
       line(
         parts,
+        [parts.reduce((rows, part) => rows + part.shape[0], 0), parts[0].shape[1]],
         (parts) => ops.concat(parts),
         (dOut, parts) => {
           let begin = 0;
@@ -221,6 +293,7 @@ export function recording(
     add: (a, b) =>
       line(
         [a, b],
+        a.shape,
         ([a, b]) => ops.add(a, b),
         (dOut, inputs) => {
           for (const t of inputs) if (wants(t)) give(t, dOut);
@@ -229,16 +302,19 @@ export function recording(
     linear: (x, w, bias) =>
       line(
         bias ? [x, w, bias] : [x, w],
+        [x.shape[0], w.shape[0]],
         ([x, w, bias]) => (isBlockDType(w.dtype) ? derivatives.linearExact(x, w, bias) : ops.linear(x, w, bias)),
         (dOut, [x, w, bias]) => {
           if (wants(x)) give(x, derivatives.linearBackward(dOut, w));
           if (wants(w)) derivatives.linearWeightBackward(dOut, x, sumOf(w));
           if (bias && wants(bias)) derivatives.biasBackward(dOut, sumOf(bias));
         },
+        x.shape[0] * sizeOf(w.shape),
       ),
     rmsNorm: (x, weight, eps) =>
       line(
         [x, weight],
+        x.shape,
         ([x, weight]) => ops.rmsNorm(x, weight, eps),
         (dOut, [x, weight]) => {
           if (wants(x)) give(x, derivatives.rmsNormBackward(dOut, x, weight, eps));
@@ -248,6 +324,7 @@ export function recording(
     layerNorm: (x, weight, bias, eps) =>
       line(
         [x, weight, bias],
+        x.shape,
         ([x, weight, bias]) => ops.layerNorm(x, weight, bias, eps),
         (dOut, [x, weight, bias]) => {
           if (wants(x)) give(x, derivatives.layerNormBackward(dOut, x, weight, eps));
@@ -258,6 +335,7 @@ export function recording(
     rope: (x, cos, sin, headDim, offset = 0) =>
       line(
         [x, cos, sin],
+        x.shape,
         ([x, cos, sin]) => ops.rope(x, cos, sin, headDim, offset),
         (dOut, [x, cos, sin]) => wants(x) && give(x, derivatives.ropeBackward(dOut, cos, sin, headDim, offset)),
       ),
@@ -267,6 +345,7 @@ export function recording(
         throw new Error("recording: attention has no derivative by its sinks, expected them not to be wanted");
       return line(
         v ? [q, k, v] : [q, k],
+        [q.shape[0], heads.nHeads * heads.vDim],
         ([q, k, v]) => ops.attention(q, k, v ?? null, pages, rows, heads),
         (dOut, [q, k, v]) => {
           const { dQ, dK, dV } = derivatives.attentionBackward(dOut, q, pages, rows, heads);
@@ -274,12 +353,14 @@ export function recording(
           if (wants(k)) give(k, dK);
           if (dV && wants(v)) give(v, dV);
         },
+        q.shape[0] * rows.pageTable.shape[1] * pageSize * heads.nHeads * (heads.kDim + heads.vDim),
       );
     },
-    attentionProbs: (q, pages, rows, heads) => ops.attentionProbs(resolve([useOf(q)])[0], pages, rows, heads),
+    attentionProbs: (q, pages, rows, heads) => ops.attentionProbs(computed(q), pages, rows, heads),
     swiglu: (gate, up) =>
       line(
         [gate, up],
+        gate.shape,
         ([gate, up]) => ops.swiglu(gate, up),
         (dOut, [gate, up]) => {
           const { dGate, dUp } = derivatives.swigluBackward(dOut, gate, up);
@@ -290,37 +371,46 @@ export function recording(
     gelu: (x) =>
       line(
         [x],
+        x.shape,
         ([x]) => ops.gelu(x),
         (dOut, [x]) => give(x, derivatives.geluBackward(dOut, x)),
       ),
     logProbs: (logits, ids) =>
       line(
         [logits, ids],
+        [logits.shape[0]],
         ([logits, ids]) => derivatives.logProbs(logits, ids),
         (dOut, [logits, ids]) => give(logits, derivatives.logProbsBackward(dOut, logits, ids)),
+        sizeOf(logits.shape),
       ),
-    read: (t) => ops.read(resolve([useOf(t)])[0]),
+    read: (t) => ops.read(computed(t)),
     scope,
     endStep() {}, // the recording's own `end`
   };
   let gone = false;
   let ended = false;
+
+  function* pieces(seeds: Seeds): Generator<number, Map<Tensor, Tensor>, void> {
+    if (gone) throw new Error("backward: the tape was gone through already, expected one backward per recording");
+    gone = true;
+    for (const [of, gradient] of seeds) {
+      if (String(of.shape) !== String(gradient.shape))
+        throw new Error(`backward: a gradient has shape [${gradient.shape}], its tensor has [${of.shape}]`);
+      gradientDType = gradient.dtype === "f64" ? "f64" : "f32";
+    }
+    yield* compute();
+    // Weights add up outside all scopes.
+    for (const leaf of leaves) if (leaf.step === undefined) sumOf(leaf);
+    for (const [of, gradient] of seeds) if (wants(of)) give(of, gradient);
+    const seeded = new Set(seeds.map(([of]) => numberOf(of)));
+    for (const segment of segments.toReversed()) yield* backwardSegment(segment, seeded);
+    return new Map(leaves.map((leaf) => [leaf, gradients.get(numberOf(leaf)) ?? zeros(leaf)]));
+  }
+
   return {
     ops: recorded,
-    backward(seeds) {
-      if (gone) throw new Error("backward: the tape was gone through already, expected one backward per recording");
-      gone = true;
-      for (const [of, gradient] of seeds) {
-        if (String(of.shape) !== String(gradient.shape))
-          throw new Error(`backward: a gradient has shape [${gradient.shape}], its tensor has [${of.shape}]`);
-        gradientDType = gradient.dtype === "f64" ? "f64" : "f32";
-      }
-      // Weights add up outside all scopes.
-      for (const leaf of leaves) if (leaf.step === undefined) sumOf(leaf);
-      for (const [of, gradient] of seeds) if (wants(of)) give(of, gradient);
-      for (const segment of segments.toReversed()) backwardSegment(segment);
-      return new Map(leaves.map((leaf) => [leaf, gradients.get(numberOf(leaf)) ?? zeros(leaf)]));
-    },
+    pieces,
+    backward: (seeds) => toEnd(pieces(seeds)),
     end() {
       if (ended) return;
       ended = true;
@@ -329,4 +419,12 @@ export function recording(
       ops.endStep();
     },
   };
+}
+
+/** All pieces at once. */
+function toEnd<Result>(pieces: Generator<number, Result, void>): Result {
+  for (;;) {
+    const next = pieces.next();
+    if (next.done) return next.value;
+  }
 }

@@ -173,7 +173,7 @@ async function lossAndGradients(
       const logits = forward(tape.ops, model, x, batch); // [outputs, vocabSize]
       const logProbs = tape.ops.logProbs(logits, ops.upload(Int32Array.from(wanted))); // [outputs]
       const found = tape.backward([[logProbs, ops.upload(new Float32Array(wanted.length).fill(-1 / counted))]]);
-      const values = ops.read(logProbs);
+      const values = tape.ops.read(logProbs);
       const pending = [...tensors].map(([place, tensor]) => [place, ops.read(found.get(tensor) as Tensor)] as const);
       tape.end(); // what `read` promised was taken when it was called
       for (const value of await values) loss -= value / counted;

@@ -8,7 +8,6 @@ import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
 import { FieldError } from "../field-error.ts";
 import type { LoadOptions, ServedModel } from "../served-model.ts";
 import { loadTokenizer } from "../tokenizer/load-tokenizer.ts";
-import type { GradientsOptions } from "../tune/gradients.ts";
 import { withChat } from "../with-chat.ts";
 import { type Call, type Calls, type Facts, type Reply, type Request, receivedError, type Start } from "./messages.ts";
 
@@ -122,8 +121,11 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     tokenizer,
     generate,
     score: ({ signal, ...argument }) => call<"score">({ method: "score", argument }, signal),
-    gradients: ({ signal, ...argument }: GradientsOptions) =>
-      call<"gradients">({ method: "gradients", argument }, signal),
+    candidateScores: ({ signal, ...argument }) =>
+      call<"candidateScores">({ method: "candidateScores", argument }, signal),
+    gradients: ({ signal, ...argument }) => call<"gradients">({ method: "gradients", argument }, signal),
+    candidateGradients: ({ signal, ...argument }) =>
+      call<"candidateGradients">({ method: "candidateGradients", argument }, signal),
     batchGradients: ({ signal, ...argument }) => call<"batchGradients">({ method: "batchGradients", argument }, signal),
     trace: ({ signal, ...argument }) => call<"trace">({ method: "trace", argument }, signal),
     embed: (argument) => call<"embed">({ method: "embed", argument }),

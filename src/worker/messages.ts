@@ -4,11 +4,17 @@
 import { EngineBusyError, EngineClosedError } from "../engine/errors.ts";
 import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
 import type { PlaceValue, Probe } from "../engine/probe.ts";
-import type { Score, ScoreOptions } from "../engine/score.ts";
+import type { CandidateScoreOptions, Score, ScoreOptions } from "../engine/score.ts";
 import type { Trace, TraceOptions } from "../engine/trace.ts";
 import { FieldError } from "../field-error.ts";
 import type { EngineLoad, LoadOptions, ServedModel } from "../served-model.ts";
-import type { BatchGradientsOptions, Gradients, GradientsOptions, GradientsUsage } from "../tune/gradients.ts";
+import type {
+  BatchGradientsOptions,
+  CandidateGradientsOptions,
+  Gradients,
+  GradientsOptions,
+  GradientsUsage,
+} from "../tune/gradients.ts";
 
 /** What the thread is started with: `load`'s arguments, functions left out. */
 export interface Start {
@@ -23,9 +29,11 @@ export interface Start {
 export interface Calls {
   generate: { argument: Omit<GenerateOptions, "signal">; answer: undefined };
   score: { argument: Omit<ScoreOptions, "signal">; answer: Score[] };
-  gradients: {
-    argument: Omit<GradientsOptions, "signal">;
-    answer: (Gradients & { usage: GradientsUsage }) & { candidates: Gradients[]; usage: GradientsUsage };
+  candidateScores: { argument: Omit<CandidateScoreOptions, "signal">; answer: Score[][] };
+  gradients: { argument: Omit<GradientsOptions, "signal">; answer: Gradients & { usage: GradientsUsage } };
+  candidateGradients: {
+    argument: Omit<CandidateGradientsOptions, "signal">;
+    answer: { candidates: Gradients[]; usage: GradientsUsage };
   };
   batchGradients: {
     argument: Omit<BatchGradientsOptions, "signal">;

@@ -65,8 +65,12 @@ async function answer(
       return undefined;
     case "score":
       return model.score({ ...call.argument, signal });
+    case "candidateScores":
+      return model.candidateScores({ ...call.argument, signal });
     case "gradients":
-      return model.gradients({ ...call.argument, signal } as never); // which of the two it is, the answer tells
+      return model.gradients({ ...call.argument, signal });
+    case "candidateGradients":
+      return model.candidateGradients({ ...call.argument, signal });
     case "batchGradients":
       return model.batchGradients({ ...call.argument, signal });
     case "trace":

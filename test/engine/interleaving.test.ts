@@ -83,11 +83,16 @@ async function follow(engine: Engine, request: Request, abort: AbortController):
       firstOutput,
       tenant,
       signal: abort.signal,
-      accept(logits) {
-        seen.push(digest(logits));
-        if (seen.length - 1 === abortAt) abort.abort("abort");
-        if (left-- > 0) return [];
-        const best = argmax(logits);
+      wants: "logits",
+      accept({ outputs }) {
+        for (const logits of outputs) {
+          if (abort.signal.aborted) return [];
+          seen.push(digest(logits));
+          if (seen.length - 1 === abortAt) abort.abort("abort");
+        }
+        left -= outputs.length;
+        if (left >= 0) return [];
+        const best = argmax(outputs[outputs.length - 1]);
         const ids = forcedEvery > 0 && generated % forcedEvery === 0 ? [best, (best + 1) % vocabSize, 5] : [best];
         generated += ids.length;
         return generated < tokens ? ids : [];

@@ -34,8 +34,9 @@ async function run(engine: Engine, runs: Run[], { next = [1], tenant, from }: Pa
     maxRows: rows + next.length,
     firstOutput: from ?? rows - 1,
     tenant,
-    accept(row, cachedRows) {
-      logits.push([...row]);
+    wants: "logits",
+    accept({ outputs, cachedRows }) {
+      for (const row of outputs) logits.push([...row]);
       cached = cachedRows;
       const id = next[logits.length - wanted];
       return id === undefined ? [] : [id];
@@ -100,6 +101,7 @@ test("the one that waits goes on alone when the first is aborted", async () => {
     runs: [{ ids: ids(500) }],
     maxRows: 500,
     firstOutput: 499,
+    wants: "id",
     accept: () => [],
     signal: abort.signal,
   });

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { createOps, type Heads } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import { reshape, type Tensor } from "../../kernels/tensor.ts";
+import { counted } from "./counted.ts";
 
 const ops = createOps((await selectKernels()).kernels);
 const floats = (...shape: number[]) => ops.upload(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
@@ -87,4 +88,30 @@ test.each(["reference", "simd"])("%s: a scope frees all but its result, which ke
   expect(ops.scope(() => a)).toBe(a);
   ops.endStep();
   expect(() => ops.gelu(sum)).toThrow("gelu: x belongs to a step or scope that has ended");
+});
+
+test.each(["reference", "simd"])("%s: a step beside one that is held frees its own tensors alone", async (name) => {
+  const { kernels, inUse } = counted((await selectKernels(name)).kernels);
+  const ops = createOps(kernels);
+  const a = ops.upload(Float32Array.of(1, 2), [1, 2]);
+  const release = ops.hold();
+  const before = inUse();
+  const step = (broken: boolean) =>
+    ops.step(() => {
+      const sum = ops.scope(() => ops.add(a, ops.upload(Float32Array.of(broken ? Number.NaN : 3, 4), [1, 2])));
+      if (broken) ops.scope(() => ops.add(sum, ops.upload(Float32Array.of(1))));
+      return { sum, values: ops.read(sum) };
+    });
+  const { sum, values } = step(false);
+  expect(inUse()).toBe(before);
+  expect(() => step(true)).toThrow("add: b has shape [1], expected [1,2]");
+  expect(inUse()).toBe(before);
+  const b = ops.upload(Float32Array.of(5, 6), [1, 2]); // takes the place of what was freed
+  expect(await values).toEqual(Float32Array.of(4, 6));
+  expect(await ops.read(ops.add(a, b))).toEqual(Float32Array.of(6, 8));
+  expect(() => ops.gelu(sum)).toThrow("gelu: x belongs to a step or scope that has ended");
+  release();
+  ops.step(() => {});
+  expect(inUse()).toBe(0);
+  expect(() => ops.gelu(a)).toThrow("gelu: x belongs to a step or scope that has ended");
 });

@@ -61,8 +61,9 @@ describe.each(cases)("%s: %s", (kernels, name) => {
         runs: [{ ids }],
         maxRows: ids.length + greedy.length,
         firstOutput: ids.length - 1,
-        accept(logits) {
-          chosen.push(argmax(logits));
+        wants: "id",
+        accept({ outputs }) {
+          chosen.push(...outputs);
           return chosen.length < greedy.length ? chosen.slice(-1) : [];
         },
       });

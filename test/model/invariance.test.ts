@@ -84,8 +84,9 @@ async function continued(
     runs: [{ ids }],
     maxRows: ids.length + next.length - 1,
     firstOutput: ids.length - 1,
-    accept(logits) {
-      rows.push(logits.slice());
+    wants: "logits",
+    accept({ outputs }) {
+      rows.push(...outputs.map((logits) => logits.slice()));
       return rows.length < next.length ? [next[rows.length - 1]] : [];
     },
   });

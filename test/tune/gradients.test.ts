@@ -3,9 +3,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
+import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { load, type Plainformer } from "../../src/plainformer.ts";
-import { type GradientsOptions, gradientsOf } from "../../src/tune/gradients.ts";
+import type { Input } from "../../src/prompt/segments.ts";
+import { type CandidateGradientsOptions, type GradientsOptions, gradientsOf } from "../../src/tune/gradients.ts";
 import { decodeF32 } from "../../weights/dtype.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
@@ -24,10 +26,12 @@ test.each(kernelSets.flatMap((kernels) => ["llama-gqa", "gpt2"].map((name) => [k
     const { ops, model } = await open(golden.directory, kernels);
     const rows = (await embed(ops, model, ids)).slice(0, prompt * model.config.dModel);
     const input = [{ id: "p", embeds: rows, shape: [prompt, model.config.dModel] as const }];
-    const { candidates } = await gradientsOf({ ops, model, tokenizer }, { input, targets: [ids.slice(prompt)] });
-    expectClose([candidates[0].loss], await expected("loss"), tolerance.gradient, "loss");
+    const engine = createEngine(ops, model, { cacheTokens: 64 });
+    const context = { ops, model, tokenizer };
+    const found = await engine.work(gradientsOf(context, { input, targets: [ids.slice(prompt)] }));
+    expectClose([found.loss], await expected("loss"), tolerance.gradient, "loss");
     const all = await expected("inputs");
-    expectClose(candidates[0].gradients.p, all.subarray(0, rows.length), tolerance.gradient, "gradient");
+    expectClose(found.gradients.p, all.subarray(0, rows.length), tolerance.gradient, "gradient");
     await file.close();
     ops.kernels.close();
   },
@@ -90,7 +94,8 @@ describe("the default model", () => {
     ]) {
       const segments = (p: object) => [{ text: text(before) }, { id: "p", ...p }, { text: text(after) }] as never;
       const candidates = [rows(5, 1), rows(9, 2)];
-      const together = await model.gradients({ input: segments(rows(5, 9)), targets, weights: weights(), candidates });
+      const options = { input: segments(rows(5, 9)), targets, weights: weights(), candidates };
+      const together = await model.candidateGradients(options);
       let alone = 0;
       for (const [c, candidate] of candidates.entries()) {
         const sum = new Float32Array(candidate.embeds.length);
@@ -210,26 +215,41 @@ describe("the default model", () => {
       }),
       'input[1].id: "p" is there twice, expected different ids',
     ],
-    ["no candidates", () => ({ candidates: [] }), "candidates: expected a list of at least one { embeds, shape }"],
-    [
-      "a narrow candidate",
-      () => ({ candidates: [rows(2, 1), { embeds: new Float32Array(6), shape: [2, 3] }] }),
-      () => `candidates[1].shape: rows are 3 wide, expected the model's width of ${model.config.dModel}`,
-    ],
-    [
-      "an empty candidate",
-      () => ({ candidates: [{ embeds: new Float32Array(0), shape: [0, 1] }] }),
-      "candidates[0].shape: it has no rows, expected at least one",
-    ],
-    [
-      "candidates for two",
-      () => ({ input: [{ ...rows(1, 1) }, { ...rows(1, 2) }], candidates: [rows(1, 1)] }),
-      "candidates: the input has 2 embeds segments, expected one that they take the place of",
-    ],
   ])("refused: %s", async (_, change, message) => {
-    await expect(model.gradients({ ...good(), ...change() } as never)).rejects.toThrow(
+    await expect(model.gradients({ ...good(), ...change() })).rejects.toThrow(
       typeof message === "string" ? message : message(),
     );
+  });
+
+  test.each<[string, () => Pick<CandidateGradientsOptions, "candidates"> & { input?: Input }, string | (() => string)]>(
+    [
+      ["no candidates", () => ({ candidates: [] }), "candidates: expected a list of at least one { embeds, shape }"],
+      [
+        "a narrow candidate",
+        () => ({ candidates: [rows(2, 1), { embeds: new Float32Array(6), shape: [2, 3] }] }),
+        () => `candidates[1].shape: rows are 3 wide, expected the model's width of ${model.config.dModel}`,
+      ],
+      [
+        "an empty candidate",
+        () => ({ candidates: [{ embeds: new Float32Array(0), shape: [0, 1] }] }),
+        "candidates[0].shape: it has no rows, expected at least one",
+      ],
+      [
+        "candidates for two",
+        () => ({ input: [{ ...rows(1, 1) }, { ...rows(1, 2) }], candidates: [rows(1, 1)] }),
+        "candidates: the input has 2 embeds segments, expected one that they take the place of",
+      ],
+      [
+        "candidates for a text",
+        () => ({ input: "text", candidates: [rows(1, 1)] }),
+        "candidates: the input has 0 embeds segments, expected one that they take the place of",
+      ],
+    ],
+  )("refused: %s", async (_, change, message) => {
+    const options = { ...good(), ...change() };
+    const expected = typeof message === "string" ? message : message();
+    await expect(model.candidateGradients(options)).rejects.toThrow(expected);
+    await expect(model.candidateScores(options)).rejects.toThrow(expected);
   });
 
   test("an aborted call ends with the signal's reason", async () => {
@@ -243,7 +263,7 @@ test("a kernel set without derivatives is named", async () => {
   const ops = createOps({ ...referenceKernels(), name: "tiny", derivatives: undefined });
   const { model } = await loadModel(ops, directory);
   const input = [{ embeds: new Float32Array(32), shape: [1, 32] as const }];
-  await expect(gradientsOf({ ops, model, tokenizer }, { input, targets: [[1]] })).rejects.toThrow(
+  expect(() => gradientsOf({ ops, model, tokenizer }, { input, targets: [[1]] })).toThrow(
     "the tiny kernels have no derivatives, expected a set that has them: simd, reference",
   );
 });

@@ -11,10 +11,12 @@ import { type Recording, recording } from "../../src/tune/recording.ts";
 
 export interface Recorded {
   tape: Recording;
-  /** Mean of −log p of the targets. */
-  loss: Promise<number>;
+  /** Mean of −log p of the targets; call before `tape.end()`. */
+  loss(): Promise<number>;
   /** Gradients of that loss; call before `tape.end()`. */
   backward(): Map<Tensor, Tensor>;
+  /** The same in pieces. */
+  pieces(): Generator<number, Map<Tensor, Tensor>, void>;
 }
 
 /**
@@ -47,7 +49,8 @@ export function record(
   const n = ids.length;
   return {
     tape,
-    loss: tape.ops.read(logProbs).then((values) => -values.reduce((sum, value) => sum + value, 0) / n),
+    loss: () => tape.ops.read(logProbs).then((values) => -values.reduce((sum, value) => sum + value, 0) / n),
     backward: () => tape.backward([[logProbs, ops.upload(new Float32Array(n).fill(-1 / n))]]),
+    pieces: () => tape.pieces([[logProbs, ops.upload(new Float32Array(n).fill(-1 / n))]]),
   };
 }

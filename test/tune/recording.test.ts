@@ -11,6 +11,7 @@ import { tensorsOf } from "../../src/model/model.ts";
 import { defaultModel } from "../../src/plainformer.ts";
 import { recording } from "../../src/tune/recording.ts";
 import { readGolden } from "../golden/golden.ts";
+import { counted } from "../kernels/counted.ts";
 import { record } from "./record.ts";
 
 const sets: [string, () => Kernels | Promise<Kernels>][] = [
@@ -19,7 +20,7 @@ const sets: [string, () => Kernels | Promise<Kernels>][] = [
 ];
 
 /** The set, and how often each of its derivatives was called. */
-function counted(kernels: Kernels): { kernels: Kernels; calls: Record<string, number> } {
+function watched(kernels: Kernels): { kernels: Kernels; calls: Record<string, number> } {
   const calls: Record<string, number> = {};
   const derivatives = Object.fromEntries(
     Object.entries(kernels.derivatives ?? {}).map(([name, run]) => [
@@ -35,7 +36,7 @@ function counted(kernels: Kernels): { kernels: Kernels; calls: Record<string, nu
 
 describe.each(sets)("%s", (_, open) => {
   test("gradients by rows alone compute no gradient of a weight", async () => {
-    const { kernels, calls } = counted(await open());
+    const { kernels, calls } = watched(await open());
     const ops = createOps(kernels);
     const { directory, prompts } = await readGolden("gpt2");
     const { model } = await loadModel(ops, directory);
@@ -57,7 +58,7 @@ describe.each(sets)("%s", (_, open) => {
   });
 
   test("a leaf that the loss does not depend on gets zeros; one that is a weight of the last layer stops there", async () => {
-    const { kernels, calls } = counted(await open());
+    const { kernels, calls } = watched(await open());
     const ops = createOps(kernels);
     const { directory, prompts } = await readGolden("llama-gqa");
     const { model } = await loadModel(ops, directory);
@@ -84,14 +85,58 @@ describe.each(sets)("%s", (_, open) => {
         const { tape, loss, backward } = record(ops, model, sequences, 5, [...weights.values()], options);
         const found = backward();
         const read = [...weights].map(async ([path, t]) => [path, await ops.read(found.get(t) as Tensor)] as const);
+        const mean = loss();
         tape.end();
-        return { loss: await loss, gradients: new Map(await Promise.all(read)) };
+        return { loss: await mean, gradients: new Map(await Promise.all(read)) };
       }),
     );
     expect(runs[0].gradients.size).toBe(weights.size);
     expect(runs[1]).toEqual(runs[0]);
     ops.kernels.close();
   });
+
+  test.each([{}, { recompute: true }])(
+    "piece by piece, with %o: the cost is said before, others compute in between, and the bits are the same",
+    async (options) => {
+      const { kernels, inUse, multiplications } = counted(await open());
+      const ops = createOps(kernels);
+      const { directory, prompts } = await readGolden("llama-bias");
+      const { model } = await loadModel(ops, directory);
+      const { ids } = prompts[1];
+      const weights = tensorsOf(model);
+      const begin = () => record(ops, model, [ids], 5, [...weights.values()], options);
+      const read = (found: Map<Tensor, Tensor>) =>
+        Promise.all([...weights.values()].map((t) => ops.read(found.get(t) as Tensor)));
+      const whole = begin();
+      const expected = read(whole.backward());
+      whole.tape.end();
+
+      const { tape, pieces } = begin();
+      multiplications();
+      const work = pieces();
+      let said = 0;
+      let largest = 0;
+      for (let next = work.next(); ; next = work.next()) {
+        const done = multiplications();
+        expect(done).toBeLessThanOrEqual(said);
+        largest = Math.max(largest, done);
+        if (next.done) {
+          expect(await read(next.value)).toEqual(await expected);
+          break;
+        }
+        said = next.value;
+        const before = inUse();
+        ops.step(() => ops.linear(ops.gather(model.embedding, ops.upload(new Int32Array(9))), model.embedding));
+        expect(inUse()).toBe(before);
+        multiplications();
+      }
+      const { dModel, dFf } = model.config;
+      expect(largest).toBe(2 * ids.length * dModel * dFf); // both gradients of one product
+      tape.end();
+      expect(inUse()).toBe(0);
+      ops.kernels.close();
+    },
+  );
 
   test("a tensor that is used in several ways, inside and outside of layers, sums all of them", async () => {
     const ops = createOps(await open());
@@ -103,7 +148,7 @@ describe.each(sets)("%s", (_, open) => {
     const out = tape.ops.add(z, z);
     const found = tape.backward([[out, ops.upload(Float32Array.of(1, 1, 1, 1), [2, 2])]]);
     // dZ = 2, so dY = [0, 4] and dX = 2; y = 2x + x[1] in each row: dX += [0, 8] + [0, 4]
-    expect(await ops.read(out)).toEqual(Float32Array.of(20, 28, 24, 32));
+    expect(await tape.ops.read(out)).toEqual(Float32Array.of(20, 28, 24, 32));
     expect(await ops.read(found.get(x) as Tensor)).toEqual(Float32Array.of(2, 2, 14, 14));
     tape.end();
     ops.kernels.close();

@@ -84,10 +84,8 @@ export const gradients: Operation<Body> = {
       weights: weights ?? undefined,
       signal: call.signal,
     };
-    const work = rows
-      ? served.gradients({ ...options, candidates: rows })
-      : served.gradients({ ...options, candidates: undefined });
-    const found = await work.catch((error) => {
+    const work = rows ? served.candidateGradients({ ...options, candidates: rows }) : served.gradients(options);
+    const found = await Promise.resolve<Awaited<typeof work>>(work).catch((error) => {
       throw renamed(error, prompt.fields);
     });
     const usage = { ...found.usage, cachedTokens: 0 };

@@ -2,7 +2,9 @@
 // segment of embeddings: what a search for a soft prompt without gradients asks thousands of times.
 
 import { z } from "zod";
+import type { ScoreOptions } from "../../engine/score.ts";
 import { renamed } from "../../field-error.ts";
+import type { Segment } from "../../prompt/segments.ts";
 import { checkLimit } from "../limits.ts";
 import type { Operation } from "../operation.ts";
 import { tokenText } from "../wire/logprobs.ts";
@@ -56,37 +58,37 @@ export const score: Operation<Body> = {
     const { segments, fields } = promptOf(input, (tensor, where) =>
       rows && where === `input[${at}].embeds` ? rows[0] : read(tensor, where),
     );
-    const inputs = rows ? rows.map((one) => segments.with(at, one)) : [segments];
+    const frozen = (segment: Segment, i: number): Segment =>
+      rows && i !== at && "embeds" in segment ? { ...segment, frozen: true } : segment;
+    const options: ScoreOptions = { input: segments.map(frozen), targets, signal: call.signal, tenant: call.tenant };
+    const work = rows
+      ? served.candidateScores({ ...options, candidates: rows })
+      : served.score(options).then((scores) => [scores]);
+    const found = await work.catch((error) => {
+      throw renamed(error, fields);
+    });
 
     // The input counts once for each candidate, and so do the tokens of each target.
     const usage = { promptTokens: 0, embedTokens: 0, cachedTokens: 0, completionTokens: 0, totalTokens: 0 };
     const data: z.infer<typeof responseSchema>["data"] = [];
-    try {
-      for (const [i, one] of inputs.entries()) {
-        const scores = await served
-          .score({ input: one, targets, signal: call.signal, tenant: call.tenant })
-          .catch((error) => {
-            throw renamed(error, rows ? { ...fields, [`input[${at}]`]: `candidates[${i}]` } : fields);
-          });
-        usage.promptTokens += scores[0].usage.promptTokens;
-        usage.embedTokens += scores[0].usage.embedTokens;
-        usage.cachedTokens += scores[0].usage.cachedTokens;
-        for (const [target, { ids, logprobs, sum }] of scores.entries()) {
-          usage.promptTokens += ids.length;
-          data.push({
-            candidate: candidates ? i : null,
-            target,
-            ids,
-            tokens: ids.map((id) => tokenText(served.tokenizer, id)),
-            logprobs: logprobs.map(finite),
-            sum: finite(sum),
-          });
-        }
-        usage.totalTokens = usage.promptTokens;
+    for (const [i, scores] of found.entries()) {
+      usage.promptTokens += scores[0].usage.promptTokens;
+      usage.embedTokens += scores[0].usage.embedTokens;
+      usage.cachedTokens += scores[0].usage.cachedTokens;
+      for (const [target, { ids, logprobs, sum }] of scores.entries()) {
+        usage.promptTokens += ids.length;
+        data.push({
+          candidate: candidates ? i : null,
+          target,
+          ids,
+          tokens: ids.map((id) => tokenText(served.tokenizer, id)),
+          logprobs: logprobs.map(finite),
+          sum: finite(sum),
+        });
       }
-    } finally {
-      if (usage.totalTokens > 0) call.charge(usage);
     }
+    usage.totalTokens = usage.promptTokens;
+    call.charge(usage);
     return Response.json({ object: "list", model: modelId, data, usage: wireUsage(usage) });
   },
 };
