@@ -111,6 +111,7 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
   return {
     name: "simd",
     about: `WebAssembly SIMD${relaxed ? ", relaxed" : " without relaxed instructions"}, ${threads === 1 ? "one thread" : `${threads} threads`}`,
+    sameBits: true,
     weightDTypes: Object.keys(codes) as DType[],
     maxBytes: (options.limitPages ?? maxPages) * pageBytes,
 
