@@ -72,7 +72,7 @@ export interface Kernels<B extends Buffer = Buffer> {
   readonly sameBits: boolean;
   /** Dtypes that `linear` and `gather` read as weights. */
   readonly weightDTypes: readonly DType[];
-  /** Most bytes that the set can hold, whatever the machine has. */
+  /** Maximum number of bytes that the set can hold, whatever the machine has. */
   readonly maxBytes: number;
 
   // ---- memory

@@ -30,7 +30,7 @@ export interface SimdOptions {
   threads?: number;
   /** Take the build without relaxed SIMD even where the engine has it: its bits are the same on every machine. */
   plain?: boolean;
-  /** Most memory, in pages of 64 KiB. Default: 65536, which is 4 GiB and all there can be */
+  /** Maximum memory, in pages of 64 KiB. Default: 65536, which is 4 GiB and all there can be */
   limitPages?: number;
 }
 
