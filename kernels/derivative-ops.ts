@@ -1,20 +1,12 @@
 // The checked derivative ops that `recording` calls, beside the ops of ops.ts: each checks what came, allocates its gradient
 // in the step's arena and calls the kernel set. Formulas and shapes are in kernels.ts. Nothing here computes.
 
-import type { DType } from "../weights/dtype.ts";
-import type { AttentionShape, Kernels } from "./kernels.ts";
-import type { CachePages, Heads, StepRows } from "./ops.ts";
+import { type Arena, activation } from "./arena.ts";
+import { type CachePages, cacheBuffers, type Heads, rowBuffers, type StepRows, shapeOf } from "./attention-operands.ts";
+import type { Kernels } from "./kernels.ts";
 import { sizeOf, type Tensor } from "./tensor.ts";
 
 export type DerivativeOps = ReturnType<typeof createDerivativeOps>;
-
-/** What ops.ts checks and allocates with. */
-interface Frame {
-  output(dtype: DType, shape: readonly number[]): Tensor;
-  expect(op: string, name: string, t: Tensor, shape: readonly number[], dtypes?: readonly DType[]): void;
-  expectHeads(op: string, q: Tensor, pages: CachePages, rows: StepRows, heads: Heads): AttentionShape;
-  buffersOf(rows: StepRows): { sequences: object; positions: object; pageTable: object };
-}
 
 /** Room for some tensors, then anything else; `end` keeps the former and frees the latter. */
 export interface Scope {
@@ -26,12 +18,12 @@ export interface Scope {
  * The derivative ops over one kernel set.
  * @throws if the set has none; and each op, when a shape or dtype does not fit.
  */
-export function createDerivativeOps({ name, copy, mark, release, derivatives }: Kernels, frame: Frame) {
-  const { output, expect, expectHeads, buffersOf } = frame;
+export function createDerivativeOps(kernels: Kernels, arena: Arena) {
+  const { output, expect } = arena;
+  const { name, derivatives } = kernels;
   if (!derivatives)
     throw new Error(`the ${name} kernels have no derivatives, expected a set that has them: simd, reference`);
   const d = derivatives;
-  const activation: DType[] = ["f32", "f64"];
 
   /** x and dOut of one shape and dtype → a gradient of that shape. */
   function like(op: string, x: Tensor, dOut: Tensor): Tensor {
@@ -46,14 +38,14 @@ export function createDerivativeOps({ name, copy, mark, release, derivatives }: 
     /** Opens a scope whose end lets tensors of the shapes and dtypes of `survivors` live on. */
     scope(survivors: readonly Tensor[]): Scope {
       const rooms = survivors.map((t) => output(t.dtype, t.shape));
-      const place = mark();
+      const place = kernels.mark();
       return {
         end(kept) {
           for (const [i, t] of kept.entries()) {
             expect("scope", `survivor ${i}`, t, rooms[i].shape, [rooms[i].dtype]);
-            copy(rooms[i].buffer, 0, t.buffer, sizeOf(t.shape));
+            kernels.copy(rooms[i].buffer, 0, t.buffer, sizeOf(t.shape));
           }
-          release(place, null, "f32", 0);
+          kernels.release(place, null, "f32", 0);
           return rooms.slice(0, kept.length);
         },
       };
@@ -174,7 +166,7 @@ export function createDerivativeOps({ name, copy, mark, release, derivatives }: 
     },
     /** dOut [rows, nHeads · vDim], q [rows, nHeads · kDim] → dQ as q, dK [rows, nCacheHeads · kDim], dV [rows, nCacheHeads · vDim] or null */
     attentionBackward(dOut: Tensor, q: Tensor, pages: CachePages, rows: StepRows, heads: Heads) {
-      const shape = expectHeads("attentionBackward", q, pages, rows, heads);
+      const shape = shapeOf(arena, "attentionBackward", q, pages, rows, heads);
       expect("attentionBackward", "dOut", dOut, [shape.rows, heads.nHeads * heads.vDim], [q.dtype]);
       const dQ = output(q.dtype, q.shape);
       const dK = output(q.dtype, [shape.rows, heads.nCacheHeads * heads.kDim]);
@@ -185,9 +177,9 @@ export function createDerivativeOps({ name, copy, mark, release, derivatives }: 
         dV?.buffer ?? null,
         dOut.buffer,
         q.buffer,
-        { k: pages.k.buffer, v: pages.v?.buffer ?? null },
+        cacheBuffers(pages),
         pages.k.dtype,
-        buffersOf(rows),
+        rowBuffers(rows),
         shape,
       );
       return { dQ, dK, dV };

@@ -65,9 +65,14 @@ export interface Kernels<B extends Buffer = Buffer> {
   readonly name: string;
   /** One line for people: what runs, on how many threads, with which instructions. */
   readonly about: string;
+  /**
+   * Whether an output element has one order of summation, and so the same bits whatever number of rows, threads, pages and
+   * chunks it is computed with. Where it is false, nothing that rests on it may be done (guesses, steps shared with others' prefixes).
+   */
+  readonly sameBits: boolean;
   /** Dtypes that `linear` and `gather` read as weights. */
   readonly weightDTypes: readonly DType[];
-  /** Most bytes that the set can hold, whatever the machine has. */
+  /** Maximum number of bytes that the set can hold, whatever the machine has. */
   readonly maxBytes: number;
 
   // ---- memory

@@ -2,30 +2,11 @@
 // calls the kernel set. Formulas and shapes are in kernels.ts. Nothing here computes.
 
 import type { DType } from "../weights/dtype.ts";
+import { activation, createArena } from "./arena.ts";
+import { type CachePages, cacheBuffers, type Heads, rowBuffers, type StepRows, shapeOf } from "./attention-operands.ts";
 import { createDerivativeOps, type DerivativeOps } from "./derivative-ops.ts";
-import { type AttentionShape, type Kernels, pageSize } from "./kernels.ts";
+import { type Kernels, pageSize } from "./kernels.ts";
 import { sizeOf, type Tensor } from "./tensor.ts";
-
-/** Keys and values of one layer, as tensors: k [nPages, pageSize, nCacheHeads, kDim], v likewise with vDim, or null where v is a prefix of k. */
-export interface CachePages {
-  readonly k: Tensor;
-  readonly v: Tensor | null;
-}
-
-/** Sequence and position of every row of a step (i32), and the pages of every sequence. */
-export interface StepRows {
-  readonly sequences: Tensor; // [rows]
-  readonly positions: Tensor; // [rows]
-  readonly pageTable: Tensor; // [nSequences, maxPages]
-}
-
-/** What an attention call's tensors do not show: its dimensions, and what changes its softmax. */
-export type Heads = Pick<
-  AttentionShape,
-  "nHeads" | "nCacheHeads" | "kDim" | "vDim" | "scale" | "window" | "softCap"
-> & {
-  readonly sinks?: Tensor | null; // [nHeads]
-};
 
 export type Ops = ReturnType<typeof createOps>;
 
@@ -34,54 +15,8 @@ export type Ops = ReturnType<typeof createOps>;
  * @throws each op, when a shape or dtype does not fit: one sentence with the op, what came and what was expected.
  */
 export function createOps(kernels: Kernels) {
-  // Tensors know by number the step, or the scope within it, that they belong to; those that are open now:
-  let open = [0];
-  let opened = 1;
-  let holds = 0; // recordings that still need this step's tensors
-  let ended = false; // endStep was called meanwhile
-
-  function output(dtype: DType, shape: readonly number[]): Tensor {
-    return { dtype, shape, buffer: kernels.alloc(dtype, sizeOf(shape), false), step: open.at(-1) };
-  }
-
-  /** Complains unless `t` is alive and has the given shape; -1 stands for any size. */
-  function expect(op: string, name: string, t: Tensor, shape: readonly number[], dtypes?: readonly DType[]): void {
-    if (t.step !== undefined && !open.includes(t.step))
-      throw new Error(`${op}: ${name} belongs to a step or scope that has ended`);
-    if (t.shape.length !== shape.length || shape.some((dim, i) => dim !== -1 && dim !== t.shape[i]))
-      throw new Error(`${op}: ${name} has shape [${t.shape}], expected [${shape.map((d) => (d === -1 ? "any" : d))}]`);
-    if (dtypes && !dtypes.includes(t.dtype))
-      throw new Error(`${op}: ${name} has dtype ${t.dtype}, expected ${dtypes.join(" or ")}`);
-  }
-  const activation: DType[] = ["f32", "f64"];
-
-  function endStep(): void {
-    ended = holds > 0;
-    if (ended) return;
-    kernels.endStep();
-    open = [opened++];
-  }
-
-  function expectHeads(op: string, q: Tensor, pages: CachePages, rows: StepRows, heads: Heads): AttentionShape {
-    const n = q.shape[0];
-    const { nHeads, nCacheHeads, kDim, vDim, window = 0, softCap = 0, sinks } = heads;
-    if (nHeads % nCacheHeads !== 0)
-      throw new Error(`${op}: ${nHeads} query heads are not a multiple of ${nCacheHeads} cache heads`);
-    if (!pages.v && vDim > kDim)
-      throw new Error(`${op}: values of width ${vDim} are no prefix of keys of width ${kDim}`);
-    if (!(Number.isInteger(window) && window >= 0))
-      throw new Error(`${op}: window is ${window}, expected a whole number ≥ 0`);
-    if (!(Number.isFinite(softCap) && softCap >= 0))
-      throw new Error(`${op}: softCap is ${softCap}, expected a finite number ≥ 0`);
-    if (sinks) expect(op, "sinks", sinks, [nHeads], activation);
-    expect(op, "q", q, [n, nHeads * kDim], activation);
-    expect(op, "cached keys", pages.k, [-1, pageSize, nCacheHeads, kDim]);
-    if (pages.v) expect(op, "cached values", pages.v, [pages.k.shape[0], pageSize, nCacheHeads, vDim], [pages.k.dtype]);
-    expect(op, "sequences", rows.sequences, [n], ["i32"]);
-    expect(op, "positions", rows.positions, [n], ["i32"]);
-    expect(op, "pageTable", rows.pageTable, [-1, -1], ["i32"]);
-    return { ...heads, sinks: sinks?.buffer, rows: n, maxPages: rows.pageTable.shape[1] };
-  }
+  const arena = createArena(kernels);
+  const { output, expect } = arena;
 
   return {
     kernels,
@@ -91,8 +26,7 @@ export function createOps(kernels: Kernels) {
     /** The host's values as a tensor of this step; Int32Array gives i32. */
     upload(values: Float32Array | Float64Array | Int32Array, shape: readonly number[] = [values.length]): Tensor {
       if (values.length !== sizeOf(shape)) throw new Error(`upload: ${values.length} values do not fill [${shape}]`);
-      const dtype = values instanceof Int32Array ? "i32" : values instanceof Float32Array ? "f32" : "f64";
-      return { dtype, shape, buffer: kernels.upload(values), step: open.at(-1) };
+      return arena.upload(values, shape);
     },
     /** A weight: `fill` gets the bytes of the tensor to write into, once. It lives until the kernel set is closed. */
     async load(dtype: DType, shape: readonly number[], fill: (into: Uint8Array) => Promise<void>): Promise<Tensor> {
@@ -108,44 +42,16 @@ export function createOps(kernels: Kernels) {
       return kernels.read(t.buffer, t.dtype, sizeOf(t.shape));
     },
     /** Frees every tensor of this step that is not a weight or a cache page; using one afterwards is an error. While the step is held, that waits. */
-    endStep,
+    endStep: arena.endStep,
     /** Runs a whole step and ends it, also where it throws. Beside a step that is held, it frees what it allocated itself. */
-    step<Result>(whole: () => Result): Result {
-      const mark = kernels.mark();
-      const inner = opened++;
-      open.push(inner);
-      try {
-        return whole();
-      } finally {
-        if (holds > 0) {
-          kernels.release(mark, null, "f32", 0);
-          open.length = open.indexOf(inner);
-        } else endStep();
-      }
-    },
+    step: arena.step,
     /** Keeps the tensors of this step, whoever calls `endStep`, until the function returned is called. */
-    hold(): () => void {
-      holds++;
-      let held = true;
-      return () => {
-        if (held && --holds === 0 && ended) endStep();
-        held = false;
-      };
-    },
+    hold: arena.hold,
     /** Runs a part of the step and frees what it allocated, except what it returns: so a deep model needs memory for one layer at a time. */
-    scope(part: () => Tensor): Tensor {
-      const mark = kernels.mark();
-      const inner = opened++;
-      open.push(inner);
-      const out = part();
-      open.pop();
-      const own = out.step === inner;
-      const buffer = kernels.release(mark, own ? out.buffer : null, out.dtype, sizeOf(out.shape));
-      return own && buffer ? { ...out, buffer, step: open.at(-1) } : out;
-    },
+    scope: arena.scope,
     /** The derivatives of all ops. @throws if the kernel set has none. */
     derivatives(): DerivativeOps {
-      return createDerivativeOps(kernels, { output, expect, expectHeads, buffersOf });
+      return createDerivativeOps(kernels, arena);
     },
 
     // ---- rows
@@ -236,7 +142,7 @@ export function createOps(kernels: Kernels) {
     },
     /** q [rows, nHeads · kDim], k [rows, nCacheHeads · kDim], v [rows, nCacheHeads · vDim] or null → [rows, nHeads · vDim]; writes k and v to the pages */
     attention(q: Tensor, k: Tensor, v: Tensor | null, pages: CachePages, rows: StepRows, heads: Heads): Tensor {
-      const shape = expectHeads("attention", q, pages, rows, heads);
+      const shape = shapeOf(arena, "attention", q, pages, rows, heads);
       expect("attention", "k", k, [shape.rows, heads.nCacheHeads * heads.kDim], [q.dtype]);
       if ((v === null) !== (pages.v === null))
         throw new Error("attention: v and cached values must both be there or both be null");
@@ -247,18 +153,18 @@ export function createOps(kernels: Kernels) {
         q.buffer,
         k.buffer,
         v?.buffer ?? null,
-        { k: pages.k.buffer, v: pages.v?.buffer ?? null },
+        cacheBuffers(pages),
         pages.k.dtype,
-        buffersOf(rows),
+        rowBuffers(rows),
         shape,
       );
       return out;
     },
     /** The probabilities of `attention`, after it ran: q [rows, nHeads · kDim] → [rows, nHeads, maxPages · pageSize] */
     attentionProbs(q: Tensor, pages: CachePages, rows: StepRows, heads: Heads): Tensor {
-      const shape = expectHeads("attentionProbs", q, pages, rows, heads);
+      const shape = shapeOf(arena, "attentionProbs", q, pages, rows, heads);
       const out = output(q.dtype, [shape.rows, heads.nHeads, shape.maxPages * pageSize]);
-      kernels.attentionProbs(out.buffer, q.buffer, pages.k.buffer, pages.k.dtype, buffersOf(rows), shape);
+      kernels.attentionProbs(out.buffer, q.buffer, pages.k.buffer, pages.k.dtype, rowBuffers(rows), shape);
       return out;
     },
 
@@ -280,8 +186,4 @@ export function createOps(kernels: Kernels) {
       return out;
     },
   };
-}
-
-function buffersOf(rows: StepRows) {
-  return { sequences: rows.sequences.buffer, positions: rows.positions.buffer, pageTable: rows.pageTable.buffer };
 }

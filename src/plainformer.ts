@@ -100,7 +100,7 @@ function assemble(
     config,
     tokenizer,
     model,
-    kernels: { name: kernels.name, about: kernels.about, why },
+    kernels: { name: kernels.name, about: kernels.about, sameBits: kernels.sameBits, why },
     endIds,
     cacheTokens,
     directory,

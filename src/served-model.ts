@@ -82,7 +82,7 @@ export interface ComputedModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   /** Which kernel set runs, and why. */
-  readonly kernels: { name: string; about: string; why: string };
+  readonly kernels: Pick<Kernels, "name" | "about" | "sameBits"> & { why: string };
   /** Token ids that end a text. */
   readonly endIds: readonly number[];
   readonly cacheTokens: number;

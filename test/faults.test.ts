@@ -18,7 +18,7 @@ const { dModel, vocabSize, maxSeqLen } = here.config;
 /** One fault, said to the library and to the server. */
 interface Fault {
   /** The library's call: a method and its options. */
-  call: [method: "generate" | "score" | "gradients" | "chat", options: object];
+  call: [method: "generate" | "score" | "gradients" | "candidateGradients" | "chat", options: object];
   field: string;
   problem: string | RegExp;
   code?: string;
@@ -278,7 +278,7 @@ const judged: [string, Fault][] = [
   [
     "a narrow candidate",
     {
-      call: ["gradients", { input: [p], targets: [[5]], candidates: [rows(2).library, rows(2, 3).library] }],
+      call: ["candidateGradients", { input: [p], targets: [[5]], candidates: [rows(2).library, rows(2, 3).library] }],
       field: "candidates[1].shape",
       problem: `rows are 3 wide, expected the model's width of ${dModel}`,
       request: ["/gradients", { input: [wireP], targets: [[5]], candidates: [rows(2).wire, rows(2, 3).wire] }],
@@ -287,7 +287,7 @@ const judged: [string, Fault][] = [
   [
     "a candidate that is not finite",
     {
-      call: ["gradients", { input: [p], targets: [[5]], candidates: [rows(1, dModel, 4).library] }],
+      call: ["candidateGradients", { input: [p], targets: [[5]], candidates: [rows(1, dModel, 4).library] }],
       field: "candidates[0].embeds",
       problem: "row 0, column 4 is Infinity in f32, expected finite numbers",
       request: ["/gradients", { input: [wireP], targets: [[5]], candidates: [rows(1, dModel, 4).wire] }],

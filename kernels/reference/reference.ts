@@ -21,6 +21,7 @@ export function referenceKernels(): Kernels {
   const kernels: Kernels<Stored> = {
     name: "reference",
     about: "plain TypeScript, double accumulation, one thread",
+    sameBits: true,
     weightDTypes: ["f32", "bf16", "f16", "f64", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"],
     maxBytes: Number.POSITIVE_INFINITY,
     alloc: (dtype, length) => newStored(dtype, length),

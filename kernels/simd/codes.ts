@@ -13,7 +13,7 @@ export const q6_KCode = 7;
 
 /** Bytes at the bottom of the memory that the threads' control block takes (layout: threads.ts). */
 export const controlBytes = 65536;
-/** Most threads of one set: each has a scratch area in the control block. */
+/** Maximum number of threads of one set: each has a scratch area in the control block. */
 export const maxThreads = 48;
 /** Where the control block counts, one i32 per thread, the chunks of work that the thread has done. */
 export const chunkCountsAt = 1024;

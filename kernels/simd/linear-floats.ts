@@ -5,10 +5,10 @@
 // below keeps to it, so an output has the same bits whichever of them computed it and whatever was computed beside it. One
 // chain of multiply-adds would wait for itself; each kernel has eight and more of them, for as many outputs.
 //
-// Few rows are memory-bound. One row goes along eight outputs at once, their weights far apart: processors fetch ahead
+// Few rows (GEMV) are memory-bound. One row goes along eight outputs at once, their weights far apart: processors prefetch
 // within each stream that they see, and one stream alone gets little more than half of the bandwidth. Four rows go along two.
 //
-// Tiles are compute-bound, so each number that is loaded is used several times: 6 rows × 2 outputs, 12 sums, two
+// Tiles (GEMM) are compute-bound, so each number that is loaded is used several times: 6 rows × 2 outputs, 12 sums, two
 // weights and one x fill the 15 registers there are. The elements of a row are walked in slices, such that the weights of 4
 // outputs (`packPanel`, which widens them too) and a tile's rows stay in the first-level cache, and all the rows of a chunk in
 // the second; sums wait in memory from one slice to the next.
@@ -24,7 +24,7 @@ import { bytesOf, firstFour, lastFour, nextFour } from "./widen";
 
 /** From so many rows on, unpacking pays. */
 const leastTiled: i32 = 24;
-/** Most elements of a slice. */
+/** Maximum number of elements of a slice. */
 const mostDepth: i32 = 1024;
 /** Outputs whose weights are unpacked at a time. */
 const panelOuts: i32 = 4;
@@ -49,7 +49,7 @@ export function floatsRowBytes(inDim: i32): usize {
   return (<usize>paddedOf(inDim)) << 2;
 }
 
-/** Most bytes of a slice of a packed row. */
+/** Maximum number of bytes of a slice of a packed row. */
 export const floatsSliceBytes: usize = mostDepth * 4;
 
 /** Bytes of a panel of weights. */

@@ -103,7 +103,7 @@ function linearChunk(chunk: i32): void {
   const outsPerChunk = job.outsPerChunk;
   const rowsPerChunk = job.rowsPerChunk;
   const chunks = chunksOf(job.outDim, outsPerChunk);
-  // Chunks are taken from the last on; weights are read forwards, for processors fetch ahead into the next chunk.
+  // Chunks are taken from the last on; weights are read forwards, so that the processor prefetches into the next chunk.
   const begin = (chunks - 1 - (chunk % chunks)) * outsPerChunk;
   const end = min(job.outDim, begin + outsPerChunk);
   const from = (chunk / chunks) * rowsPerChunk;

@@ -20,7 +20,7 @@ export function readAll(from: usize, bytes: i32): void {
 }
 
 function readAllChunk(chunk: i32): void {
-  // Four streams at once: processors fetch ahead within each, and one alone does not reach what the memory gives.
+  // Four streams at once: processors prefetch within each, and one alone does not reach the memory bandwidth.
   const stream = chunkBytes >> 2;
   let at = job.from + <usize>chunk * chunkBytes;
   const end = at + stream;

@@ -103,7 +103,7 @@ export function work(number: i32): void {
   }
 }
 
-/** Sends the workers home. */
+/** Ends `work` in every worker. */
 export function close(): void {
   atomic.store<i32>(closingAt, 1);
   atomic.add<i64>(ticketAt, (<i64>1) << 32);

@@ -75,6 +75,7 @@ export function factsOf(
 /** The facts as aligned lines. */
 export function describe(facts: ReturnType<typeof factsOf>): string {
   const { config, kernels } = facts;
+  const bits = kernels.sameBits ? "" : ", bits depend on what is computed together";
   const rope = config.rope ? `rotary, theta ${config.rope.ropeTheta}, scaling ${config.rope.scaling.type}` : "learned";
   const dtypes = Object.entries(facts.parameters_by_dtype).map(([dtype, n]) => `${n.toLocaleString("en-US")} ${dtype}`);
   return [
@@ -88,7 +89,7 @@ export function describe(facts: ReturnType<typeof factsOf>): string {
       "memory",
       `weights ${bytesText(facts.weight_bytes)}, cache ${bytesText(facts.cache_bytes)} (${facts.cache_dtype}) for ${facts.cache_tokens} positions`,
     ],
-    ["kernels", `${kernels.name}: ${kernels.about} (${kernels.why})`],
+    ["kernels", `${kernels.name}: ${kernels.about}${bits} (${kernels.why})`],
   ]
     .map(([name, value]) => `${name.padEnd(11)} ${value}`)
     .join("\n");

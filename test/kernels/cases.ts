@@ -4,8 +4,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import type { Heads } from "../../kernels/attention-operands.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import { createOps, type Heads, type Ops } from "../../kernels/ops.ts";
+import { createOps, type Ops } from "../../kernels/ops.ts";
 import type { Buffer, Tensor } from "../../kernels/tensor.ts";
 import type { DType } from "../../weights/dtype.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";

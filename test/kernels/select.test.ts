@@ -9,6 +9,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { selectKernels } from "../../kernels/select.ts";
+import { describe as describeFacts, factsOf } from "../../src/cli/inspect.ts";
 import { type FaultCode, FieldError } from "../../src/field-error.ts";
 import { load, loadInWorker } from "../../src/plainformer.ts";
 
@@ -100,6 +101,19 @@ describe("a set given by the caller", () => {
     expect(counts.closed).toBe(0);
     await Promise.all([model.close(), plain.close()]);
     expect(counts.closed).toBe(1);
+  });
+
+  test("that does not keep its bits: inspect says so, and only then", async () => {
+    const line = async (sameBits: boolean) => {
+      const model = await load(undefined, { kernels: { ...referenceKernels(), sameBits } });
+      expect(model.kernels.sameBits).toBe(sameBits);
+      const lines = describeFacts(factsOf(model)).split("\n");
+      await model.close();
+      return lines.at(-1);
+    };
+    const about = "kernels     reference: plain TypeScript, double accumulation, one thread";
+    expect(await line(false)).toBe(`${about}, bits depend on what is computed together (given by the caller)`);
+    expect(await line(true)).toBe(`${about} (given by the caller)`);
   });
 
   test("is closed when the model cannot be loaded", async () => {

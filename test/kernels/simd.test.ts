@@ -57,6 +57,11 @@ test("a cache in f16 holds keys and values rounded to nearest, ties to even, at 
 });
 
 describe("the same bits", () => {
+  test("the sets state what the tests below show", async () => {
+    expect([(await open()).sameBits, (await open({ plain: true })).sameBits]).toEqual([true, true]);
+    expect(referenceKernels().sameBits).toBe(true);
+  });
+
   const sizes = (dtype: FloatDType) =>
     blockDTypes.includes(dtype) ? [256, 768] : [1, 15, 16, 37, 576, 1000, 1031, 1032];
   test.each(dtypes.flatMap((dtype) => sizes(dtype).map((inDim) => [dtype, inDim] as const)))(

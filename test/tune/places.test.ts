@@ -98,7 +98,7 @@ test.each(cases)(
       const { tape, loss, backward } = record(ops, model, [ids], targets, leaves, { recompute, hooks });
       const gradients = backward();
       const pending = leaves.map((leaf) => ops.read(gradients.get(leaf) as Tensor));
-      const found = { loss: await loss, byFirst: await pending[0], byLeaf: await pending[1] };
+      const found = { loss: await loss(), byFirst: await pending[0], byLeaf: await pending[1] };
       tape.end();
       return found;
     }

@@ -8,7 +8,7 @@ export const pageBytes = 65536;
 export const maxPages = 65536;
 /** Everything starts at a multiple of this: a cache line. */
 const alignment = 64;
-/** The least that is taken for steps at a time. */
+/** Minimum size of a block. */
 const blockBytes = 1 << 20;
 
 export interface SimdMemory {

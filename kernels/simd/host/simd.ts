@@ -31,7 +31,7 @@ export interface SimdOptions {
   threads?: number;
   /** Take the build without relaxed SIMD even where the engine has it: its bits are the same on every machine. */
   plain?: boolean;
-  /** Most memory, in pages of 64 KiB. Default: 65536, which is 4 GiB and all there can be */
+  /** Maximum memory, in pages of 64 KiB. Default: 65536, which is 4 GiB and all there can be */
   limitPages?: number;
 }
 
@@ -112,6 +112,7 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
   return {
     name: "simd",
     about: `WebAssembly SIMD${relaxed ? ", relaxed" : " without relaxed instructions"}, ${threads === 1 ? "one thread" : `${threads} threads`}`,
+    sameBits: true,
     weightDTypes: Object.keys(codes) as DType[],
     maxBytes: (options.limitPages ?? maxPages) * pageBytes,
 
