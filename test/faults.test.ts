@@ -2,9 +2,8 @@
 // a model in a worker, HTTP. On the wire the field is the one that the value came in.
 
 import { afterAll, describe, expect, test } from "vitest";
-import { FieldError, renamed } from "../src/field-error.ts";
+import { FieldError } from "../src/field-error.ts";
 import { loadInWorker } from "../src/plainformer.ts";
-import { createChatFormat } from "../src/prompt/chat-format.ts";
 import type { ServedModel } from "../src/served-model.ts";
 import { encodeF32 } from "../weights/dtype.ts";
 import { api } from "./server/routes/api.ts";
@@ -486,20 +485,12 @@ const messages: [string, Fault][] = [
   ],
 ];
 
-const format = createChatFormat(here.chatTemplate, here.tokenizer);
-
 async function faultOf(model: ServedModel, [method, options]: Fault["call"]): Promise<FieldError> {
   const attempt = async () => {
-    if (method === "score" || method === "gradients")
-      return void (await (model[method] as (options: object) => unknown)(options));
-    const request = options as Parameters<typeof format.prompt>[0];
-    const prompt = method === "chat" ? format.prompt(request) : undefined;
-    const given = { maxTokens: 1, ...(prompt ? { input: prompt.segments } : (options as { input: string })) };
-    try {
-      for await (const _ of model.generate(given));
-    } catch (error) {
-      throw renamed(error, prompt?.fields ?? {});
-    }
+    const call = model[method] as (options: object) => Promise<unknown> | AsyncIterable<unknown>;
+    const work = call(method === "generate" || method === "chat" ? { maxTokens: 1, ...options } : options);
+    if (!(Symbol.asyncIterator in work)) return void (await work);
+    for await (const _ of work);
   };
   const error = await attempt().then(
     () => undefined,
