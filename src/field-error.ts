@@ -58,16 +58,14 @@ export type FieldNames = Readonly<Record<string, string>>;
 /** The fault by the name that its caller knows: that of the innermost field in `names` that it lies in. */
 export function renamed(error: unknown, names: FieldNames): unknown {
   if (!(error instanceof FieldError)) return error;
-  const { field, problem, code } = error;
-  for (
-    let end = field.length;
-    end > 0;
-    end = Math.max(field.lastIndexOf(".", end - 1), field.lastIndexOf("[", end - 1))
-  ) {
-    const given = names[field.slice(0, end)];
-    if (given !== undefined) return new FieldError(given, problem, code);
-  }
-  return error;
+  const known = outward(error.field).find((field) => Object.hasOwn(names, field));
+  return known === undefined ? error : new FieldError(names[known], error.problem, error.code);
+}
+
+/** A field and the fields that it lies in, from the inside: input[2].embeds, input[2], input. */
+export function outward(field: string): string[] {
+  const ends = [...field.matchAll(/[.[]/g)].map(({ index }) => index).reverse();
+  return [field, ...ends.map((end) => field.slice(0, end))];
 }
 
 /** A value in few words; never a long text. */

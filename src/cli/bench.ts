@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
+import { FieldError } from "../field-error.ts";
 import type { Plainformer } from "../plainformer.ts";
 import { loadFrom, type ModelOptions, number, withModel } from "./options.ts";
 
@@ -26,12 +27,12 @@ export function addBench(program: Command): void {
 
 async function bench({ prompt, decode, rounds, json, ...options }: Options): Promise<void> {
   for (const [name, value, least] of [
-    ["--prompt", prompt, 1],
-    ["--decode", decode, 2],
-    ["--rounds", rounds, 1],
+    ["prompt", prompt, 1],
+    ["decode", decode, 2],
+    ["rounds", rounds, 1],
   ] as const)
     if (!Number.isSafeInteger(value) || value < least)
-      throw new RangeError(`${name}: got ${value}, expected a whole number ≥ ${least}`);
+      throw new FieldError(name, `got ${value}, expected a whole number ≥ ${least}`);
   const model = await loadFrom(options);
   const runs: { prefill: number; decode: number }[] = [];
   for (let round = 0; round <= rounds; round++) {

@@ -5,11 +5,13 @@ import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import type { DecodeParameters } from "../decode/parameters.ts";
 import type { Usage } from "../engine/generate.ts";
+import { renamed } from "../field-error.ts";
 import type { Plainformer } from "../plainformer.ts";
 import { type ChatFormat, createChatFormat } from "../prompt/chat-format.ts";
 import type { ChatMessage } from "../prompt/chat-message.ts";
 import { chatOutput } from "../prompt/chat-output.ts";
 import { loadFrom, type ModelOptions, modelApart, number, withModel } from "./options.ts";
+import { sentenceOf } from "./report.ts";
 
 type Options = ModelOptions & DecodeParameters & { system?: string; thinking?: boolean; json?: true };
 
@@ -36,7 +38,7 @@ const help = `/prefix TEXT   the next answer begins with TEXT (\\n for a line br
 /help          this
 /quit          end, as does Ctrl-D; Ctrl-C ends an answer`;
 
-async function chat(options: Options): Promise<void> {
+async function chat(options: Options, command: Command): Promise<void> {
   const { source, rest } = modelApart(options);
   const { system: first, thinking, json, ...decode } = rest;
   let system = first;
@@ -58,14 +60,14 @@ async function chat(options: Options): Promise<void> {
   for await (const line of lines) {
     const [, name, rest] = /^\/(\S*)\s?(.*)$/.exec(line) ?? [];
     if (name === "quit") break;
-    if (name !== undefined) command(name, rest);
+    if (name !== undefined) obey(name, rest);
     else if (line.trim() !== "") await turn(line);
     if (terminal) lines.prompt();
   }
   lines.close();
   await loaded.close();
 
-  function command(name: string, text: string): void {
+  function obey(name: string, text: string): void {
     if (name === "help") console.log(help);
     else if (name === "reset") messages = [];
     else if (name === "system") system = text || undefined;
@@ -86,7 +88,7 @@ async function chat(options: Options): Promise<void> {
       if (json) console.log(JSON.stringify(answer));
       messages.push(question, { role: "assistant", content: answer.content });
     } catch (error) {
-      complain((error as Error).message); // the question is as if it had not been asked
+      complain(sentenceOf(error, command)); // the question is as if it had not been asked
       if (!terminal) process.exitCode = 1;
     }
     answering = undefined;
@@ -119,7 +121,7 @@ async function answerTo(
   messages: readonly ChatMessage[],
   { thinking, decode, signal, begun, write }: AnswerOptions,
 ): Promise<Answer> {
-  const { segments, startsInReasoning } = format.prompt({ messages, thinking });
+  const { segments, startsInReasoning, fields } = format.prompt({ messages, thinking });
   const output = chatOutput({ format, startsInReasoning });
   let content = begun;
   let reasoning = "";
@@ -141,7 +143,7 @@ async function answerTo(
         usage = event.usage;
       }
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal.aborted) throw renamed(error, fields);
   }
   take(output.end());
   write?.("\n", false);

@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { DecodeParameters } from "../decode/parameters.ts";
+import { FieldError } from "../field-error.ts";
 import { fimFormat } from "../prompt/fim.ts";
 import { list, loadFrom, type ModelOptions, modelApart, number, readStdin, withModel } from "./options.ts";
 
@@ -76,12 +77,16 @@ async function gapOf(
   mark: string,
 ): Promise<[string, string]> {
   if (prefix !== undefined || suffix !== undefined) {
-    if (file !== undefined) throw new RangeError("fim: got a file and --prefix or --suffix, expected one or the other");
+    if (file !== undefined)
+      throw new FieldError("file", "there is --prefix or --suffix too, expected one or the other");
     return [prefix ?? "", suffix ?? ""];
   }
   const text = file === undefined ? await readStdin() : await readFile(file, "utf8");
   const parts = text.split(mark);
   if (parts.length !== 2)
-    throw new RangeError(`${file ?? "standard input"}: got ${parts.length - 1} marks ${mark}, expected exactly one`);
+    throw new FieldError(
+      "mark",
+      `${file ?? "standard input"}: got ${parts.length - 1} marks ${mark}, expected exactly one`,
+    );
   return [parts[0], parts[1]];
 }

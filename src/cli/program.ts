@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from "commander";
 import { FieldError } from "../field-error.ts";
+import { sentenceOf } from "./report.ts";
 import { tour } from "./tour.ts";
 
 /** Only the file of the command that is asked for is loaded: a server's libraries take as long as a small model. */
@@ -40,15 +41,15 @@ export async function run(args: readonly string[]): Promise<void> {
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
-    process.exitCode = report(error, program.opts().verbose);
+    process.exitCode = report(error, program, args[0]);
   }
 }
 
 /** One line for people; the exit code. */
-function report(error: unknown, verbose: boolean): number {
+function report(error: unknown, program: Command, name: string | undefined): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has printed its own line
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  console.error(verbose ? stack : `plainformer: ${message}`);
-  // The library's words for an argument that it refuses.
-  return error instanceof FieldError || error instanceof RangeError || error instanceof TypeError ? 2 : 1;
+  const command = program.commands.find((command) => command.name() === name);
+  console.error(`plainformer: ${sentenceOf(error, command)}`);
+  if (program.opts().verbose && error instanceof Error) console.error(error.stack);
+  return error instanceof FieldError ? 2 : 1;
 }

@@ -2,6 +2,8 @@
 
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
+import { type NumberRange, numberIn } from "../decode/parameters.ts";
+import { FieldError, shown } from "../field-error.ts";
 import { defaultModel, loadInWorker } from "../plainformer.ts";
 import { isLoopback, keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
@@ -128,8 +130,9 @@ async function serve(options: Options): Promise<void> {
 /** Loads the model in a thread of its own. The server itself downloads nothing. */
 async function loadServed({ model, kernels, threads, dtype, kv, cacheTokens, maxRunning, maxWaiting }: Options) {
   if (model.startsWith("hf:"))
-    throw new Error(
-      `--model ${model}: the server downloads nothing; run "plainformer pull ${model.slice(3)}" and give what it prints`,
+    throw new FieldError(
+      "model",
+      `got ${model}, and the server downloads nothing; run "plainformer pull ${model.slice(3)}" and give what it prints`,
     );
   const bar = progressBar();
   try {
@@ -148,17 +151,14 @@ function nameOf(source: string): string {
     .replace(/[^\w.:-]+/g, "-");
 }
 
-function checkOptions(options: Options): void {
-  const whole = { port: options.port, "rate-limit": options.rateLimit, concurrency: options.concurrency };
-  for (const [name, value] of Object.entries(whole))
-    if (!Number.isSafeInteger(value) || value < 0 || (name === "port" && value > 65535))
-      throw new RangeError(
-        `${name}: got ${value}, expected a whole number ${name === "port" ? "from 0 to 65535" : "≥ 0"}`,
-      );
-  for (const [name, value] of Object.entries({ timeout: options.timeout, drain: options.drain }))
-    if (!(value >= 0 && value <= 86_400)) throw new RangeError(`${name}: got ${value}, expected 0 to 86400 seconds`);
-  if (options.modelId !== undefined && !/^[\w.:-]{1,100}$/.test(options.modelId))
-    throw new RangeError(`model-id: got ${JSON.stringify(options.modelId)}, expected letters, digits and _ . : -`);
-  if (options.maxBody !== undefined && !(Number.isSafeInteger(options.maxBody) && options.maxBody > 0))
-    throw new RangeError(`max-body: got ${options.maxBody}, expected a whole number ≥ 1`);
+function checkOptions({ port, rateLimit, concurrency, timeout, drain, modelId, maxBody }: Options): void {
+  const whole = (max: number): NumberRange => ({ min: 0, max, whole: true });
+  numberIn(whole(65535), "port", port);
+  numberIn(whole(Number.MAX_SAFE_INTEGER), "rateLimit", rateLimit);
+  numberIn(whole(Number.MAX_SAFE_INTEGER), "concurrency", concurrency);
+  numberIn({ min: 0, max: 86_400 }, "timeout", timeout);
+  numberIn({ min: 0, max: 86_400 }, "drain", drain);
+  numberIn({ min: 1, max: Number.MAX_SAFE_INTEGER, whole: true }, "maxBody", maxBody);
+  if (modelId !== undefined && !/^[\w.:-]{1,100}$/.test(modelId))
+    throw new FieldError("modelId", `got ${shown(modelId)}, expected letters, digits and _ . : -`);
 }

@@ -5,6 +5,7 @@ import { totalMemory } from "#platform";
 import type { Ops } from "../../kernels/ops.ts";
 import { fingerprintOf } from "../../weights/fingerprint.ts";
 import type { Json } from "../../weights/folder.ts";
+import { FieldError } from "../field-error.ts";
 import { fieldsOf } from "./families/config-json.ts";
 import type { Family } from "./families/family.ts";
 import { gpt2 } from "./families/gpt2.ts";
@@ -49,15 +50,16 @@ export async function loadModel(ops: Ops, place: string, options: LoadOptions = 
 
 /**
  * The model in an opened checkpoint, on a kernel set.
- * @throws one sentence, if a tensor is missing, broken, left over or of another shape, the family is unknown, or the
- * kernels do not read the dtype that was asked for.
+ * @throws one sentence, if a tensor is missing, broken, left over or of another shape, or the family is unknown; FieldError,
+ * if the kernels do not read the dtype that was asked for.
  */
 export async function buildModel(ops: Ops, opened: OpenModel, options: LoadOptions = {}): Promise<LoadedModel> {
   const { place, json, where, source, endIds } = opened;
   const { name, weightDTypes } = ops.kernels;
   if (options.dtype && !weightDTypes.includes(options.dtype))
-    throw new RangeError(
-      `dtype: the ${name} kernels do not read ${options.dtype}, expected ${weightDTypes.join(", ")}`,
+    throw new FieldError(
+      "dtype",
+      `the ${name} kernels do not read ${options.dtype}, expected ${weightDTypes.join(", ")}`,
     );
   const family = familyOf(json, where);
   assertFits(ops, place, source, options.dtype);

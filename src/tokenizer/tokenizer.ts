@@ -2,6 +2,7 @@
 // tokens, normalizer, added tokens that look at normalized text, pre-tokenizer, BPE, post-processor. It knows nothing of
 // models or chat. Source: huggingface/tokenizers src/tokenizer, whose ids it reproduces exactly.
 
+import { FieldError } from "../field-error.ts";
 import { type AddedToken, createFinder, type MayBeControl, readAddedTokens, type Stretch } from "./added-tokens.ts";
 import { createWordEncoder, readVocabulary } from "./bpe.ts";
 import { createDecoder } from "./decoder.ts";
@@ -45,11 +46,11 @@ export interface Tokenizer {
   readonly eosId: number | undefined;
   /** The ids of `text`. A lone surrogate counts as U+FFFD, which is what UTF-8 makes of it. */
   encode(text: string, options?: EncodeOptions): number[];
-  /** The text of `ids`; bytes that are not UTF-8 give U+FFFD. Throws a RangeError for an id that has no token. */
+  /** The text of `ids`; bytes that are not UTF-8 give U+FFFD. Throws a FieldError for an id that has no token. */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   /** Decoding for text that is made token by token; `push` throws as `decode` does. */
   stream(options?: DecodeOptions): TextStream;
-  /** The bytes that one token stands for. Throws a RangeError for an id that has no token. */
+  /** The bytes that one token stands for. Throws a FieldError for an id that has no token. */
   bytes(id: number): Uint8Array;
   /** The id of a vocabulary text or of an added token's content. */
   idOf(token: string): number | undefined;
@@ -91,7 +92,11 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
 
   const tokenText = (id: number): string => {
     const text = textOfId[id];
-    if (text === undefined) throw new RangeError(`no token has the id ${id}; ids go from 0 to ${textOfId.length - 1}`);
+    if (text === undefined)
+      throw new FieldError(
+        "ids",
+        `no token has the id ${id}, expected a whole number from 0 to ${textOfId.length - 1}`,
+      );
     return text;
   };
   const idOf = (token: string) => addedByContent.get(token)?.id ?? vocabulary.get(token);

@@ -5,6 +5,8 @@
 //
 // Kingma & Ba 2014, arXiv 1412.6980; weight decay apart from the gradient ("AdamW"): Loshchilov & Hutter 2017, arXiv 1711.05101.
 
+import { FieldError } from "../field-error.ts";
+
 export type Parameters = ReadonlyMap<string, Float32Array>;
 
 export interface AdamOptions {
@@ -44,7 +46,10 @@ export function adamStep(
 ): void {
   for (const [name, { length }] of parameters)
     if (gradients.get(name)?.length !== length)
-      throw new RangeError(`adam: ${name} has ${gradients.get(name)?.length ?? "no"} gradients, expected ${length}`);
+      throw new FieldError(
+        "gradients",
+        `${name} has ${gradients.get(name)?.length ?? "no"} gradients, expected ${length}`,
+      );
   state.steps++;
   const mShare = rate / (1 - beta1 ** state.steps);
   const vShare = 1 / (1 - beta2 ** state.steps);

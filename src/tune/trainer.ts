@@ -7,6 +7,7 @@
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { openSafetensors, readF32, writeSafetensors } from "../../weights/safetensors.ts";
+import { FieldError } from "../field-error.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createKvCache, type KvCache, pagesFor } from "../model/kv-cache.ts";
@@ -186,6 +187,6 @@ async function lossAndGradients(
       tape.end();
     }
   }
-  if (counted === 0) throw new RangeError("trainer: no token of the batch counts, expected at least one");
+  if (counted === 0) throw new FieldError("batch", "no token of the batch counts, expected at least one");
   return { loss, gradients };
 }

@@ -76,12 +76,7 @@ export interface SentError {
   fault?: Pick<FieldError, "field" | "problem" | "code">;
 }
 
-const classes: Record<string, new (message: string) => Error> = {
-  RangeError,
-  TypeError,
-  EngineBusyError,
-  EngineClosedError,
-};
+const classes: Record<string, new (message: string) => Error> = { EngineBusyError, EngineClosedError };
 
 /** An error as data. */
 export function sentError(error: unknown): SentError {

@@ -57,7 +57,7 @@ test("chat --json: one object a line; a second question sees the first", async (
 
 test("chat: a question that does not fit is refused, and the conversation goes on", async () => {
   const { code, out, err } = await run(["chat", ...greedy, "--max-tokens", "4"], `${"word ".repeat(9000)}\nHello!\n`);
-  expect(err).toMatch(/^plainformer: input: \d+ tokens leave no room/);
+  expect(err).toMatch(/^plainformer: messages: got \d+ tokens, expected at most 8191: /);
   expect(out.trim()).not.toBe("");
   expect(code).toBe(1);
 });

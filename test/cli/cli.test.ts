@@ -80,7 +80,7 @@ describe("generate with a grammar", () => {
     const { code: refused, stderr } = await run(["generate", "A person: ", "--schema", file]);
     expect([refused, stderr]).toEqual([
       2,
-      expect.stringMatching(/^plainformer: grammar: .*"not" is not supported.*\n$/),
+      expect.stringMatching(/^plainformer: --schema: .*"not" is not supported.*\n$/),
     ]);
     await rm(directory, { recursive: true });
   });
@@ -179,8 +179,10 @@ test("inspect --trace says what lies at places; with --json, all of it", async (
     [2, ""],
     [2, ""],
   ]);
-  expect(wrong[0].stderr).toContain('names[0]: no place is called "layers.0.qq", expected one such as layers.0.q');
-  expect(wrong[1].stderr).toContain("prompt: nothing is computed of it, expected a name to --trace");
+  expect(wrong[0].stderr).toContain(
+    'plainformer: --trace: no place is called "layers.0.qq", expected one such as layers.0.q',
+  );
+  expect(wrong[1].stderr).toContain("plainformer: --prompt: nothing is computed of it, expected a name to --trace");
 });
 
 test("without a command: the tour, with text and embeddings giving the same", async () => {
@@ -204,20 +206,25 @@ describe("errors", () => {
       "a number out of range",
       ["generate", "a", "--max-tokens", "0"],
       2,
-      "plainformer: maxTokens: got 0, expected a whole number ≥ 1",
+      "plainformer: --max-tokens: got 0, expected a whole number ≥ 1",
     ],
-    ["no threads", ["generate", "a", "--threads", "0"], 2, "plainformer: threads: got 0, expected a whole number ≥ 1"],
+    [
+      "no threads",
+      ["generate", "a", "--threads", "0"],
+      2,
+      "plainformer: --threads: got 0, expected a whole number ≥ 1",
+    ],
     [
       "too many threads",
       ["generate", "a", "--threads", "1000"],
       2,
-      "plainformer: threads: got 1000, expected a whole number from 1 to",
+      "plainformer: --threads: got 1000, expected a whole number from 1 to",
     ],
     [
       "a kernel set that is not there",
       ["generate", "a", "--kernels", "cuda"],
       2,
-      'plainformer: kernels: unknown set "cuda", expected auto, ',
+      'plainformer: --kernels: unknown set "cuda", expected auto, ',
     ],
     ["a model that is not there", ["inspect", "--model", "/nowhere"], 1, "plainformer: /nowhere"],
     [

@@ -98,8 +98,8 @@ describe("plainformer serve", () => {
       "host 127.300.0.1 is not an address of this machine",
       1,
     ],
-    ["a port out of range", ["--port", "70000"], "port: got 70000, expected a whole number from 0 to 65535", 2],
-    ["half a request", ["--rate-limit", "0.5"], "rate-limit: got 0.5, expected a whole number ≥ 0", 2],
+    ["a port out of range", ["--port", "70000"], "--port: got 70000, expected a whole number from 0 to 65535", 2],
+    ["half a request", ["--rate-limit", "0.5"], "--rate-limit: got 0.5, expected a whole number ≥ 0", 2],
     ["no model", ["--model", "/nowhere"], "/nowhere", 1],
   ])("%s: one sentence", async (_, args, message, exitCode) => {
     const server = child(main, ["serve", "--port", "0", ...args.map((arg) => arg.replace("$", folder))]);

@@ -195,7 +195,7 @@ describe("data", () => {
     const { train, heldOut } = splitExamples(all, 0.2, 1);
     expect([train.length, heldOut.length]).toEqual([16, 4]);
     expect(new Set([...train, ...heldOut]).size).toBe(20);
-    expect(() => splitExamples(all, 1, 1)).toThrow("holdOut: got 1, expected a share between 0 and 1");
+    expect(() => splitExamples(all, 1, 1)).toThrow("share: got 1, expected a share between 0 and 1");
   });
 
   test("no word that carries a feeling is in both parts of the sentiment task", () => {

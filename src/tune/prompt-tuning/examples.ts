@@ -2,6 +2,7 @@
 // and a target; and which of them are held out. Nothing here knows a model.
 
 import { randomSource } from "../../decode/random.ts";
+import { FieldError } from "../../field-error.ts";
 
 /** After `prompt`, the model is to say `target`. */
 export interface TuneExample {
@@ -16,11 +17,11 @@ export const defaultTemplate = "{text}\nLabel:";
 
 /**
  * Reads JSONL. A line { "text", "label" } is the prompt `template` with its text for {text}, and the target " label".
- * @throws a RangeError that names the line (as `where`, line n), what came and what was expected.
+ * @throws FieldError that names the line (as `where`, line n), what came and what was expected.
  */
 export function parseExamples(jsonl: string, where: string, template: string = defaultTemplate): TuneExample[] {
   if (!template.includes("{text}"))
-    throw new RangeError(`template: got ${JSON.stringify(template)}, expected {text} somewhere in it`);
+    throw new FieldError("template", `got ${JSON.stringify(template)}, expected {text} somewhere in it`);
   const lines = jsonl.split(/\r?\n/);
   const examples: TuneExample[] = [];
   const labels = new Set<string>();
@@ -32,8 +33,9 @@ export function parseExamples(jsonl: string, where: string, template: string = d
     const isLabelled = "text" in fields || "label" in fields;
     labelled ??= isLabelled;
     if (labelled !== isLabelled)
-      throw new RangeError(
-        `${at}: expected the fields of the lines before, ${labelled ? "text and label" : "prompt and completion"}`,
+      throw new FieldError(
+        at,
+        `expected the fields of the lines before, ${labelled ? "text and label" : "prompt and completion"}`,
       );
     if (isLabelled) {
       const target = ` ${textOf(fields, "label", at)}`;
@@ -42,10 +44,10 @@ export function parseExamples(jsonl: string, where: string, template: string = d
       examples.push({ prompt: template.replace("{text}", () => text), target });
     } else examples.push({ prompt: textOf(fields, "prompt", at), target: textOf(fields, "completion", at) });
   }
-  if (examples.length === 0) throw new RangeError(`${where}: it has no lines, expected one JSON object a line`);
+  if (examples.length === 0) throw new FieldError(where, "it has no lines, expected one JSON object a line");
   const choices = [...labels].sort();
   if (labelled && choices.length < 2)
-    throw new RangeError(`${where}: all labels are ${JSON.stringify(choices[0].slice(1))}, expected at least two`);
+    throw new FieldError(where, `all labels are ${JSON.stringify(choices[0].slice(1))}, expected at least two`);
   return labelled ? examples.map((example) => ({ ...example, choices })) : examples;
 }
 
@@ -54,17 +56,17 @@ function fieldsOf(line: string, at: string): object {
   try {
     value = JSON.parse(line);
   } catch (error) {
-    throw new RangeError(`${at}: ${(error as Error).message}`);
+    throw new FieldError(at, (error as Error).message);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new RangeError(`${at}: expected an object { prompt, completion } or { text, label }`);
+    throw new FieldError(at, "expected an object { prompt, completion } or { text, label }");
   return value;
 }
 
 function textOf(fields: object, name: string, at: string): string {
   const value = (fields as Record<string, unknown>)[name];
   if (typeof value !== "string" || value === "")
-    throw new RangeError(`${at}: ${name} is ${JSON.stringify(value) ?? "missing"}, expected a text`);
+    throw new FieldError(at, `${name} is ${JSON.stringify(value) ?? "missing"}, expected a text`);
   return value;
 }
 
@@ -79,14 +81,14 @@ export function shuffled(n: number, seed: number): number[] {
   return order;
 }
 
-/** Holds out a share of the examples, chosen by the seed; at least one, and at least one stays. @throws for fewer than two. */
+/** Holds out a share of the examples, chosen by the seed; at least one, and at least one stays. @throws FieldError for fewer than two. */
 export function splitExamples(
   examples: readonly TuneExample[],
   share: number,
   seed: number,
 ): { train: TuneExample[]; heldOut: TuneExample[] } {
-  if (!(share > 0 && share < 1)) throw new RangeError(`holdOut: got ${share}, expected a share between 0 and 1`);
-  if (examples.length < 2) throw new RangeError("data: there is 1 example, expected at least 2, one of them held out");
+  if (!(share > 0 && share < 1)) throw new FieldError("share", `got ${share}, expected a share between 0 and 1`);
+  if (examples.length < 2) throw new FieldError("examples", "there is 1, expected at least 2, one of them held out");
   const n = Math.min(examples.length - 1, Math.max(1, Math.round(share * examples.length)));
   const order = shuffled(examples.length, seed);
   return { heldOut: order.slice(0, n).map((i) => examples[i]), train: order.slice(n).map((i) => examples[i]) };

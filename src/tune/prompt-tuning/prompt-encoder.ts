@@ -7,6 +7,7 @@
 // PromptEncoder with reparameterization MLP (huggingface/peft, src/peft/tuners/p_tuning/model.py).
 
 import { randomSource } from "../../decode/random.ts";
+import { FieldError } from "../../field-error.ts";
 import { normal } from "./table.ts";
 
 export interface PromptEncoder {
@@ -108,7 +109,7 @@ export function mlpEncoder(
       [...sizes].map(([name, size]) => {
         const values = given.get(name);
         if (values?.length !== size)
-          throw new RangeError(`encoder: ${name} has ${values?.length ?? "no"} numbers, expected ${size}`);
+          throw new FieldError("encoder", `${name} has ${values?.length ?? "no"} numbers, expected ${size}`);
         return [name, values.slice()];
       }),
     );

@@ -2,6 +2,7 @@
 // look at which tokens its learned rows are near. Lester et al. 2021, arXiv 2104.08691, sections 3.2 and 7.
 
 import { randomSource } from "../../decode/random.ts";
+import { FieldError } from "../../field-error.ts";
 import type { ServedModel } from "../../served-model.ts";
 
 type TableModel = Pick<ServedModel, "config" | "tokenizer" | "embed">;
@@ -11,7 +12,7 @@ export type StartRows = "random" | "vocabulary" | { readonly text: string } | { 
 
 /**
  * The first rows, [n, dModel]. A text is repeated or cut to n tokens, as PEFT does.
- * @throws a RangeError for a text without tokens, or rows of another length.
+ * @throws FieldError for a text without tokens, or rows of another length.
  */
 export async function startRows(model: TableModel, n: number, start: StartRows, seed: number): Promise<Float32Array> {
   const { dModel, vocabSize } = model.config;
@@ -23,11 +24,11 @@ export async function startRows(model: TableModel, n: number, start: StartRows, 
   }
   if ("text" in start) {
     const ids = model.tokenizer.encode(start.text, { addSpecialTokens: false });
-    if (ids.length === 0) throw new RangeError("start: the text has no tokens, expected at least one");
+    if (ids.length === 0) throw new FieldError("start", "the text has no tokens, expected at least one");
     return model.embed(Array.from({ length: n }, (_, i) => ids[i % ids.length]));
   }
   if (start.rows.length !== n * dModel)
-    throw new RangeError(`start: got ${start.rows.length} values, expected ${n} · ${dModel}`);
+    throw new FieldError("start", `got ${start.rows.length} values, expected ${n} · ${dModel}`);
   return start.rows.slice();
 }
 

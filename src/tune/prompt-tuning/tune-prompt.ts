@@ -3,6 +3,7 @@
 // Lester et al. 2021, arXiv 2104.08691; P-tuning: Liu et al. 2021, arXiv 2103.10385.
 
 import { FieldError } from "../../field-error.ts";
+import { checkNames, type Names } from "../../known-names.ts";
 import type { Segment } from "../../prompt/segments.ts";
 import type { SoftPrompt } from "../../prompt/soft-prompts.ts";
 import type { ServedModel } from "../../served-model.ts";
@@ -61,6 +62,29 @@ export interface TunePromptOptions {
   signal?: AbortSignal;
 }
 
+const tuneOptionNames = {
+  train: true,
+  heldOut: true,
+  tokens: true,
+  start: true,
+  encoder: true,
+  specialTokens: true,
+  steps: true,
+  batch: true,
+  rate: true,
+  warmupSteps: true,
+  weightDecay: true,
+  maxNorm: true,
+  evaluateEvery: true,
+  patience: true,
+  seed: true,
+  order: true,
+  resume: true,
+  onStep: true,
+  onState: true,
+  signal: true,
+} satisfies Names<TunePromptOptions>;
+
 /** One line of a run's log. */
 export interface TuneLogEntry {
   readonly step: number;
@@ -102,9 +126,10 @@ export interface TunedPrompt extends SoftPrompt {
 
 /**
  * Trains a soft prompt.
- * @throws one sentence that names the option; the signal's reason when aborted.
+ * @throws FieldError; the signal's reason when aborted.
  */
 export async function tunePrompt(model: TunableModel, options: TunePromptOptions): Promise<TunedPrompt> {
+  checkNames(options, tuneOptionNames);
   const { train, heldOut, order, signal } = options;
   const steps = order?.length ?? whole("steps", options.steps, 300);
   const batch = whole("batch", options.batch, 8);
@@ -189,7 +214,7 @@ async function encoderOf(model: TunableModel, options: TunePromptOptions): Promi
   const { encoder, start, seed = 0 } = options;
   const tokens = whole("tokens", options.tokens, 20);
   if (!encoder) return plainRows(await startRows(model, tokens, start ?? "vocabulary", seed));
-  if (start !== undefined) throw new RangeError("start: an encoder makes the rows, expected it only without one");
+  if (start !== undefined) throw new FieldError("start", "an encoder makes the rows, expected it only without one");
   return mlpEncoder(tokens, dModel, whole("encoder.hidden", encoder.hidden, dModel), encoder.parameters ?? seed);
 }
 

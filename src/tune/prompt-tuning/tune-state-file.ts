@@ -4,6 +4,7 @@
 import { kindOf } from "#platform";
 import { encodeF32 } from "../../../weights/dtype.ts";
 import { openSafetensors, readF32, writeSafetensors } from "../../../weights/safetensors.ts";
+import { FieldError } from "../../field-error.ts";
 import type { TuneState } from "./tune-prompt.ts";
 
 /** What a run was asked for: it only goes on under the same. */
@@ -32,7 +33,7 @@ export async function writeTuneState(file: string, state: TuneState, settings: T
 
 /**
  * Reads what `writeTuneState` wrote; undefined if there is no such file.
- * @throws one sentence, if it is broken or belongs to a run that was asked for something else, which is named.
+ * @throws one sentence, if it is broken; FieldError of what the run was asked for otherwise.
  */
 export async function readTuneState(file: string, settings: TuneSettings): Promise<TuneState | undefined> {
   if (!(await kindOf(file))) return undefined;
@@ -46,8 +47,9 @@ export async function readTuneState(file: string, settings: TuneSettings): Promi
       (name) => before[name] !== settings[name],
     );
     if (changed !== undefined)
-      throw new RangeError(
-        `${file}: the run began with ${changed} ${JSON.stringify(before[changed])}, now it is ${JSON.stringify(settings[changed])}; give the same, or another --out`,
+      throw new FieldError(
+        changed,
+        `the run began with ${changed} ${JSON.stringify(before[changed])}, now it is ${JSON.stringify(settings[changed])}; give the same, or another directory than that of ${file}`,
       );
     const group = async (prefix: string) => {
       const found = new Map<string, Float32Array>();
