@@ -20,8 +20,8 @@ export interface FileServer {
   readonly url: string;
   /** The files that were asked for, each with its range. */
   readonly log: string[];
-  /** Asked for each answer. */
-  spoil: (file: string, range: string | undefined) => Spoil | undefined;
+  /** Asked for each answer, which is to have the bytes `first` to `last`, that one included. */
+  spoil: (file: string, first: number, last: number) => Spoil | undefined;
   close(): Promise<void>;
 }
 
@@ -33,17 +33,18 @@ export async function serveFiles(files: string | ReadonlyMap<string, Uint8Array>
     const name = decodeURIComponent(new URL(request.url ?? "", "http://localhost").pathname.slice(1));
     const { range } = request.headers;
     served.log.push(`${name} ${range}`);
-    const { status, headers = {}, cutAfter, body } = served.spoil(name, range) ?? {};
     const content = await contentOf(name);
     if (!content) return void response.writeHead(404).end("no such file");
-    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "")?.map(Number) ?? [0, 0, content.length - 1];
+    const [, first, wanted] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "")?.map(Number) ?? [0, 0, content.length];
+    const last = Math.min(wanted, content.length - 1);
+    const { status, headers = {}, cutAfter, body } = served.spoil(name, first, last) ?? {};
     if (first >= content.length)
-      return void response.writeHead(416, { "Content-Range": `bytes */${content.length}`, ...headers }).end();
+      return void response.writeHead(416, { "Content-Range": `bytes */${content.length}` }).end();
     const bytes = body ?? content.subarray(first, last + 1);
     response.writeHead(status ?? (range ? 206 : 200), {
       ETag: `"${content.length}"`,
       "Content-Length": bytes.length,
-      ...(range && { "Content-Range": `bytes ${first}-${Math.min(last, content.length - 1)}/${content.length}` }),
+      ...(range && { "Content-Range": `bytes ${first}-${last}/${content.length}` }),
       ...headers,
     });
     if (cutAfter === undefined) response.end(bytes);
