@@ -246,7 +246,7 @@ describe("tools", () => {
       expect(joined(chunks).calls).toEqual(message.tool_calls.map(({ function: call }: Json) => call));
     }
     expect(calls).toBeGreaterThanOrEqual(times(1, 4));
-  }, 60_000);
+  });
 
   test("four calls at once, and one where they are not parallel", async () => {
     // The model that ships likes to call once: it is led away from the token that ends the calls, more and more.
@@ -266,7 +266,7 @@ describe("tools", () => {
       expect(alone.choices[0].message.tool_calls).toHaveLength(1);
     }
     expect(counts).toContain(4);
-  }, 60_000);
+  });
 
   test("strict (beta): DeepSeek's rules", async () => {
     const strictPlace = { ...place, properties: { location: { type: "string" } }, additionalProperties: false };
