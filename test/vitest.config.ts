@@ -12,11 +12,12 @@ const sampling = () =>
     )
     .map((path) => `test/${path}`);
 
-/** Files with a process of their own: they replace modules of Node's, measure the heap, or fill much memory. */
+/** Files with a process of their own: they replace modules, measure the heap, or fill much memory. */
 const alone = [
   "weights/hub",
   "engine/worker",
   "engine/engine",
+  "engine/guesses",
   "server/validate",
   "kernels/simd",
   "kernels/derivatives",
