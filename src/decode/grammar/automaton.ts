@@ -1,11 +1,12 @@
 // Automata over code points: the tree of a pattern → an automaton that may be in many states at once (Thompson 1968) → one
 // that is in a single state (the subset construction) → its live part. Automata can be intersected, which is how several
-// patterns, a format and a length hold together. No backtracking anywhere: time is linear in the text.
+// patterns, a format and a length hold together. No backtracking anywhere: time is linear in the text. Look-ahead is a
+// second automaton that reads the rest of the text beside the first, and must accept too.
 
-import { anyCodePoint, type CodePoints } from "./code-points.ts";
+import { anyCodePoint, type CodePoints, common, complement, includesCodePoint, wordCharacters } from "./code-points.ts";
 import { type Language, nowhere } from "./language.ts";
 import { maxAutomatonStates, maxSubsetWork } from "./limits.ts";
-import type { Regex } from "./regex.ts";
+import type { Condition, Regex } from "./regex.ts";
 
 /** A deterministic automaton; from every state an accepting one can be reached. */
 export interface Automaton {
@@ -14,17 +15,31 @@ export interface Automaton {
   readonly accepting: readonly boolean[];
 }
 /** State 0 is where an automaton starts. */
-const startState = 0;
+export const startState = 0;
 
 // ---- Tree → nondeterministic automaton
 
-/** What a step without a character needs: nothing, or to stand at the start or the end of the text. */
-type Condition = "always" | "start" | "end";
+/** A step without a character. */
+interface Jump {
+  readonly target: number;
+  readonly condition?: Condition;
+  /** The rest of the text must begin with this, or must not. */
+  readonly ahead?: { readonly body: Regex; readonly not: boolean };
+}
 
 interface Draft {
   /** Per state: characters and where they lead. */
   readonly moves: { set: CodePoints; target: number }[][];
-  readonly jumps: { condition: Condition; target: number }[][];
+  readonly jumps: Jump[][];
+  /** Whether it matters if the last character was one of a word. */
+  asksForWords: boolean;
+}
+
+/** What is known of the place where a pattern begins to match. */
+interface Place {
+  readonly atStart: boolean;
+  /** Whether the character before it is one of a word. */
+  readonly afterWord: boolean;
 }
 
 /**
@@ -32,14 +47,18 @@ interface Draft {
  * too many states.
  */
 export function searchAutomaton(tree: Regex): Automaton | undefined {
-  const draft: Draft = { moves: [], jumps: [] };
+  return automatonFrom(tree, { atStart: true, afterWord: false }, true);
+}
+
+/** The same for a tree that must match at once, from a place in a text on. */
+function automatonFrom(tree: Regex, place: Place, anywhere: boolean): Automaton | undefined {
+  const draft: Draft = { moves: [], jumps: [], asksForWords: false };
   const state = () => {
     if (draft.moves.length >= maxAutomatonStates) throw tooLarge();
     draft.jumps.push([]);
     return draft.moves.push([]) - 1;
   };
-  const jump = (from: number, target: number, condition: Condition = "always") =>
-    draft.jumps[from].push({ condition, target });
+  const jump = (from: number, target: number) => draft.jumps[from].push({ target });
 
   /** Adds a tree that begins in `from`; gives the state it ends in. */
   const add = (tree: Regex, from: number): number => {
@@ -49,10 +68,10 @@ export function searchAutomaton(tree: Regex): Automaton | undefined {
         draft.moves[from].push({ set: tree.set, target: to });
         return to;
       }
-      case "start":
-      case "end": {
+      case "ahead": {
         const to = state();
-        jump(from, to, tree.kind);
+        draft.jumps[from].push({ target: to, ahead: tree });
+        if (asksForWords(tree.body)) draft.asksForWords = true;
         return to;
       }
       case "sequence":
@@ -85,19 +104,48 @@ export function searchAutomaton(tree: Regex): Automaton | undefined {
         }
         return to;
       }
+      default: {
+        const to = state();
+        draft.jumps[from].push({ target: to, condition: tree.kind });
+        if (tree.kind === "boundary" || tree.kind === "inside") draft.asksForWords = true;
+        return to;
+      }
     }
   };
 
   const start = state();
-  // Any text may come before the match: characters lead to a state that tries again, no longer at the start.
-  const retry = state();
   const match = state();
-  draft.moves[start].push({ set: anyCodePoint, target: retry });
-  draft.moves[retry].push({ set: anyCodePoint, target: retry });
   jump(start, match);
-  jump(retry, match);
+  if (anywhere) {
+    // Any text may come before the match: characters lead to a state that tries again, no longer at the start.
+    const retry = state();
+    draft.moves[start].push({ set: anyCodePoint, target: retry });
+    draft.moves[retry].push({ set: anyCodePoint, target: retry });
+    jump(retry, match);
+  }
   const found = add(tree, match);
-  return live(determinize(draft, start, found));
+  // Once a match is complete, any text may follow.
+  const done = state();
+  jump(found, done);
+  draft.moves[done].push({ set: anyCodePoint, target: done });
+  return live(determinize(draft, start, done, place));
+}
+
+function asksForWords(tree: Regex): boolean {
+  switch (tree.kind) {
+    case "boundary":
+    case "inside":
+      return true;
+    case "sequence":
+      return tree.parts.some(asksForWords);
+    case "choice":
+      return tree.options.some(asksForWords);
+    case "repeat":
+    case "ahead":
+      return asksForWords(tree.body);
+    default:
+      return false;
+  }
 }
 
 /** An automaton some states of which may lead nowhere. */
@@ -106,44 +154,163 @@ interface Raw {
   readonly accepting: boolean[];
 }
 
-/** The subset construction. `found` is absorbing: once a match is complete, any text may follow. */
-function determinize(draft: Draft, start: number, found: number): Raw {
-  /** The states reachable without a character. */
-  const closure = (states: readonly number[], atStart: boolean, atEnd: boolean): number[] => {
-    const reached = new Set(states);
-    for (const state of reached)
-      for (const { condition, target } of draft.jumps[state])
-        if (condition === "always" || (condition === "start" ? atStart : atEnd)) reached.add(target);
+// ---- Look-ahead
+
+/** What is read beside a pattern: automata over the rest of the text, by the place where each began. */
+function createAheads() {
+  const automata: (Automaton | undefined)[] = [];
+  const indices = new Map<string, number>();
+  const trees = new Map<Regex, number>();
+  return {
+    automata,
+    /** The index of the automaton of a look-ahead. */
+    indexOf({ body, not }: NonNullable<Jump["ahead"]>, place: Place): number {
+      const tree = trees.get(body) ?? trees.size;
+      trees.set(body, tree);
+      const name = `${tree} ${not} ${place.atStart} ${place.afterWord}`;
+      let index = indices.get(name);
+      if (index === undefined) {
+        const positive = automatonFrom(body, place, false);
+        const negative = () => (positive ? complementAutomaton(positive) : anyTextAutomaton);
+        index = automata.push(not ? negative() : positive) - 1;
+        indices.set(name, index);
+      }
+      return index;
+    },
+  };
+}
+
+const anyTextAutomaton: Automaton = { edges: [[...pairsWith(anyCodePoint, 0)]], accepting: [true] };
+
+/** Whether everything is accepted from a state on. */
+const isUniversal = ({ edges, accepting }: Automaton, state: number) =>
+  accepting[state] && edges[state].join() === [...pairsWith(anyCodePoint, state)].join();
+
+/** A state of the pattern, and the look-aheads that are read beside it, each by automaton and state. */
+interface Thread {
+  readonly state: number;
+  readonly beside: readonly (readonly [index: number, state: number])[];
+}
+
+/** The subset construction, of sets of threads. */
+function determinize(draft: Draft, start: number, done: number, place: Place): Raw {
+  const aheads = createAheads();
+  const threads: Thread[] = [];
+  const numbers = new Map<string, number>();
+  const threadOf = (state: number, beside: Thread["beside"]): number | undefined => {
+    const left = beside.filter(([index, at]) => !isUniversal(aheads.automata[index] as Automaton, at));
+    const unique = new Map(left.map((one) => [one.join(" "), one]));
+    const names = [...unique.keys()].sort();
+    const name = `${state} ${names.join(",")}`;
+    let number = numbers.get(name);
+    if (number === undefined) {
+      number = threads.push({ state, beside: names.map((name) => unique.get(name) as [number, number]) }) - 1;
+      numbers.set(name, number);
+    }
+    return number;
+  };
+
+  /** What comes next: a character of a word, another one, the end, or whatever, where that does not matter. */
+  type Next = "word" | "other" | "end" | "any";
+  const holds = (condition: Condition, { atStart, afterWord }: Place, next: Next) => {
+    if (condition === "start") return atStart;
+    if (condition === "end") return next === "end";
+    return (afterWord !== (next === "word")) === (condition === "boundary");
+  };
+  /** The threads reachable without a character. */
+  const closure = (from: readonly number[], place: Place, next: Next): number[] => {
+    const reached = new Set(from);
+    for (const number of reached) {
+      const { state, beside } = threads[number];
+      for (const { condition, ahead, target } of draft.jumps[state]) {
+        if (condition && !holds(condition, place, next)) continue;
+        let all = beside;
+        if (ahead) {
+          const index = aheads.indexOf(ahead, place);
+          if (!aheads.automata[index]) continue;
+          all = [...beside, [index, startState]];
+        }
+        const after = threadOf(target, all);
+        if (after !== undefined) reached.add(after);
+      }
+    }
     return [...reached];
   };
-  const sets: number[][] = [];
+  /** Where characters lead a thread, all that is read beside it included. */
+  const movesOf = (number: number): { set: CodePoints; target: number }[] => {
+    const { state, beside } = threads[number];
+    let moves = draft.moves[state].map(({ set, target }) => ({ set, target, beside: [] as [number, number][] }));
+    for (const [index, at] of beside) {
+      const list = (aheads.automata[index] as Automaton).edges[at];
+      moves = moves.flatMap((move) => {
+        const split: typeof moves = [];
+        for (let i = 0; i < list.length; i += 3) {
+          const set = common(move.set, [list[i], list[i + 1]]);
+          if (set.length > 0) split.push({ set, target: move.target, beside: [...move.beside, [index, list[i + 2]]] });
+        }
+        return split;
+      });
+    }
+    return moves.flatMap(({ set, target, beside }) => {
+      const after = threadOf(target, beside);
+      return after === undefined ? [] : [{ set, target: after }];
+    });
+  };
+
+  interface Subset {
+    readonly threads: readonly number[];
+    readonly place: Place;
+  }
+  const sets: Subset[] = [];
   const known = new Map<string, number>();
-  const numberOf = (states: number[]) => {
-    const set = states.includes(found) ? [found] : states.sort((a, b) => a - b);
-    const key = set.join();
+  const finished = threadOf(done, []);
+  const numberOf = (list: readonly number[], place: Place) => {
+    const whole = draft.asksForWords ? list : closure(list, place, "any");
+    const isDone = finished !== undefined && whole.includes(finished);
+    const set = isDone ? [finished] : [...whole].sort((a, b) => a - b);
+    const key = `${isDone ? "" : `${place.atStart} ${place.afterWord} `}${set.join()}`;
     let number = known.get(key);
     if (number === undefined) {
       if (sets.length >= maxAutomatonStates) throw tooLarge();
-      number = sets.push(set) - 1;
+      number = sets.push({ threads: set, place }) - 1;
       known.set(key, number);
     }
     return number;
   };
   const raw: Raw = { edges: [], accepting: [] };
-  numberOf(closure([start], true, false));
+  numberOf([threadOf(start, []) as number], place);
   let work = 0;
+  const accepts = (number: number) => {
+    const { state, beside } = threads[number];
+    return state === done && beside.every(([index, at]) => (aheads.automata[index] as Automaton).accepting[at]);
+  };
+  const others = complement(wordCharacters);
+  const classes: readonly [Next, CodePoints][] = draft.asksForWords
+    ? [
+        ["word", wordCharacters],
+        ["other", others],
+      ]
+    : [["any", anyCodePoint]];
   for (let i = 0; i < sets.length; i++) {
-    const set = sets[i];
-    if (set[0] === found) {
+    const { threads: set, place } = sets[i];
+    if (set[0] === finished && set.length === 1) {
       raw.accepting.push(true);
       raw.edges.push([...pairsWith(anyCodePoint, i)]);
       continue;
     }
-    raw.accepting.push(closure(set, i === 0, true).includes(found));
-    const moves = set.flatMap((state) => draft.moves[state]);
-    work += set.length;
-    if (work > maxSubsetWork) throw tooLarge();
-    raw.edges.push(disjoint(moves, (targets) => numberOf(closure(targets, false, false))));
+    raw.accepting.push(closure(set, place, "end").some(accepts));
+    const moves: { set: CodePoints; target: number }[] = [];
+    for (const [next, among] of classes) {
+      const from = closure(set, place, next);
+      work += from.length;
+      if (work > maxSubsetWork) throw tooLarge();
+      for (const move of from.flatMap(movesOf))
+        moves.push(among === anyCodePoint ? move : { set: common(move.set, among), target: move.target });
+    }
+    const isWord = (codePoint: number) => draft.asksForWords && includesCodePoint(wordCharacters, codePoint);
+    const numberAfter = (targets: number[], codePoint: number) =>
+      numberOf(targets, { atStart: false, afterWord: isWord(codePoint) });
+    raw.edges.push(disjoint(moves, numberAfter, (codePoint) => (isWord(codePoint) ? "w" : "")));
   }
   return raw;
 }
@@ -155,7 +322,8 @@ function* pairsWith(set: CodePoints, target: number): Generator<number> {
 /** Overlapping moves → disjoint edges, each to the number of its set of targets. */
 function disjoint(
   moves: readonly { set: CodePoints; target: number }[],
-  numberOf: (targets: number[]) => number,
+  numberOf: (targets: number[], codePoint: number) => number,
+  classOf: (codePoint: number) => string = () => "",
 ): number[] {
   const events: { at: number; target: number; opens: boolean }[] = [];
   for (const { set, target } of moves) {
@@ -177,8 +345,8 @@ function disjoint(
     }
     if (open.size === 0) continue;
     const targets = [...open.keys()].sort((a, b) => a - b);
-    const key = targets.join();
-    const number = named.get(key) ?? numberOf(targets);
+    const key = `${classOf(at)}${targets.join()}`;
+    const number = named.get(key) ?? numberOf(targets, at);
     named.set(key, number);
     pushEdge(edges, at, events[i].at - 1, number);
   }
@@ -199,21 +367,35 @@ function live(raw: Raw): Automaton | undefined {
 
 /** The same, with the former number of each state that is left. */
 function liveStates({ edges, accepting }: Raw): { automaton: Automaton; states: number[] } | undefined {
-  const sources: number[][] = edges.map(() => []);
-  for (const [state, list] of edges.entries()) for (let i = 2; i < list.length; i += 3) sources[list[i]].push(state);
-  const alive = new Set<number>();
-  for (const [state, accepts] of accepting.entries()) if (accepts) alive.add(state);
-  for (const state of alive) for (const source of sources[state]) alive.add(source);
-  if (!alive.has(startState)) return undefined;
-  const states = [...alive].sort((a, b) => a - b);
-  const number = new Map(states.map((state, i) => [state, i]));
+  // Where the edges into each state come from, one list after another.
+  const ends = new Int32Array(edges.length + 1);
+  for (const list of edges) for (let i = 2; i < list.length; i += 3) ends[list[i]]++;
+  for (let state = 1; state <= edges.length; state++) ends[state] += ends[state - 1];
+  const sources = new Int32Array(ends[edges.length]);
+  for (const [state, list] of edges.entries())
+    for (let i = 2; i < list.length; i += 3) sources[--ends[list[i]]] = state;
+  const isAlive = new Uint8Array(edges.length);
+  const open: number[] = [];
+  const reach = (state: number) => {
+    if (isAlive[state]) return;
+    isAlive[state] = 1;
+    open.push(state);
+  };
+  for (const [state, accepts] of accepting.entries()) if (accepts) reach(state);
+  for (let state = open.pop(); state !== undefined; state = open.pop())
+    for (let i = ends[state]; i < ends[state + 1]; i++) reach(sources[i]);
+  if (!isAlive[startState]) return undefined;
+  const states: number[] = [];
+  const numbers = new Int32Array(edges.length);
+  for (let state = 0; state < edges.length; state++) if (isAlive[state]) numbers[state] = states.push(state) - 1;
+  if (states.length === edges.length) return { automaton: { edges, accepting }, states };
   const automaton = {
     accepting: states.map((state) => accepting[state]),
     edges: states.map((state) => {
       const list: number[] = [];
       for (let i = 0; i < edges[state].length; i += 3) {
-        const target = number.get(edges[state][i + 2]);
-        if (target !== undefined) pushEdge(list, edges[state][i], edges[state][i + 1], target);
+        const target = edges[state][i + 2];
+        if (isAlive[target]) pushEdge(list, edges[state][i], edges[state][i + 1], numbers[target]);
       }
       return list;
     }),
@@ -316,6 +498,35 @@ export function lengthAutomaton(min: number, max: number): Automaton {
   return { edges, accepting: edges.map((_, count) => count >= min) };
 }
 
+/** All texts that it does not accept; undefined if there is none. Throws as `classify`. */
+export function complementAutomaton(automaton: Automaton): Automaton | undefined {
+  return classify([automaton], (matching) => matching.length === 0)?.automaton;
+}
+
+/** The texts that any of them accepts; undefined for none at all. Throws as `classify`. */
+export function unite(automata: readonly Automaton[]): Automaton | undefined {
+  if (automata.length <= 1) return automata[0];
+  return classify(automata, (matching) => matching.length > 0)?.automaton;
+}
+
+/** Exactly the given texts, at least one. */
+export function wordAutomaton(texts: readonly string[]): Automaton {
+  const nodes: { next: Map<number, number>; accepts: boolean }[] = [{ next: new Map(), accepts: false }];
+  for (const text of texts) {
+    let at = 0;
+    for (const char of text) {
+      const codePoint = char.codePointAt(0) as number;
+      const after = nodes[at].next.get(codePoint) ?? nodes.push({ next: new Map(), accepts: false }) - 1;
+      nodes[at].next.set(codePoint, after);
+      at = after;
+    }
+    nodes[at].accepts = true;
+  }
+  const edgesOf = (next: ReadonlyMap<number, number>) =>
+    [...next].sort(([a], [b]) => a - b).flatMap(([codePoint, target]) => [codePoint, codePoint, target]);
+  return { edges: nodes.map(({ next }) => edgesOf(next)), accepting: nodes.map(({ accepts }) => accepts) };
+}
+
 /** How many texts an automaton accepts from each state, Infinity where it can go on for ever. */
 export function countTexts({ edges, accepting }: Automaton): number[] {
   const counts: (number | undefined)[] = new Array(edges.length).fill(undefined);
@@ -348,7 +559,9 @@ export function countTexts({ edges, accepting }: Automaton): number[] {
 }
 
 /** An automaton as the language of a string's content. */
-export function languageOf({ edges, accepting }: Automaton): Language {
+export function languageOf(automaton: Automaton): Language {
+  const { edges, accepting } = automaton;
+  let counts: readonly number[] | undefined;
   /** The index in the state's edges of the first one that ends at or after a code point. */
   const find = (list: readonly number[], codePoint: number) => {
     let low = 0;
@@ -378,5 +591,9 @@ export function languageOf({ edges, accepting }: Automaton): Language {
       return i < list.length && list[i] <= from && list[i + 1] >= to ? list[i + 2] : nowhere;
     },
     accepts: (state) => accepting[state],
+    texts(state) {
+      counts ??= countTexts(automaton);
+      return counts[state];
+    },
   };
 }

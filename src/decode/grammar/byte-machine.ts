@@ -39,6 +39,28 @@ export interface MachineDescription<State> {
   accepts(state: State): boolean;
 }
 
+/** The texts of either machine. */
+export function either<A, B>(
+  one: MachineDescription<A> | undefined,
+  other: MachineDescription<B> | undefined,
+): MachineDescription<{ one?: A; other?: B }> | undefined {
+  if (!one && !other) return undefined;
+  return {
+    start: { one: one?.start, other: other?.start },
+    key: (state) => `${state.one && one?.key(state.one)}|${state.other && other?.key(state.other)}`,
+    step(state, byte) {
+      const after = {
+        one: state.one && one?.step(state.one, byte),
+        other: state.other && other?.step(state.other, byte),
+      };
+      return after.one || after.other ? after : undefined;
+    },
+    accepts: (state) =>
+      (state.one !== undefined && one?.accepts(state.one) === true) ||
+      (state.other !== undefined && other?.accepts(state.other) === true),
+  };
+}
+
 /** A transition that nobody has asked for yet. */
 export const unknown = -2;
 

@@ -56,20 +56,84 @@ const properties = new Map<string, CodePoints>();
 export function withProperty(name: string): CodePoints | undefined {
   const known = properties.get(name);
   if (known) return known;
-  let one: RegExp;
+  let runs: RegExp;
   try {
-    one = new RegExp(`^\\p{${name}}$`, "u");
+    runs = new RegExp(`\\p{${name}}+`, "gu");
   } catch {
     return undefined;
   }
   const ranges: number[] = [];
-  for (let codePoint = 0; codePoint <= highest; codePoint++) {
-    if (codePoint === 0xd800) codePoint = 0xe000;
-    if (!one.test(String.fromCodePoint(codePoint))) continue;
-    if (ranges[ranges.length - 1] === codePoint - 1) ranges[ranges.length - 1] = codePoint;
-    else ranges.push(codePoint, codePoint);
-  }
+  for (const { 0: run, index } of everything().matchAll(runs))
+    ranges.push(codePointAt(index), codePointAt(index + run.length) - 1);
   const set = codePoints(ranges);
   properties.set(name, set);
   return set;
+}
+
+let all: string | undefined;
+
+/** Every code point in order. */
+function everything(): string {
+  if (all === undefined) {
+    const parts: string[] = [];
+    for (let from = 0; from <= highest; from += 0x400) {
+      if (from >= 0xd800 && from < 0xe000) continue;
+      parts.push(String.fromCodePoint(...Array.from({ length: 0x400 }, (_, i) => from + i)));
+    }
+    all = parts.join("");
+  }
+  return all;
+}
+
+/** The code point at an index of `everything`. */
+function codePointAt(index: number): number {
+  if (index < 0xd800) return index;
+  if (index < 0xf800) return index + 0x800;
+  return 0x10000 + (index - 0xf800) / 2;
+}
+
+let variants: ReadonlyMap<number, readonly number[]> | undefined;
+
+/** Each code point that has cases, with its others. */
+function caseVariants(): ReadonlyMap<number, readonly number[]> {
+  if (variants) return variants;
+  const groups = new Map<number, Set<number>>();
+  for (const { 0: char } of everything().matchAll(/\p{Changes_When_Casemapped}/gu)) {
+    // What JavaScript's flag i, with u, takes for the same: simple case folding.
+    const own = char.codePointAt(0) as number;
+    const group = new Set([own]);
+    for (const other of [char.toLowerCase(), char.toUpperCase(), char.toUpperCase().toLowerCase()]) {
+      const codePoint = other.codePointAt(0) as number;
+      if (other === String.fromCodePoint(codePoint)) group.add(codePoint);
+    }
+    for (const one of group) for (const known of groups.get(one) ?? []) group.add(known);
+    for (const one of group) groups.set(one, group);
+  }
+  variants = new Map([...groups].map(([one, group]) => [one, [...group]]));
+  return variants;
+}
+
+/** A set with all that differs from its members by case alone. */
+export function foldCase(set: CodePoints): CodePoints {
+  const ranges = [...set];
+  for (const [one, others] of caseVariants())
+    if (includesCodePoint(set, one)) for (const other of others) ranges.push(other, other);
+  return codePoints(ranges);
+}
+
+export function includesCodePoint(set: CodePoints, codePoint: number): boolean {
+  for (let i = 0; i < set.length; i += 2) if (codePoint >= set[i] && codePoint <= set[i + 1]) return true;
+  return false;
+}
+
+/** The code points of both sets. */
+export function common(a: CodePoints, b: CodePoints): CodePoints {
+  const ranges: number[] = [];
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    const [from, to] = [Math.max(a[i], b[j]), Math.min(a[i + 1], b[j + 1])];
+    if (from <= to) ranges.push(from, to);
+    if (a[i + 1] < b[j + 1]) i += 2;
+    else j += 2;
+  }
+  return ranges;
 }

@@ -1,7 +1,6 @@
 // What may come at a point, in words: for people whose text was refused there.
 
-import type { KeyChoice } from "./keys.ts";
-import { nextKeys } from "./keys.ts";
+import { everyKey, type KeyChoice } from "./key-choice.ts";
 import { contentOf, type Frame, mayEnd, type Recognizer } from "./recognizer.ts";
 
 const shownKeys = 5;
@@ -26,10 +25,11 @@ export function expectedAfter(recognizer: Recognizer, frames: readonly Frame[]):
 function keysOf(frame: Frame): string[] {
   const object = frame.kind === "key" ? frame.parent : frame;
   if (object.kind !== "object" || (frame.kind === "object" && object.phase === "after")) return [];
-  const choice = nextKeys(object.form, object.cursor, object.count, object.used);
-  if (!choice) return [];
+  const { properties } = object.form;
+  const choice: KeyChoice = everyKey(object.form, object.used);
   const begun = frame.kind === "key" && frame.text ? begunKey(frame) : "";
-  const names = namesOf(object.form.properties, choice).filter((name) => name.startsWith(begun));
+  const left = properties.filter((_, index) => (object.taken & (1n << BigInt(index))) === 0n);
+  const names = left.map(({ name }) => name).filter((name) => name.startsWith(begun));
   const shown = names.slice(0, shownKeys).map((name) => JSON.stringify(name));
   if (names.length > shownKeys) shown.push(`${names.length - shownKeys} more`);
   return choice.extras ? [...shown, "another one"] : shown;
@@ -42,9 +42,6 @@ function begunKey(frame: Extract<Frame, { kind: "key" }>): string {
     return ""; // in the middle of an escape
   }
 }
-
-const namesOf = (properties: readonly { name: string }[], { from, to }: KeyChoice) =>
-  properties.slice(from, to + 1).map(({ name }) => name);
 
 function describe(bytes: Set<number>): string[] {
   const parts: string[] = [];

@@ -4,9 +4,11 @@
 
 import type { Automaton } from "./automaton.ts";
 import { type ByteMachine, literals } from "./byte-machine.ts";
-import { lengths } from "./language.ts";
-import { anyNumber, type NumberRange } from "./number.ts";
-import { stringMachine } from "./string.ts";
+import { includes, type Language, lengths, without, words } from "./language.ts";
+import { anyNumber, judgedNumber, numberMachine } from "./number.ts";
+import { countNumbers, type NumberRange } from "./number-range.ts";
+import type { Formula } from "./schema/presence.ts";
+import { type Escapes, stringMachine } from "./string.ts";
 
 export interface Value {
   /** Filled after it is made, because values contain each other. Empty: nothing may stand here. */
@@ -20,16 +22,11 @@ export type Form = ScalarForm | ArrayForm | ObjectForm;
 export interface ScalarForm {
   readonly kind: "scalar";
   readonly machine: ByteMachine;
-  readonly content: ScalarContent;
+  /** How many values there are. */
+  readonly count: number;
+  /** The machine of all its values but these; undefined if none is left. For items that must differ. */
+  without(values: readonly unknown[]): ByteMachine | undefined;
 }
-
-/** What a scalar is, for those who compare forms rather than read text. */
-export type ScalarContent =
-  | { readonly type: "null" | "boolean" }
-  | { readonly type: "number"; readonly range: NumberRange }
-  | { readonly type: "string"; readonly min: number; readonly max: number; readonly automaton?: Automaton }
-  /** The values of an enum. */
-  | { readonly type: "words"; readonly words: readonly (string | number | boolean | null)[] };
 
 export interface ArrayForm {
   readonly kind: "array";
@@ -39,8 +36,21 @@ export interface ArrayForm {
   readonly rest: Value | undefined;
   readonly min: number;
   readonly max: number;
+  /** Some items, counted. */
+  readonly contains: ContainsForm | undefined;
+  /** No two items are equal. */
+  readonly unique: boolean;
   /** As for a value. */
   height: number;
+}
+
+/** Of the items, `min` to `max` are hits. Each item is read as a hit, a miss, or, where it may be either, as both. */
+export interface ContainsForm {
+  readonly min: number;
+  readonly max: number;
+  /** By position, the last for all beyond; undefined: none there can be one. */
+  readonly hits: readonly (Value | undefined)[];
+  readonly misses: readonly (Value | undefined)[];
 }
 
 export interface ObjectForm {
@@ -49,6 +59,10 @@ export interface ObjectForm {
   readonly properties: readonly Property[];
   /** What other keys may come after them; undefined: none. */
   readonly extras: Extras | undefined;
+  /** One other key that must come, before all other ones. */
+  readonly witness: Extras | undefined;
+  /** What is to hold of which properties are there, beside `required`. */
+  readonly presence: Formula;
   /** Names that may not come at all. */
   readonly forbidden: readonly string[];
   readonly min: number;
@@ -73,6 +87,8 @@ export interface Extras {
   readonly values: readonly Value[];
   /** Which keys; absent: any. */
   readonly keys?: Automaton;
+  /** Whether a key is one of them. */
+  includes(key: string): boolean;
   /** The same without the keys whose value is not possible. */
   within(isPossible: (value: Value) => boolean): Extras | undefined;
 }
@@ -105,13 +121,57 @@ export function parts(list: readonly FramePart[], next: Script): Script {
   }, next);
 }
 
-const scalar = (machine: ByteMachine, content: ScalarContent): ScalarForm => ({ kind: "scalar", machine, content });
+/** Some of a few values: null, true, false, the members of an enum. */
+export function literalForm(values: readonly Literal[], escapes: Escapes = "needed"): ScalarForm {
+  const texts = values.filter((value) => typeof value === "string");
+  const others = values.filter((value) => typeof value !== "string").map((value) => JSON.stringify(value));
+  const machine = texts.length > 0 && others.length === 0 ? stringMachine(words(texts), escapes) : literals(others);
+  return {
+    kind: "scalar",
+    machine,
+    count: values.length,
+    without(excluded) {
+      const left = values.filter((value) => !excluded.includes(value));
+      return left.length > 0 ? literalForm(left, escapes).machine : undefined;
+    },
+  };
+}
 
-export const nullForm = scalar(literals(["null"]), { type: "null" });
-export const booleanForm = scalar(literals(["true", "false"]), { type: "boolean" });
-const freeString = stringMachine(lengths(0, Infinity));
+type Literal = string | number | boolean | null;
+
+/** The numbers of a range; undefined if there are none. Throws as `numberMachine`. */
+export function numberForm(range: NumberRange, judged: boolean): ScalarForm | undefined {
+  const machine = judged ? judgedNumber(range) : numberMachine(range);
+  if (!machine) return undefined;
+  return {
+    kind: "scalar",
+    machine,
+    count: countNumbers(range),
+    without(excluded) {
+      const except = [...(range.except ?? []), ...excluded.filter((value) => typeof value === "number")];
+      return numberMachine({ ...range, except });
+    },
+  };
+}
+
+/** The strings of a language. */
+export function textForm(language: Language, escapes: Escapes): ScalarForm {
+  return {
+    kind: "scalar",
+    machine: stringMachine(language, escapes),
+    count: language.texts(language.start),
+    without(excluded) {
+      const texts = excluded.filter((value) => typeof value === "string" && includes(language, value)) as string[];
+      if (language.texts(language.start) <= new Set(texts).size) return undefined;
+      return stringMachine(without(language, texts), escapes);
+    },
+  };
+}
+
+export const nullForm = literalForm([null]);
+export const booleanForm = literalForm([true, false]);
 /** Any string. */
-export const stringForm = scalar(freeString, { type: "string", min: 0, max: Infinity });
+export const stringForm = textForm(lengths(0, Infinity), "all");
 
 /** Any JSON value, exactly as RFC 8259 has it: numbers of any length, keys that come twice. */
 export const anyJson: Value = { forms: [], height: 0 };
@@ -119,11 +179,18 @@ const anyJsonObject = anyObject(anyJson, true);
 anyJson.forms = [
   nullForm,
   booleanForm,
-  scalar(anyNumber, { type: "number", range: { integer: false } }),
+  { kind: "scalar", machine: anyNumber, count: Infinity, without: () => anyNumber },
   stringForm,
-  { kind: "array", prefix: [], rest: anyJson, min: 0, max: Infinity, height: 1 },
+  anyArray(anyJson),
   anyJsonObject,
 ];
+
+/** An array of any length, its items all of the same value. */
+export function anyArray(value: Value): ArrayForm {
+  return {
+    ...{ kind: "array", prefix: [], rest: value, min: 0, max: Infinity, contains: undefined, unique: false, height: 1 },
+  };
+}
 
 /** An object of any keys, all of the same value. */
 export function anyObject(value: Value, repeats = false): ObjectForm {
@@ -131,6 +198,8 @@ export function anyObject(value: Value, repeats = false): ObjectForm {
     kind: "object",
     properties: [],
     extras: anyKey(value),
+    witness: undefined,
+    presence: true,
     forbidden: [],
     min: 0,
     max: Infinity,
@@ -144,6 +213,7 @@ export function anyKey(value: Value): Extras {
   const extras: Extras = {
     valueOf: () => value,
     values: [value],
+    includes: () => true,
     within: (isPossible) => (isPossible(value) ? extras : undefined),
   };
   return extras;

@@ -14,13 +14,13 @@
 //
 // Everything counts bytes and states, never seconds (limits.ts).
 
-import { FieldError, shown } from "../../field-error.ts";
+import { FieldError, inField, shown } from "../../field-error.ts";
 import { anyJson, type Script, type Value } from "./forms.ts";
 import { afterThoughts, type ThoughtsSpec } from "./free-text.ts";
 import { maxKeptGrammars } from "./limits.ts";
 import { createMasks, type Masks } from "./mask.ts";
 import { createRecognizer, type Recognizer, type Style } from "./recognizer.ts";
-import { valueOfSchema } from "./schema.ts";
+import { valueOfSchema } from "./schema/compile.ts";
 import type { Vocabulary } from "./token-trie.ts";
 import { type ToolsSpec, toolScript } from "./tools.ts";
 
@@ -43,14 +43,16 @@ export interface Grammar {
 }
 
 /** Text that a model writes: white space enough to indent and too little to get lost in, keys spelled in one way. */
-export const written: Style = { spaces: { around: 0, inside: 24, tight: 0 }, escapes: "needed" };
+export const written: Style = { spaces: { around: 0, inside: 24, tight: 0 }, escapes: "needed", judged: false };
 
 /** Files that are checked. */
-export const checked: Style = { spaces: { around: 256, inside: 256, tight: 256 }, escapes: "all" };
+export const checked: Style = {
+  ...{ spaces: { around: 256, inside: 256, tight: 256 }, escapes: "all", judged: true },
+};
 
 /**
- * Compiles a grammar. Throws a FieldError of `schema`, `tools[i].parameters` or `choice`, which names the keyword and where
- * it stands (a JSON pointer) if a schema is not one, cannot be honored in full, or cannot be satisfied.
+ * Compiles a grammar. Throws a FieldError of `schema`, `tools[i].parameters` or `choice`, its field the path of the keyword
+ * inside the schema, if a schema is not one, cannot be honored in full, or cannot be satisfied.
  */
 export function compileGrammar(spec: GrammarSpec, style: Style = written): Grammar {
   const script = scriptOf(spec, style);
@@ -84,18 +86,18 @@ export function grammarOf(spec: GrammarSpec): Grammar {
   return grammar;
 }
 
-function scriptOf(spec: GrammarSpec, { escapes }: Style): Script {
+function scriptOf(spec: GrammarSpec, style: Style): Script {
   const whole = (value: Value): Script => ({ kind: "value", value, next: { kind: "end" } });
   switch (spec.kind) {
     case "json":
       return whole(anyJson);
     case "json_object":
-      return whole(valueOfSchema({ type: "object" }, escapes));
+      return whole(valueOfSchema({ type: "object" }, style));
     case "json_schema":
-      return whole(refusing("schema", () => valueOfSchema(spec.schema, escapes)));
+      return whole(inField("schema", () => valueOfSchema(spec.schema, style)));
     case "tools":
       return toolScript(spec, (parameters, i) =>
-        refusing(`tools[${i}].parameters`, () => valueOfSchema(parameters, escapes)),
+        inField(`tools[${i}].parameters`, () => valueOfSchema(parameters, style)),
       );
     default: // a caller without types
       throw new FieldError(
@@ -103,14 +105,5 @@ function scriptOf(spec: GrammarSpec, { escapes }: Style): Script {
         `got ${shown((spec as { kind?: unknown }).kind)}, expected json, json_object, json_schema or tools`,
         "unknown",
       );
-  }
-}
-
-/** What the compiler refuses is a fault of the field that it read. */
-function refusing<Made>(field: string, make: () => Made): Made {
-  try {
-    return make();
-  } catch (error) {
-    throw error instanceof RangeError ? new FieldError(field, error.message) : error;
   }
 }

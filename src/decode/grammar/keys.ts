@@ -1,27 +1,13 @@
-// The keys of an object: which may come next, as a language. Declared names come in their order; optional ones may be left
-// out, required ones may not; other keys come after them, none twice. Because a language sees code points and not bytes,
-// "\u0061" is the same key as "a". The answer to a finished key is which property it is.
+// The keys of an object as a language: those that may come next (key-choice.ts), but for other keys that have been used. Because
+// a language sees code points and not bytes, "\u0061" is the same key as "a". The answer to a finished key is which property
+// it is.
 
 import { countTexts, languageOf } from "./automaton.ts";
 import type { ByteMachine } from "./byte-machine.ts";
 import type { Extras, ObjectForm, Value } from "./forms.ts";
+import type { KeyChoice, UsedKeys } from "./key-choice.ts";
 import { type Language, lengths, nowhere } from "./language.ts";
 import { type Escapes, stringMachine } from "./string.ts";
-
-/** Keys used before that no property declares: a list that grows at its head. */
-export interface UsedKeys {
-  /** Read only when another key begins: a mask tries many keys, and few of them matter. */
-  name(): string;
-  readonly before: UsedKeys | undefined;
-  readonly count: number;
-}
-
-/** What may come next: properties `from` to `to`, and other keys. */
-export interface KeyChoice {
-  readonly from: number;
-  readonly to: number;
-  readonly extras: boolean;
-}
 
 export interface KeyMachine extends ByteMachine {
   /** The property that a finished key is, or the value of a key that none declares. */
@@ -40,15 +26,17 @@ interface NameNode {
 /** What each form needs for its keys, made once. */
 interface KeyTable {
   readonly root: NameNode;
-  /** Required properties from each index on. */
-  readonly requiredFrom: readonly number[];
-  readonly nextRequired: readonly number[];
-  readonly extraLanguage: Language | undefined;
-  /** Other keys there are, from each state of their automaton. */
-  readonly extraCounts: readonly number[] | undefined;
-  /** For each name (declared, then forbidden): whether the extras' automaton would take it. */
-  readonly isExtra: readonly boolean[];
+  /** For each kind of other keys: what is asked of them. */
+  readonly others: Map<Extras, Others>;
   readonly machines: Map<string, KeyMachine>;
+}
+
+interface Others {
+  readonly language: Language | undefined;
+  /** How many there are from each state of the language. */
+  readonly counts: readonly number[] | undefined;
+  /** For each name (declared, then forbidden): whether the language has it. */
+  readonly includes: readonly boolean[];
 }
 
 const tables = new WeakMap<ObjectForm, KeyTable>();
@@ -56,11 +44,9 @@ const tables = new WeakMap<ObjectForm, KeyTable>();
 function tableOf(form: ObjectForm): KeyTable {
   const known = tables.get(form);
   if (known) return known;
-  const { properties, extras } = form;
-  const names = [...properties.map(({ name }) => name), ...form.forbidden];
   const node = (): NameNode => ({ next: new Map(), below: [], own: undefined });
   const root = node();
-  for (const [index, name] of names.entries()) {
+  for (const [index, name] of namesOfForm(form).entries()) {
     let at = root;
     at.below.push(index);
     for (const char of name) {
@@ -72,64 +58,26 @@ function tableOf(form: ObjectForm): KeyTable {
     }
     at.own = index;
   }
-  const requiredFrom = new Array(properties.length + 1).fill(0);
-  const nextRequired = new Array(properties.length + 1).fill(properties.length);
-  for (let i = properties.length - 1; i >= 0; i--) {
-    requiredFrom[i] = requiredFrom[i + 1] + (properties[i].required ? 1 : 0);
-    nextRequired[i] = properties[i].required ? i : nextRequired[i + 1];
-  }
-  const extraLanguage = extras?.keys && languageOf(extras.keys);
-  const accepts = (name: string) => {
-    let state = 0;
-    for (const char of name)
-      if (state !== nowhere) state = (extraLanguage as Language).next(state, char.codePointAt(0) as number);
-    return state !== nowhere && (extraLanguage as Language).accepts(state);
-  };
-  const table: KeyTable = {
-    root,
-    requiredFrom,
-    nextRequired,
-    extraLanguage,
-    extraCounts: extras?.keys && countTexts(extras.keys),
-    isExtra: extraLanguage ? names.map(accepts) : [],
-    machines: new Map(),
-  };
+  const table: KeyTable = { root, others: new Map(), machines: new Map() };
   tables.set(form, table);
   return table;
 }
 
-/** How many more keys that no property declares there may be. */
-function extrasLeft(form: ObjectForm, used: UsedKeys | undefined): number {
-  if (!form.extras) return 0;
-  const { extraCounts, isExtra } = tableOf(form);
-  if (!extraCounts) return Infinity;
-  return extraCounts[0] - isExtra.filter(Boolean).length - (used?.count ?? 0);
-}
+const namesOfForm = ({ properties, forbidden }: ObjectForm) => [...properties.map(({ name }) => name), ...forbidden];
 
-/** Whether the object may end: no required property is left, and there are enough. */
-export function mayClose(form: ObjectForm, cursor: number, count: number): boolean {
-  return count >= form.min && tableOf(form).requiredFrom[cursor] === 0;
-}
-
-/** Which keys may come when the properties from `cursor` on are left and `count` have come; undefined: none. */
-export function nextKeys(
-  form: ObjectForm,
-  cursor: number,
-  count: number,
-  used: UsedKeys | undefined,
-): KeyChoice | undefined {
-  const { requiredFrom, nextRequired } = tableOf(form);
-  const last = form.properties.length - 1;
-  const required = nextRequired[cursor];
-  const left = extrasLeft(form, used);
-  // A property may be left out only if those after it still make up the minimum …
-  const to = Math.min(required, last, last + left + count + 1 - form.min);
-  // … and an optional one may come only if the required ones still fit under the maximum.
-  const from = count + 1 + requiredFrom[cursor] <= form.max || required > last ? cursor : required;
-  const extras = required > last && left > 0 && count < form.max && count + left >= form.min;
-  const declared = from <= to && count < form.max;
-  if (!declared && !extras) return undefined;
-  return declared ? { from, to, extras } : { from: 0, to: -1, extras };
+function othersOf(form: ObjectForm, extras: Extras): Others {
+  const { others } = tableOf(form);
+  let known = others.get(extras);
+  if (!known) {
+    const { keys } = extras;
+    known = {
+      language: keys && languageOf(keys),
+      counts: keys && countTexts(keys),
+      includes: keys ? namesOfForm(form).map((name) => extras.includes(name)) : [],
+    };
+    others.set(extras, known);
+  }
+  return known;
 }
 
 /** Key machines after keys that no property declares; a list of them belongs to one object. */
@@ -143,16 +91,16 @@ export function keyMachine(
   escapes: Escapes,
 ): KeyMachine {
   const table = tableOf(form);
-  const differs = choice.extras && used !== undefined && !form.repeats;
+  const differs = choice.extras !== undefined && used !== undefined && !form.repeats;
   let machines = differs ? afterUsed.get(used) : table.machines;
   if (!machines) {
     machines = new Map();
     afterUsed.set(used as UsedKeys, machines);
   }
-  const name = `${choice.from} ${choice.to} ${choice.extras} ${escapes}`;
+  const name = `${choice.name} ${escapes}`;
   let machine = machines.get(name);
   if (!machine) {
-    machine = makeKeyMachine(form, table, choice, differs ? namesOf(used) : [], escapes);
+    machine = makeKeyMachine(form, table.root, choice, differs ? namesOf(used) : [], escapes);
     machines.set(name, machine);
   }
   return machine;
@@ -187,12 +135,17 @@ interface KeyState {
 
 function makeKeyMachine(
   form: ObjectForm,
-  table: KeyTable,
+  root: NameNode,
   choice: KeyChoice,
   usedNames: readonly string[],
   escapes: Escapes,
 ): KeyMachine {
-  const { extraLanguage, extraCounts, isExtra, root } = table;
+  const { extras } = choice;
+  const {
+    language: extraLanguage,
+    counts: extraCounts,
+    includes: isExtra = [],
+  }: Partial<Others> = extras ? othersOf(form, extras) : {};
   const used = usedNames.map((name) => Array.from(name, (char) => char.codePointAt(0) as number));
   const states: KeyState[] = [];
   const known = new Map<NameNode | undefined, Map<string, number>>();
@@ -211,9 +164,8 @@ function makeKeyMachine(
     return number;
   };
 
-  const inChoice = (index: number) => index >= choice.from && index <= choice.to;
   const isAlive = ({ node, used, extra }: KeyState): boolean => {
-    if (node?.below.some(inChoice)) return true;
+    if (node?.below.some(choice.includes)) return true;
     if (extra === nowhere) return false;
     if (!extraCounts) return true;
     // Keys that begin like this, less those that are taken.
@@ -230,7 +182,7 @@ function makeKeyMachine(
     const reached = after(states[state], codePoint);
     return isAlive(reached) ? numberOf(reached) : nowhere;
   };
-  const start = numberOf({ node: root, used, depth: 0, extra: choice.extras ? 0 : nowhere });
+  const start = numberOf({ node: root, used, depth: 0, extra: extras ? 0 : nowhere });
 
   const language: Language = {
     start,
@@ -261,10 +213,11 @@ function makeKeyMachine(
     },
     accepts(state) {
       const { node, used, depth, extra } = states[state];
-      if (node?.own !== undefined) return inChoice(node.own);
+      if (node?.own !== undefined) return choice.includes(node.own);
       if (extra === nowhere || used.some((name) => name.length === depth)) return false;
       return !extraLanguage || extraLanguage.accepts(extra);
     },
+    texts: () => Infinity,
     room: (state) => (states[state].extra !== nowhere && !extraLanguage ? Infinity : undefined),
   };
   const machine = stringMachine(language, escapes);
@@ -273,12 +226,12 @@ function makeKeyMachine(
     released(state) {
       if (machine.plainRoom?.(state) === undefined) return undefined;
       const { node, used, extra } = states[machine.content(state)];
-      return node || used.length > 0 ? undefined : otherKey((form.extras as Extras).valueOf(extra), escapes);
+      return node || used.length > 0 ? undefined : otherKey((extras as Extras).valueOf(extra), escapes);
     },
     outcome(state) {
       const { node, extra } = states[machine.content(state)];
       if (node?.own !== undefined) return { property: node.own };
-      return { extra: (form.extras as Extras).valueOf(extra) };
+      return { extra: (extras as Extras).valueOf(extra) };
     },
   };
 }

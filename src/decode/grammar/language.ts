@@ -13,6 +13,8 @@ export interface Language {
   /** The one state that every code point from `from` to `to` leads to; `nowhere` if they differ or one is refused. */
   all(state: number, from: number, to: number): number;
   accepts(state: number): boolean;
+  /** How many contents go on from here, one that ends here included; Infinity where they can go on for ever, or are many. */
+  texts(state: number): number;
   /** How many code points are certain to be fine from here, whichever they are; undefined where that is not known. */
   room?(state: number): number | undefined;
   /** As in ByteMachine: what tells states apart within `horizon` code points. */
@@ -35,6 +37,7 @@ export function lengths(min: number, max: number): Language {
     some: (count, from, to) => count < max && from <= to && !isOnlySurrogates(from, to),
     all: (count, from, to) => (isSurrogateFree(from, to) ? next(count) : nowhere),
     accepts: (count) => count >= min,
+    texts: (count) => (count < max ? Infinity : 1),
     room: (count) => max - count,
     likeness: (count, horizon) => `${Math.min(Math.max(0, min - count), horizon)},${Math.min(max - count, horizon)}`,
   };
@@ -70,6 +73,67 @@ export function words(contents: readonly string[]): Language {
     },
     all: (state, from, to) => (from === to ? (nodes[state].next.get(from) ?? nowhere) : nowhere),
     accepts: (state) => nodes[state].word,
+    texts: (state) => textsBelow(nodes, state),
+  };
+}
+
+function textsBelow(nodes: readonly WordNode[], state: number): number {
+  let count = nodes[state].word ? 1 : 0;
+  for (const after of nodes[state].next.values()) count += textsBelow(nodes, after);
+  return count;
+}
+
+/** The contents of a language but for some. Their states are made as they are met. */
+export function without(language: Language, contents: readonly string[]): Language {
+  const left = [...new Set(contents)].filter((content) => includes(language, content));
+  if (left.length === 0) return language;
+  const trie = words(left);
+  const pairs: { readonly base: number; readonly word: number }[] = [];
+  const known = new Map<string, number>();
+  const numberOf = (base: number, word: number): number => {
+    if (base === nowhere || language.texts(base) <= (word === nowhere ? 0 : trie.texts(word))) return nowhere;
+    const name = `${base} ${word}`;
+    const number = known.get(name) ?? pairs.push({ base, word }) - 1;
+    known.set(name, number);
+    return number;
+  };
+  const inWords = (word: number, codePoint: number) => (word === nowhere ? nowhere : trie.next(word, codePoint));
+  const next = (state: number, codePoint: number) => {
+    const { base, word } = pairs[state];
+    return numberOf(language.next(base, codePoint), inWords(word, codePoint));
+  };
+  return {
+    start: numberOf(language.start, trie.start),
+    next,
+    some(state, from, to) {
+      const { base, word } = pairs[state];
+      if (!language.some(base, from, to)) return false;
+      if (word === nowhere || !trie.some(word, from, to)) return true;
+      for (let codePoint = from; codePoint <= to; codePoint++) if (next(state, codePoint) !== nowhere) return true;
+      return false;
+    },
+    all(state, from, to) {
+      const { base, word } = pairs[state];
+      if (word !== nowhere && trie.some(word, from, to)) return nowhere;
+      const after = language.all(base, from, to);
+      return after === nowhere ? nowhere : numberOf(after, nowhere);
+    },
+    accepts(state) {
+      const { base, word } = pairs[state];
+      return language.accepts(base) && (word === nowhere || !trie.accepts(word));
+    },
+    texts(state) {
+      const { base, word } = pairs[state];
+      return language.texts(base) - (word === nowhere ? 0 : trie.texts(word));
+    },
+    room(state) {
+      const { base, word } = pairs[state];
+      return word === nowhere ? language.room?.(base) : undefined;
+    },
+    likeness(state, horizon) {
+      const { base, word } = pairs[state];
+      return word === nowhere ? `w ${language.likeness?.(base, horizon) ?? base}` : `${base} ${word}`;
+    },
   };
 }
 

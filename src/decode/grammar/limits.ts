@@ -13,14 +13,20 @@ export const maxValues = 20_000;
 /** Alternatives of one place, after anyOf inside anyOf inside allOf has been multiplied out. */
 export const maxForms = 2_000;
 
-/** Pairs of alternatives that `oneOf` makes us compare. */
-export const maxComparisons = 200_000;
+/** Times that schemas are looked at together, to tell whether they contradict each other. */
+export const maxLooks = 20_000;
 
 /** States of the automaton of one pattern, and of patterns that must hold together. */
 export const maxAutomatonStates = 50_000;
 
 /** States of the nondeterministic automaton looked at, summed over the subset construction of one pattern. */
 export const maxSubsetWork = 300_000;
+
+/** Edges looked at to tell how long the texts of a pattern with a length can be. */
+export const maxCountWork = 20_000_000;
+
+/** States in which the keys of one object can be, by what is still asked of those to come. */
+export const maxKeyStates = 50_000;
 
 /** Code points of one pattern. */
 export const maxPatternLength = 20_000;

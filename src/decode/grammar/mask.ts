@@ -5,9 +5,10 @@
 
 import { FieldError } from "../../field-error.ts";
 import { type ByteMachine, dead, unknown } from "./byte-machine.ts";
-import type { UsedKeys } from "./keys.ts";
+import type { UsedKeys } from "./key-choice.ts";
 import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
-import { type Bytes, contentOf, type Frame, type Recognizer } from "./recognizer.ts";
+import { type Bytes, bytesOf, contentOf, type Frame, type Recognizer, type Seen } from "./recognizer.ts";
+import { keyOf } from "./schema/presence.ts";
 import type { MachineWalk, TokenTrie, Vocabulary } from "./token-trie.ts";
 
 /** The tokens that may come: those listed, and all plain ones of up to so many code points (-1: none). */
@@ -100,10 +101,11 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
 
   const leave = (frame: MachineFrame, state: number, trie: TokenTrie, from: number, node: number): Frame =>
     recognizer.leave(frame, state, () => {
-      // The key ends before the closing quote, which is this node's own byte.
-      let text = frame.kind === "key" ? frame.text : undefined;
-      for (const byte of pathTo(trie, from, node).slice(0, -1)) text = { byte, before: text };
-      return contentOf(text);
+      let text = frame.kind === "free" ? undefined : frame.text;
+      const path = pathTo(trie, from, node);
+      // A key ends before the closing quote, which is this node's own byte.
+      for (const byte of frame.kind === "key" ? path.slice(0, -1) : path) text = { byte, before: text };
+      return frame.kind === "key" ? contentOf(text) : bytesOf(text);
     });
 
   /** Adds the tokens below a node that a stack allows. */
@@ -131,7 +133,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   /** Adds what a walk inside a machine found, and goes on above the machine where tokens leave it. */
   const follow = (frame: MachineFrame, { ids, exitNodes, exitStates }: MachineWalk, trie: TokenTrie, from: number) => {
     found.pushAll(ids);
-    const beyond = frame.kind === "scalar" ? beyondOf(frame.parent, trie) : undefined;
+    const beyond = frame.kind === "scalar" && !frame.text ? beyondOf(frame.parent, trie) : undefined;
     for (let i = 0; i < exitNodes.length; i++) {
       const node = exitNodes[i];
       const known = beyond?.get(node);
@@ -280,20 +282,24 @@ function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(fram
   const usedName = (used: UsedKeys | undefined): number =>
     used ? named(`u ${usedName(used.before)} ${used.name()}`) : -1;
 
+  const seenName = (seen: Seen | undefined): number =>
+    seen ? named(`v ${seenName(seen.before)} ${JSON.stringify(seen.value())}`) : -1;
+
   const describe = (frame: Frame): string => {
     switch (frame.kind) {
       case "scalar":
-        return `s ${numberOf(frame.machine.table)} ${frame.machine.likeness?.(frame.state, horizon) ?? frame.state} ${nameOf(frame.parent)}`;
+        return `s ${numberOf(frame.machine.table)} ${frame.machine.likeness?.(frame.state, horizon) ?? frame.state} ${nameOf(frame.parent)} ${textOf(frame.text)}`;
       case "key":
         return `k ${numberOf(frame.machine.table)} ${frame.state} ${nameOf(frame.parent)} ${spansKeys ? textOf(frame.text) : ""}`;
       case "array": {
-        const { form, phase, count, spaces, parent } = frame;
+        const { form, phase, count, hits, seen, spaces, parent } = frame;
         const counters = `${Math.min(count, form.prefix.length)} ${cut(form.min - count)} ${cut(form.max - count)}`;
-        return `a ${numberOf(form)} ${phase} ${counters} ${spaces} ${nameOf(parent)}`;
+        const more = form.contains ? hits : form.unique ? seenName(seen) : "";
+        return `a ${numberOf(form)} ${phase} ${counters} ${more} ${spaces} ${nameOf(parent)}`;
       }
       case "object": {
-        const { form, phase, cursor, count, used, spaces, parent } = frame;
-        const counters = `${cursor} ${cut(form.min - count)} ${cut(form.max - count)} ${usedName(used)}`;
+        const { form, phase, cursor, count, left, used, spaces, parent } = frame;
+        const counters = `${cursor} ${cut(form.min - count)} ${cut(form.max - count)} ${keyOf(left)} ${usedName(used)}`;
         return `o ${numberOf(form)} ${phase} ${counters} ${spaces} ${nameOf(parent)}`;
       }
       case "colon":

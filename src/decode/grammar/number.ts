@@ -1,21 +1,13 @@
-// JSON numbers as bytes: free ones, and those between bounds. A bounded number is read digit by digit; the digits so far
-// stand for a block of numbers (all those that begin with them), and the block's relation to the bounds is all that
-// matters: outside, it is refused; inside, the digits themselves are forgotten. Arithmetic is exact, in integers scaled
-// by a power of ten. Source of the grammar: RFC 8259 section 6.
+// JSON numbers as bytes: free ones, and those of a range. A number of a range is read digit by digit; the digits so far stand
+// for a block of numbers (all those that begin with them), and the block's relation to the bounds is all that matters:
+// outside, it is refused; inside, the digits themselves are forgotten. Beside that, 1.5e-7 is read as scientific notation has
+// it (scientific.ts). Arithmetic is exact, in integers scaled by a power of ten. Source of the grammar: RFC 8259 section 6.
 
-import { type ByteMachine, tabulate } from "./byte-machine.ts";
-import { maxDigits } from "./limits.ts";
-
-/** What a number may be; bounds are inclusive unless said otherwise. */
-export interface NumberRange {
-  readonly integer: boolean;
-  readonly min?: number;
-  readonly max?: number;
-  readonly minExclusive?: boolean;
-  readonly maxExclusive?: boolean;
-  /** Integers only. */
-  readonly multipleOf?: number;
-}
+import { type ByteMachine, either, type MachineDescription, tabulate } from "./byte-machine.ts";
+import { ceiling, decimalOf, floorDivide, greatestCommonDivisor, leastCommonMultiple, nextAbove } from "./decimal.ts";
+import { maxDigits, maxMultiple } from "./limits.ts";
+import { type Bound, type NumberRange, spellsInRange } from "./number-range.ts";
+import { scientific } from "./scientific.ts";
 
 const zero = 0x30;
 const minus = 0x2d;
@@ -34,20 +26,21 @@ interface FreeLimits {
 }
 
 /** Every number of RFC 8259. */
-export const anyNumber = free({ integer: Infinity, fraction: Infinity, exponent: Infinity });
+export const anyNumber = tabulate(free({ integer: Infinity, fraction: Infinity, exponent: Infinity }));
 
 /** Numbers that a double holds: with an exponent of two digits they stay below 10^308. */
-const doubles = free({ integer: maxDigits, fraction: maxDigits, exponent: 2 });
-const integers = free({ integer: maxDigits, fraction: 0, exponent: 0 });
+const doubles = made(either(free({ integer: maxDigits, fraction: maxDigits, exponent: 2 }), scientific()));
+const integers = tabulate(free({ integer: maxDigits, fraction: 0, exponent: 0 }));
 
-function free(limits: FreeLimits): ByteMachine {
+type State = { part: Part; digits: number };
+
+function free(limits: FreeLimits): MachineDescription<State> {
   const limitOf: Partial<Record<Part, number>> = limits;
-  type State = { part: Part; digits: number };
   const digitsIn = (part: "integer" | "fraction" | "exponent", digits: number): State | undefined => {
     if (digits > limits[part]) return undefined;
     return { part, digits: limits[part] === Infinity ? 1 : digits };
   };
-  return tabulate<State>({
+  return {
     start: { part: "start", digits: 0 },
     key: ({ part, digits }) => `${part} ${digits}`,
     step({ part, digits }, byte) {
@@ -73,153 +66,215 @@ function free(limits: FreeLimits): ByteMachine {
       }
     },
     accepts: ({ part }) => part === "zero" || limitOf[part] !== undefined,
-  });
+  };
 }
 
-/** A bounded number so far: its digits as one integer, and how many of them stand behind the point (-1: no point yet). */
+function made<State>(description: MachineDescription<State>): ByteMachine;
+function made<State>(description: MachineDescription<State> | undefined): ByteMachine | undefined;
+function made<State>(description: MachineDescription<State> | undefined): ByteMachine | undefined {
+  return description && tabulate(description);
+}
+
+// ---- Numbers of a range, written as people and programs write them
+
+/** Digits that tell all doubles apart; with fewer, no two numbers are the same double. */
+const digitsOfDouble = 17;
+const certainDigits = 15;
+/** Decimals of a number that is not written with an exponent: JavaScript and Python begin to at 10^-7 and 10^-5. */
+const plainDecimals = 24;
+
+/** A number so far: its digits as one integer, and how many of them stand behind the point (-1: no point yet). */
 interface Prefix {
   readonly part: "start" | "minus" | "digits";
   readonly negative: boolean;
   readonly digits: bigint;
   readonly behind: number;
+  /** Digits from the first that is not 0. */
+  readonly significant: number;
 }
 
 /**
- * The machine of a range; undefined if no number is in it. Throws a RangeError where doubles are too coarse to keep to the
- * range: whoever reads the JSON will round.
+ * The machine of a range; undefined if no number that can be written is in it. Throws a RangeError for multiples of which
+ * there are too many remainders.
  */
 export function numberMachine(range: NumberRange): ByteMachine | undefined {
-  const { integer, min, max, multipleOf } = range;
-  if (min === undefined && max === undefined && multipleOf === undefined) return integer ? integers : doubles;
-  const scale = integer ? 0 : decimalsOf(range);
-  const unit = 10n ** BigInt(scale);
-  // Both ends inclusive, counted in units of the last decimal.
-  const most = multipleOf ? BigInt(Number.MAX_SAFE_INTEGER) : 10n ** BigInt(longest(range)) * unit - 1n;
-  let low = min === undefined ? -most : ceiling(min, scale, range.minExclusive ?? false);
-  let high = max === undefined ? most : -ceiling(-max, scale, range.maxExclusive ?? false);
-  if (multipleOf && low < -most) low = -most; // beyond it a double no longer knows its remainder
-  if (multipleOf && high > most) high = most;
-  const step = BigInt(multipleOf ?? 1);
+  const { whole, min, max, multiples = [], notMultiples = [], except = [] } = range;
+  const filtered = multiples.length + notMultiples.length + except.length > 0 || whole === false;
+  if (!min && !max && !filtered) return whole ? integers : doubles;
+  const exponents = whole || filtered ? undefined : scientific(inclusive(min, 1, false), inclusive(max, -1, false));
+  return made(either(plainNumbers(range), exponents));
+}
 
-  /** Some number of the range lies in from…to. */
-  const meets = (from: bigint, to: bigint) => {
+/** A bound as the last value that is allowed: beside an excluded double, the next one, so that no reader rounds back to it. */
+function inclusive(bound: Bound | undefined, side: 1 | -1, whole: boolean): number | undefined {
+  if (!bound?.exclusive) return bound?.value;
+  const { value } = bound;
+  if (whole && Number.isSafeInteger(value)) return value + side;
+  return side * nextAbove(side * value);
+}
+
+/** Numbers without an exponent; undefined if there are none. */
+function plainNumbers(range: NumberRange): MachineDescription<Prefix> | undefined {
+  const { whole, min, max, multiples = [], notMultiples = [], except = [] } = range;
+  const steps = [...multiples, ...notMultiples].map(decimalOf);
+  const fine = steps.reduce((most, { decimals }) => Math.max(most, decimals), 0);
+  const scale = whole ? 0 : multiples.length > 0 ? fine : Math.max(plainDecimals, fine);
+  const unit = 10n ** BigInt(scale);
+  /** Everything below is counted in units of the last decimal; steps are, in this finer one, whole. */
+  const finer = 10n ** BigInt(Math.max(0, fine - scale));
+  const inFiner = ({ digits, decimals }: { digits: bigint; decimals: number }) =>
+    digits * 10n ** BigInt(Math.max(scale, fine) - decimals);
+  const step = steps
+    .slice(0, multiples.length)
+    .reduce((common, step) => leastCommonMultiple(common, inFiner(step)), finer);
+  /** A number's remainder by this tells whether it is a multiple of what it must, and must not, be one of. */
+  const modulus = steps
+    .slice(multiples.length)
+    .reduce((common, step) => leastCommonMultiple(common, inFiner(step)), step);
+  const isStepped = steps.length > 0;
+  if (isStepped && modulus / finer > maxMultiple * 10)
+    throw new RangeError(`it has more than ${maxMultiple * 10} remainders`);
+  const stride = step / finer;
+  const filtered = isStepped || except.length > 0 || whole === false;
+  /** How many digits are certain to be told apart by who reads them. */
+  const precision = multiples.length > 0 || whole ? Infinity : filtered ? certainDigits : digitsOfDouble;
+
+  const longest = Math.max(maxDigits, ...[min, max].map((bound) => (bound ? wholeDigits(bound.value) : 0)));
+  // Beyond it a double no longer knows its remainder.
+  const most = multiples.length === 0 ? 10n ** BigInt(longest) * unit - 1n : scale === 0 ? 2n ** 53n - 1n : 10n ** 15n;
+  const [from, to] = [inclusive(min, 1, whole === true), inclusive(max, -1, whole === true)];
+  let low = from === undefined ? -most : ceiling(decimalOf(from), scale);
+  let high = to === undefined ? most : -ceiling(decimalOf(-to), scale);
+  if (multiples.length > 0 && low < -most) low = -most;
+  if (multiples.length > 0 && high > most) high = most;
+
+  const excluded = new Set(except.map((value) => ceiling(decimalOf(value), scale)));
+  const list = [...excluded];
+  const isAccepted = (value: bigint) => {
+    if (value < low || value > high || excluded.has(value)) return false;
+    if (whole === false && value % unit === 0n) return false;
+    if (!isStepped) return true;
+    return (
+      (value * finer) % step === 0n &&
+      steps.slice(multiples.length).every((not) => (value * finer) % inFiner(not) !== 0n)
+    );
+  };
+  /** Some accepted number lies in from…to, written to a resolution. */
+  const meets = (from: bigint, to: bigint, resolution: bigint) => {
+    const by = resolution > stride ? leastCommonMultiple(resolution, stride) : stride;
     const first = from > low ? from : low;
     const last = to < high ? to : high;
-    return first <= last && floorDivide(last, step) * step >= first;
+    let value = -floorDivide(-first, by) * by;
+    if (!filtered) return value <= last;
+    // Whatever is left out comes again after a while, but for single values.
+    const tries = excluded.size + 2 + Number(modulus / greatestCommonDivisor(modulus, by * finer));
+    for (let i = 0; i < tries && value <= last; i++, value += by) if (isAccepted(value)) return true;
+    return false;
+  };
+  const powers = Array.from({ length: scale + 1 }, (_, i) => 10n ** BigInt(i));
+  const resolutionOf = (behind: number, significant: number) => {
+    const left = scale - Math.max(0, behind);
+    return powers[left - Math.min(left, Math.max(0, precision - significant))];
   };
   /** The numbers whose magnitude is from…to, on the side of the sign. */
   const block = (negative: boolean, from: bigint, to: bigint): [bigint, bigint] =>
     negative ? [-to, -from] : [from, to];
 
   /** What sets a prefix apart from others; undefined if no number of the range begins with it. */
-  const nameOf = ({ negative, digits, behind }: Prefix): string | undefined => {
+  const blockName = ({ negative, digits, behind, significant }: Prefix): string | undefined => {
     const furthest = low < 0n && -low > high ? -low : high;
-    let name = `${negative} ${behind} ${multipleOf ? digits % step : ""}`;
-    let whole = false;
-    let possible = false;
+    let name = "";
+    let partly = false;
+    let isPossible = false;
     // With n more digits before the point: a block for each n. Behind the point, or after a leading zero, n is 0.
-    let size = behind < 0 ? unit : 10n ** BigInt(scale - behind);
+    let size = behind < 0 ? unit : powers[scale - behind];
+    let more = 0;
     do {
       const [from, to] = block(negative, digits * size, (digits + 1n) * size - 1n);
-      if (meets(from, to)) {
-        possible = true;
-        if (from >= low && to <= high) name += "+";
-        else whole = true;
+      if (meets(from, to, resolutionOf(behind, significant + more))) {
+        isPossible = true;
+        if (from >= low && to <= high && !list.some((value) => value >= from && value <= to)) name += "+";
+        else partly = true;
       } else name += "-";
       size *= 10n;
+      more++;
     } while (behind < 0 && digits > 0n && digits * size <= furthest);
-    if (!possible) return undefined;
-    return whole || digits === 0n ? `${negative} ${behind} =${digits}` : name;
+    if (!isPossible) return undefined;
+    return partly || digits === 0n ? `=${digits}` : name;
+  };
+  const nameOf = (prefix: Prefix): string => {
+    if (prefix.part !== "digits") return prefix.part;
+    const { negative, digits, behind, significant } = prefix;
+    const kept = precision === Infinity ? "" : significant;
+    const fraction = whole === false && behind >= 0 && digits % powers[behind] !== 0n;
+    return `${negative} ${behind} ${kept} ${isStepped ? digits % modulus : ""} ${fraction} ${blockName(prefix)}`;
   };
   const digit = (prefix: Prefix, value: number): Prefix | undefined => {
-    const { part, digits, behind } = prefix;
+    const { part, digits, behind, significant } = prefix;
     if (part === "digits" && behind < 0 && digits === 0n) return undefined; // no leading zeros
-    if (behind === scale) return undefined;
+    if (behind === scale || (behind >= 0 && significant >= precision)) return undefined;
     return {
       ...prefix,
       part: "digits",
       digits: digits * 10n + BigInt(value),
       behind: behind < 0 ? behind : behind + 1,
+      significant: significant > 0 || value > 0 ? significant + 1 : 0,
     };
   };
-  const next = (prefix: Prefix, byte: number): Prefix | undefined => {
+  const stepped = (prefix: Prefix, byte: number): Prefix | undefined => {
     if (isDigit(byte)) return digit(prefix, byte - zero);
     if (byte === minus && prefix.part === "start") return { ...prefix, part: "minus", negative: true };
-    if (byte === point && prefix.part === "digits" && prefix.behind < 0 && scale > 0) return { ...prefix, behind: 0 };
-    return undefined;
+    if (byte !== point || prefix.part !== "digits" || prefix.behind >= 0 || scale === 0) return undefined;
+    return prefix.significant < precision ? { ...prefix, behind: 0 } : undefined;
   };
-  if (!meets(low, high)) return undefined;
-  return tabulate<Prefix>({
-    start: { part: "start", negative: false, digits: 0n, behind: -1 },
-    key: (prefix) => (prefix.part === "digits" ? (nameOf(prefix) as string) : prefix.part),
+  if (!meets(low, high, resolutionOf(0, 0))) return undefined;
+  return {
+    start: { part: "start", negative: false, digits: 0n, behind: -1, significant: 0 },
+    key: nameOf,
     step(prefix, byte) {
-      const after = next(prefix, byte);
+      const after = stepped(prefix, byte);
       if (!after) return undefined;
-      if (after.part === "minus") return meets(-most, 0n) ? after : undefined;
-      return nameOf(after) === undefined ? undefined : after;
+      if (after.part === "minus") return meets(-most, 0n, resolutionOf(0, 0)) ? after : undefined;
+      return blockName(after) === undefined ? undefined : after;
     },
     accepts({ part, negative, digits, behind }) {
       if (part !== "digits" || behind === 0) return false;
-      const value = digits * (behind < 0 ? unit : 10n ** BigInt(scale - behind));
-      const [from, to] = block(negative, value, value);
-      return meets(from, to);
+      const value = digits * (behind < 0 ? unit : powers[scale - behind]);
+      return isAccepted(negative ? -value : value);
     },
-  });
+  };
 }
 
-/** Whether a range holds a number; for the values of an enum. */
-export function inRange(
-  value: number,
-  { integer, min, max, minExclusive, maxExclusive, multipleOf }: NumberRange,
-): boolean {
-  if (integer && !Number.isInteger(value)) return false;
-  if (min !== undefined && (minExclusive ? value <= min : value < min)) return false;
-  if (max !== undefined && (maxExclusive ? value >= max : value > max)) return false;
-  return multipleOf === undefined || value % multipleOf === 0;
-}
+const wholeDigits = (value: number) => String(decimalOf(value).digits).length;
 
-/** How many decimals a bounded number may have: those of its bounds, and more up to the 15 digits that a double keeps. */
-function decimalsOf({ min, max, minExclusive, maxExclusive }: NumberRange): number {
-  let needed = 0;
-  let kept = 15;
-  for (const [bound, exclusive] of [
-    [min, minExclusive],
-    [max, maxExclusive],
-  ] as const) {
-    if (bound === undefined) continue;
-    const { digits, decimals } = decimal(bound);
-    const whole = Math.max(0, String(digits).replace("-", "").length - decimals);
-    needed = Math.max(needed, decimals);
-    if (bound !== 0) kept = Math.min(kept, Math.max(0, 15 - whole));
-    if (exclusive && whole + decimals > 15)
-      throw new RangeError(`the exclusive bound ${bound} has more than the 15 digits that a double keeps apart`);
-  }
-  return Math.max(needed, kept);
-}
+// ---- Numbers that are judged
 
-/** Digits before the point, where only one bound is given. */
-function longest({ min = 0, max = 0 }: NumberRange): number {
-  return Math.max(maxDigits, ...[min, max].map((bound) => String(decimal(bound).digits).length));
-}
+/** How many numbers at once may be in the middle of being read. */
+const remembered = 1 << 16;
 
-/** value = digits · 10^-decimals, exactly as JavaScript writes it. */
-function decimal(value: number): { digits: bigint; decimals: number } {
-  const [mantissa, exponent = "0"] = String(value).split("e");
-  const [whole, fraction = ""] = mantissa.split(".");
-  const decimals = fraction.length - Number(exponent);
-  const digits = BigInt(whole + fraction);
-  return decimals >= 0 ? { digits, decimals } : { digits: digits * 10n ** BigInt(-decimals), decimals: 0 };
-}
-
-/** The least integer ≥ value · 10^scale, or > where the bound itself is excluded. */
-function ceiling(value: number, scale: number, exclusive: boolean): bigint {
-  const { digits, decimals } = decimal(value);
-  const divisor = 10n ** BigInt(Math.max(0, decimals - scale));
-  const scaled = digits * 10n ** BigInt(Math.max(0, scale - decimals));
-  const floor = floorDivide(scaled, divisor);
-  return floor * divisor === scaled && !exclusive ? floor : floor + 1n;
-}
-
-function floorDivide(a: bigint, b: bigint): bigint {
-  return a / b - (a % b !== 0n && a < 0n ? 1n : 0n);
+/**
+ * As `numberMachine`, for texts that are judged: every spelling of every number of the range, however long. It knows the
+ * whole text of a number, so nothing can be tabulated, and it does not say whether a beginning can still become valid.
+ */
+export function judgedNumber(range: NumberRange): ByteMachine {
+  const texts: { text: string; state: number }[] = [{ text: "", state: anyNumber.start }];
+  let last = 0;
+  const accepts = (state: number) => {
+    const { text, state: spelling } = texts[state];
+    return anyNumber.accepts(spelling) && spellsInRange(text, range);
+  };
+  return {
+    start: 0,
+    table: anyNumber.table,
+    next(state, byte) {
+      const { text, state: spelling } = texts[state];
+      const after = anyNumber.next(spelling, byte);
+      if (after < 0) return after;
+      last = last === remembered ? 1 : last + 1;
+      texts[last] = { text: text + String.fromCharCode(byte), state: after };
+      return last;
+    },
+    accepts,
+    ended: () => false,
+  };
 }

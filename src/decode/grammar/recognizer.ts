@@ -4,9 +4,22 @@
 // is being read, there are several stacks side by side. This is a pushdown automaton run on all its paths at once.
 
 import { type ByteMachine, dead } from "./byte-machine.ts";
-import type { ArrayForm, ObjectForm, Script, Value } from "./forms.ts";
-import { type KeyMachine, keyMachine, mayClose, nextKeys, type UsedKeys } from "./keys.ts";
-import { formAt } from "./satisfiable.ts";
+import type { ArrayForm, ObjectForm, ScalarForm, Script, Value } from "./forms.ts";
+import { mayEndItems, nextItems } from "./item-choice.ts";
+import {
+  afterAny,
+  afterExtra,
+  afterProperty,
+  begun,
+  everyKey,
+  isComplete,
+  mayClose,
+  nextKeys,
+  type Progress,
+} from "./key-choice.ts";
+import { type KeyMachine, keyMachine } from "./keys.ts";
+import { formAt, valuesOf } from "./satisfiable.ts";
+import { canonical } from "./schema/keywords.ts";
 import type { Escapes } from "./string.ts";
 
 /** What JSON leaves to the writer. */
@@ -22,19 +35,28 @@ export interface Style {
   };
   /** In keys, enums and patterns; free strings may always use all. */
   readonly escapes: Escapes;
+  /** Texts are judged, not written: keys come in any order, numbers in any spelling, and what has begun need not have an end. */
+  readonly judged: boolean;
 }
 
 /** The top of a stack; `parent` is what is read after it. */
 export type Frame = ScalarFrame | KeyFrame | ArrayFrame | ObjectFrame | ColonFrame | ScriptFrame | FreeFrame;
 
-interface ScalarFrame {
+interface Logged {
+  /** All of the text so far, where it has to be looked at again. */
+  readonly log?: Bytes | undefined;
+}
+
+interface ScalarFrame extends Logged {
   readonly kind: "scalar";
   readonly machine: ByteMachine;
   readonly state: number;
   readonly parent: Frame;
+  /** Its bytes so far, where a later item of its array must differ from it. */
+  readonly text?: Bytes;
 }
 
-interface KeyFrame {
+interface KeyFrame extends Logged {
   readonly kind: "key";
   readonly machine: KeyMachine;
   readonly state: number;
@@ -53,31 +75,39 @@ export interface Bytes {
 /** "first": after the opening bracket. "next": after a comma. "after": after an item. */
 type Phase = "first" | "next" | "after";
 
-interface ArrayFrame {
+interface ArrayFrame extends Logged {
   readonly kind: "array";
   readonly form: ArrayForm;
   readonly phase: Phase;
   readonly count: number;
+  /** Items so far that `contains` counts. */
+  readonly hits: number;
+  /** Items so far, where no two may be equal. */
+  readonly seen: Seen | undefined;
+  /** Where the log stood before the item, where texts are judged and no two items may be equal. */
+  readonly itemFrom?: Bytes | undefined;
   readonly spaces: number;
   readonly depth: number;
   readonly parent: Frame;
 }
 
-interface ObjectFrame {
+/** Values that must not come again: a list that grows at its head. */
+export interface Seen {
+  value(): unknown;
+  readonly before: Seen | undefined;
+}
+
+interface ObjectFrame extends Progress, Logged {
   readonly kind: "object";
   readonly form: ObjectForm;
   readonly phase: Phase;
-  /** The first declared property that may still come. */
-  readonly cursor: number;
-  readonly count: number;
-  readonly used: UsedKeys | undefined;
   readonly spaces: number;
   readonly depth: number;
   readonly parent: Frame;
 }
 
 /** Between a key and its value. */
-interface ColonFrame {
+interface ColonFrame extends Logged {
   readonly kind: "colon";
   readonly passed: boolean;
   readonly value: Value;
@@ -85,14 +115,14 @@ interface ColonFrame {
   readonly parent: ObjectFrame;
 }
 
-interface ScriptFrame {
+interface ScriptFrame extends Logged {
   readonly kind: "script";
   readonly script: Script;
   /** Bytes of a text, or of white space, so far. */
   readonly at: number;
 }
 
-interface FreeFrame {
+interface FreeFrame extends Logged {
   readonly kind: "free";
   readonly script: Extract<Script, { kind: "free" }>;
   readonly state: number;
@@ -137,62 +167,94 @@ export interface Recognizer {
   candidates(frame: Frame): readonly number[];
   /** As `step`, for a control token. */
   stepToken(frame: Frame, id: number): readonly Frame[];
-  /** What follows a scalar or key whose machine accepts; `text` is read if it has to be known which key it was. */
+  /** What follows a scalar or key whose machine accepts; `text` is read if it has to be known which it was. */
   leave(frame: ScalarFrame | KeyFrame | FreeFrame, state: number, text: () => string): Frame;
 }
 
+/** Machines of scalars that must differ from some values. */
+const distinct = new WeakMap<Seen, Map<ScalarForm, ByteMachine | undefined>>();
+
+/** The machine of a scalar, without the values that must not come again; undefined: none is left. */
+function machineFor(form: ScalarForm, seen: Seen | undefined): ByteMachine | undefined {
+  if (!seen) return form.machine;
+  const machines = distinct.get(seen) ?? new Map<ScalarForm, ByteMachine | undefined>();
+  distinct.set(seen, machines);
+  if (!machines.has(form)) {
+    const values: unknown[] = [];
+    for (let at: Seen | undefined = seen; at; at = at.before) values.push(at.value());
+    machines.set(form, form.without(values));
+  }
+  return machines.get(form);
+}
+
 /** The recognizer of a script. */
-export function createRecognizer(script: Script, { spaces, escapes }: Style): Recognizer {
+export function createRecognizer(script: Script, { spaces, escapes, judged }: Style): Recognizer {
   // ---- What may begin here
 
   const begin = (value: Value, byte: number, parent: Frame, depth: number): readonly Frame[] => {
     const frames: Frame[] = [];
+    const differs = parent.kind === "array" && parent.form.unique && !judged;
+    const seen = differs ? parent.seen : undefined;
     for (const form of value.forms) {
       if (form.kind === "scalar") {
-        const state = form.machine.next(form.machine.start, byte);
-        if (state !== dead) frames.push(...settled({ kind: "scalar", machine: form.machine, state, parent }));
+        const machine = machineFor(form, seen);
+        const state = machine ? machine.next(machine.start, byte) : dead;
+        if (machine && state !== dead)
+          frames.push(
+            ...settled({
+              ...{ kind: "scalar", machine, state, parent },
+              ...(differs ? { text: { byte, before: undefined } } : {}),
+            }),
+          );
       } else if (form.kind === "array" && byte === openArray) {
         const here = formAt(form, depth);
-        if (here) frames.push({ ...fresh, kind: "array", form: here, depth: depth + 1, parent });
+        if (here)
+          frames.push({ ...fresh, kind: "array", form: here, hits: 0, seen: undefined, depth: depth + 1, parent });
       } else if (form.kind === "object" && byte === openObject) {
         const here = formAt(form, depth);
-        if (here)
-          frames.push({ ...fresh, kind: "object", form: here, cursor: 0, used: undefined, depth: depth + 1, parent });
+        if (here) frames.push({ ...fresh, kind: "object", form: here, ...begun(here), depth: depth + 1, parent });
       }
     }
     return frames;
   };
-  const mayBegin = (value: Value, depth: number) =>
-    value.forms.some((form) => form.kind === "scalar" || formAt(form, depth));
+  const mayBegin = (value: Value, depth: number, seen?: Seen) =>
+    value.forms.some((form) => (form.kind === "scalar" ? machineFor(form, seen) : formAt(form, depth)));
 
   /** A scalar after a byte: it may go on, and if it is complete, what follows it may come. */
   const settled = (frame: ScalarFrame): readonly Frame[] => {
-    const { machine, state, parent } = frame;
+    const { machine, state } = frame;
     if (!machine.accepts(state)) return [frame];
-    return machine.ended(state) ? [parent] : [frame, parent];
+    const after = afterScalar(frame, () => bytesOf(frame.text));
+    return machine.ended(state) ? [after] : [frame, after];
   };
+  /** What a scalar leaves open when it ends. */
+  const afterScalar = ({ parent, text }: ScalarFrame, all: () => string): Frame =>
+    text && parent.kind === "array"
+      ? { ...parent, seen: { value: lazy(() => JSON.parse(all())), before: parent.seen } }
+      : parent;
 
   // ---- Arrays
 
-  const itemOf = (form: ArrayForm, index: number) => form.prefix[index] ?? form.rest;
-  const takesItem = ({ form, count, depth }: ArrayFrame) => {
-    const item = count < form.max ? itemOf(form, count) : undefined;
-    return item !== undefined && mayBegin(item, depth);
-  };
+  const itemsOf = ({ form, count, hits, depth, seen }: ArrayFrame) =>
+    nextItems(form, count, hits).filter(({ value }) => mayBegin(value, depth, judged ? undefined : seen));
 
   const stepArray = (frame: ArrayFrame, byte: number): readonly Frame[] => {
-    const { form, phase, count, parent, depth } = frame;
+    const { form, phase, count, hits, parent, depth } = frame;
     if (phase === "after" && byte !== comma && byte !== closeArray && !isSpace(byte)) return none;
-    const closes = phase !== "next" && count >= form.min;
-    const more = takesItem(frame);
-    if (isSpace(byte)) return spaced(frame, closes || phase !== "after", more);
-    if (byte === closeArray) return closes && frame.spaces <= spaces.inside ? [parent] : none;
-    if (phase === "after") {
-      if (!more || frame.spaces > spaces.tight) return none;
-      return [{ ...frame, phase: "next", spaces: 0 }];
+    const closes = phase !== "next" && mayEndItems(form, count, hits);
+    const items = itemsOf(frame);
+    if (judged && form.unique && phase === "after" && !isSpace(byte)) {
+      const item = canonical(JSON.parse(bytesOf(frame.log, frame.itemFrom)));
+      for (let at = frame.seen; at; at = at.before) if (at.value() === item) return none;
+      frame = { ...frame, seen: { value: () => item, before: frame.seen } };
     }
-    if (!more) return none;
-    return begin(itemOf(form, count) as Value, byte, { ...frame, phase: "after", count: count + 1, spaces: 0 }, depth);
+    if (isSpace(byte)) return spaced(frame, closes || phase !== "after", items.length > 0);
+    if (byte === closeArray) return closes && frame.spaces <= spaces.inside ? [parent] : none;
+    if (phase === "after")
+      return items.length > 0 && frame.spaces <= spaces.tight ? [{ ...frame, phase: "next", spaces: 0 }] : none;
+    return items.flatMap(({ value, hits }) =>
+      begin(value, byte, { ...frame, phase: "after", count: count + 1, hits, spaces: 0, itemFrom: frame.log }, depth),
+    );
   };
 
   /** White space inside brackets, as long as something may still come after it. */
@@ -213,35 +275,34 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
 
   // ---- Objects
 
+  const keysOf = (frame: ObjectFrame) => (judged ? everyKey(frame.form, frame.used) : nextKeys(frame.form, frame));
+
   const stepObject = (frame: ObjectFrame, byte: number): readonly Frame[] => {
-    const { form, phase, cursor, count, used, parent } = frame;
+    const { form, phase, used, parent } = frame;
     const space = isSpace(byte);
     if (byte !== (phase === "after" ? comma : quote) && byte !== closeObject && !space) return none;
-    const closes = phase !== "next" && mayClose(form, cursor, count);
+    const closes = phase !== "next" && (judged ? isComplete(form, frame) : mayClose(form, frame));
     if (byte === closeObject) return closes && frame.spaces <= spaces.inside ? [parent] : none;
-    const keys = nextKeys(form, cursor, count, used);
+    const keys = keysOf(frame);
     if (space) return spaced(frame, closes || (phase !== "after" && keys !== undefined), keys !== undefined);
     if (!keys) return none;
     if (phase === "after") return frame.spaces <= spaces.tight ? [{ ...frame, phase: "next", spaces: 0 }] : none;
-    const machine = keyMachine(form, keys, used, escapes);
+    const machine = keyMachine(form, keys, judged ? undefined : used, escapes);
     return [{ kind: "key", machine, state: machine.next(machine.start, quote), parent: frame, text: undefined }];
   };
 
-  const afterKey = (frame: KeyFrame, state: number, text: () => string): Frame => {
-    const { machine, parent: object } = frame;
+  /** What follows a key; undefined: it has come before. */
+  const afterKey = ({ machine, parent: object }: KeyFrame, state: number, text: () => string): Frame | undefined => {
     const { form } = object;
     const outcome = machine.outcome(state);
-    let { cursor, used } = object;
-    let value: Value;
-    if ("property" in outcome) {
-      cursor = outcome.property + 1;
-      value = form.properties[outcome.property].value;
-    } else {
-      cursor = form.properties.length;
-      value = outcome.extra;
-      if (!form.repeats) used = { name: lazy(text), before: used, count: (used?.count ?? 0) + 1 };
-    }
-    const parent: ObjectFrame = { ...object, phase: "after", cursor, count: object.count + 1, used, spaces: 0 };
+    const name = lazy(text);
+    const isDeclared = "property" in outcome;
+    const value = isDeclared ? form.properties[outcome.property].value : outcome.extra;
+    let progress: Progress | undefined;
+    if (judged) progress = afterAny(form, object, isDeclared ? outcome : { name });
+    else progress = isDeclared ? afterProperty(form, object, outcome.property) : afterExtra(form, object, name);
+    if (!progress) return undefined;
+    const parent: ObjectFrame = { ...object, ...progress, phase: "after", spaces: 0 };
     return { kind: "colon", passed: false, value, spaces: 0, parent };
   };
 
@@ -249,7 +310,7 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
     const { machine } = frame;
     const state = machine.next(frame.state, byte);
     if (state === dead) return none;
-    if (machine.accepts(state)) return [afterKey(frame, state, () => contentOf(frame.text))];
+    if (machine.accepts(state)) return [afterKey(frame, state, () => contentOf(frame.text)) ?? []].flat();
     return [{ ...frame, state, ...machine.released(state), text: { byte, before: frame.text } }];
   };
 
@@ -293,7 +354,8 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
     switch (frame.kind) {
       case "scalar": {
         const state = frame.machine.next(frame.state, byte);
-        return state === dead ? none : settled({ ...frame, state });
+        if (state === dead) return none;
+        return settled(frame.text ? { ...frame, state, text: { byte, before: frame.text } } : { ...frame, state });
       }
       case "key":
         return stepKey(frame, byte);
@@ -317,8 +379,7 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
         return [quote, comma, closeObject, ...spaceBytes];
       case "array": {
         if (frame.phase === "after") return [comma, closeArray, ...spaceBytes];
-        const item = takesItem(frame) ? itemOf(frame.form, frame.count) : undefined;
-        return [closeArray, ...spaceBytes, ...(item ? firstBytes(item) : [])];
+        return [...new Set([closeArray, ...spaceBytes, ...itemsOf(frame).flatMap(({ value }) => firstBytes(value))])];
       }
       case "colon":
         return frame.passed ? [...spaceBytes, ...firstBytes(frame.value)] : [colon, ...spaceBytes];
@@ -348,16 +409,37 @@ export function createRecognizer(script: Script, { spaces, escapes }: Style): Re
 
   const leave = (frame: FreeFrame): Frame => enter((frame.script.next as { next: Script }).next);
 
+  /** Steps that keep the text in the frames. */
+  const logged = (frame: Frame, byte: number): readonly Frame[] => {
+    const log = { byte, before: frame.log };
+    return step(frame, byte).map((after) => ({ ...after, log }));
+  };
+
   return {
     start: [enter(script)],
-    step,
+    step: judged && hasUnique(script) ? logged : step,
     candidates,
     stepToken,
     leave(frame, state, text) {
-      if (frame.kind === "key") return afterKey(frame, state, text);
-      return frame.kind === "free" ? leave(frame) : frame.parent;
+      if (frame.kind === "key") return afterKey(frame, state, text) as Frame;
+      return frame.kind === "free" ? leave(frame) : afterScalar(frame, text);
     },
   };
+}
+
+/** Whether some array of a script's values has items that must all differ. */
+function hasUnique(script: Script): boolean {
+  if (script.kind === "end") return false;
+  if (script.kind === "choice") return script.options.some(hasUnique);
+  if (script.kind !== "value") return hasUnique(script.next);
+  const seen = new Set([script.value]);
+  for (const value of seen)
+    for (const form of value.forms) {
+      if (form.kind === "scalar") continue;
+      if (form.kind === "array" && form.unique) return true;
+      for (const part of valuesOf(form)) seen.add(part);
+    }
+  return hasUnique(script.next);
 }
 
 /** Whether the text may end with this stack. */
@@ -372,9 +454,14 @@ export function mayEnd(frame: Frame): boolean {
 
 /** The text of a key, its quotes left out. */
 export function contentOf(text: Bytes | undefined): string {
+  return JSON.parse(`"${bytesOf(text)}"`);
+}
+
+/** The text of bytes in reverse, those up to `from` left out. */
+export function bytesOf(text: Bytes | undefined, from?: Bytes): string {
   const bytes: number[] = [];
-  for (let at = text; at; at = at.before) bytes.push(at.byte);
-  return JSON.parse(`"${new TextDecoder().decode(Uint8Array.from(bytes.reverse()))}"`);
+  for (let at = text; at && at !== from; at = at.before) bytes.push(at.byte);
+  return new TextDecoder().decode(Uint8Array.from(bytes.reverse()));
 }
 
 function lazy<T>(make: () => T): () => T {

@@ -1,5 +1,6 @@
-// Regular expressions, read: the text of a `pattern` → a tree. ECMA-262 syntax with the flag u, as JSON Schema asks; what a
-// finite automaton cannot do (look-around, back-references) is refused by name. The tree's automaton is in automaton.ts.
+// Regular expressions, read: the text of a `pattern` → a tree. ECMA-262's syntax, as JSON Schema asks, with and without the
+// flag u (a lone brace, `[\w-.]`), and what Python's adds to it where people use it: (?i), (?P<name>…), \A and \Z. What a
+// finite automaton cannot do (back-references, look-behind) is refused by name. The tree's automaton is in automaton.ts.
 
 import {
   anyCodePoint,
@@ -7,6 +8,7 @@ import {
   codePoints,
   complement,
   digits,
+  foldCase,
   lineEnds,
   spaces,
   withProperty,
@@ -19,9 +21,12 @@ export type Regex =
   | { readonly kind: "sequence"; readonly parts: readonly Regex[] }
   | { readonly kind: "choice"; readonly options: readonly Regex[] }
   | { readonly kind: "repeat"; readonly body: Regex; readonly min: number; readonly max: number }
-  /** ^ and $: only at the very start, only at the very end. */
-  | { readonly kind: "start" }
-  | { readonly kind: "end" };
+  | { readonly kind: Condition }
+  /** Look-ahead: what follows here begins with `body`, or does not. */
+  | { readonly kind: "ahead"; readonly body: Regex; readonly not: boolean };
+
+/** ^ and $: only at the very start, only at the very end; \b and \B: between a word and what is none, and not there. */
+export type Condition = "start" | "end" | "boundary" | "inside";
 
 const controlEscapes: Readonly<Record<string, number>> = { t: 0x09, n: 0x0a, v: 0x0b, f: 0x0c, r: 0x0d };
 const classEscapes: Readonly<Record<string, CodePoints>> = {
@@ -33,10 +38,20 @@ const classEscapes: Readonly<Record<string, CodePoints>> = {
   S: complement(spaces),
 };
 
+const conditionEscapes: Readonly<Record<string, Condition>> = {
+  b: "boundary",
+  B: "inside",
+  A: "start",
+  Z: "end",
+  z: "end",
+};
+
 /** The tree of a pattern; throws a RangeError that names what is wrong or not supported. */
 export function parseRegex(source: string): Regex {
   const chars = Array.from(source);
   let at = 0;
+  let flags = { i: false, s: false };
+  const cased = (set: CodePoints) => (flags.i ? foldCase(set) : set);
   const refuse = (what: string): never => {
     const shown = source.length > 60 ? `${source.slice(0, 60)}…` : source;
     throw new RangeError(`the pattern ${JSON.stringify(shown)} ${what} (at character ${at})`);
@@ -62,13 +77,12 @@ export function parseRegex(source: string): Regex {
   };
 
   const repeated = (depth: number): Regex => {
-    const isAnchor = chars[at] === "^" || chars[at] === "$";
     const body = atom(depth);
     const range = quantifier();
     if (!range) return body;
-    if (isAnchor) refuse("repeats an anchor");
+    if (!["set", "sequence", "choice", "repeat"].includes(body.kind)) refuse("repeats what has no length");
     take("?"); // lazy or greedy: the same texts match
-    if (quantifier()) refuse("has a quantifier on a quantifier");
+    if ("*+?".includes(chars[at] ?? " ") || quantifier()) refuse("has a quantifier on a quantifier");
     return { kind: "repeat", body, min: range[0], max: range[1] };
   };
 
@@ -77,7 +91,8 @@ export function parseRegex(source: string): Regex {
     if (take("+")) return [1, Infinity];
     if (take("?")) return [0, 1];
     if (chars[at] !== "{") return undefined;
-    const counts = /^\{(\d+)(?:(,)(\d*))?\}/.exec(chars.slice(at, at + 40).join("")) ?? refuse("has a lone {");
+    const counts = /^\{(?=,?\d)(\d*)(?:(,)(\d*))?\}/.exec(chars.slice(at, at + 40).join(""));
+    if (!counts) return undefined; // a brace and nothing more
     at += counts[0].length;
     const min = Number(counts[1]);
     const max = counts[2] === undefined ? min : counts[3] === "" ? Infinity : Number(counts[3]);
@@ -89,30 +104,51 @@ export function parseRegex(source: string): Regex {
     const char = chars[at];
     if (take("^")) return { kind: "start" };
     if (take("$")) return { kind: "end" };
-    if (take(".")) return { kind: "set", set: complement(lineEnds) };
+    if (take(".")) return { kind: "set", set: flags.s ? anyCodePoint : complement(lineEnds) };
     if (take("[")) return { kind: "set", set: characterClass() };
     if (take("(")) return group(depth);
-    if (take("\\")) return { kind: "set", set: escapeSequence(false) };
-    if ("*+?{}]".includes(char)) refuse(`has a lone ${char}`);
+    if (char === "\\" && Object.hasOwn(conditionEscapes, chars[at + 1] ?? "")) {
+      at += 2;
+      return { kind: conditionEscapes[chars[at - 1]] };
+    }
+    if (take("\\")) return { kind: "set", set: cased(escapeSequence(false)) };
+    if ("*+?".includes(char)) refuse(`has a lone ${char}`);
     at++;
-    return one(char);
+    return { kind: "set", set: cased(single(char.codePointAt(0) as number)) };
   };
-  const one = (char: string): Regex => ({ kind: "set", set: single(char.codePointAt(0) as number) });
   const single = (codePoint: number) => codePoints([codePoint, codePoint]);
 
   const group = (depth: number): Regex => {
+    const outside = flags;
+    let ahead: "=" | "!" | undefined;
     if (take("?")) {
-      if (chars[at] === "=" || chars[at] === "!") refuse("uses look-ahead, which is not supported");
-      if (chars[at] === "<" && (chars[at + 1] === "=" || chars[at + 1] === "!"))
-        refuse("uses look-behind, which is not supported");
-      if (take("<")) {
-        while (at < chars.length && chars[at] !== ">") at++;
-        take(">");
-      } else if (!take(":")) refuse("uses a group that is not supported");
+      const rest = chars.slice(at, at + 60).join("");
+      const opening =
+        /^(?<ahead>[=!])|^:|^P?<[\p{ID_Start}$_][\p{ID_Continue}$]*>|^(?<on>[a-z]*)(?:-(?<off>[a-z]+))?(?<end>[:)])|^#[^)]*(?<comment>\))/u.exec(
+          rest,
+        );
+      if (/^P?<?[=!]/.test(rest) && !opening)
+        refuse(
+          rest.startsWith("P")
+            ? "uses back-references, which are not supported"
+            : "uses look-behind, which is not supported",
+        );
+      if (!opening) refuse("uses a group that is not supported");
+      const { ahead: kind, on = "", off = "", end, comment } = opening?.groups ?? {};
+      at += opening?.[0].length ?? 0;
+      if (comment) return { kind: "sequence", parts: [] };
+      ahead = kind as typeof ahead;
+      if (/[^aisu]/.test(on + off)) refuse(`uses the flags ${on}${off}, of which only i and s are supported`);
+      flags = {
+        i: (flags.i || on.includes("i")) && !off.includes("i"),
+        s: (flags.s || on.includes("s")) && !off.includes("s"),
+      };
+      if (end === ")") return { kind: "sequence", parts: [] }; // the flags hold from here on
     }
     const body = choice(depth + 1);
+    flags = outside;
     if (!take(")")) refuse("has an unclosed (");
-    return body;
+    return ahead ? { kind: "ahead", body, not: ahead === "!" } : body;
   };
 
   const escapeSequence = (inClass: boolean): CodePoints => {
@@ -140,7 +176,6 @@ export function parseRegex(source: string): Regex {
       return char === "p" ? set : complement(set);
     }
     if (char === "b" && inClass) return single(0x08);
-    if (char === "b" || char === "B") refuse("uses word boundaries, which are not supported");
     if (char === "0" && !/^\d/.test(rest)) return single(0);
     if (/\d|k/.test(char)) refuse("uses back-references, which are not supported");
     if (/[A-Za-z]/.test(char)) refuse(`has an unknown escape \\${char}`);
@@ -154,10 +189,7 @@ export function parseRegex(source: string): Regex {
       if (at >= chars.length) refuse("has an unclosed [");
       return take("\\") ? escapeSequence(true) : single(chars[at++].codePointAt(0) as number);
     };
-    const codePointOf = (set: CodePoints) =>
-      set.length === 2 && set[0] === set[1]
-        ? set[0]
-        : refuse("has a range that does not run from one character to another");
+    const only = (set: CodePoints) => (set.length === 2 && set[0] === set[1] ? set[0] : undefined);
     while (!take("]")) {
       const first = member();
       if (chars[at] !== "-" || chars[at + 1] === "]") {
@@ -165,17 +197,17 @@ export function parseRegex(source: string): Regex {
         continue;
       }
       at++;
-      const [from, to] = [codePointOf(first), codePointOf(member())];
-      if (from > to) refuse("has a range out of order");
-      ranges.push(from, to);
+      const last = member();
+      const [from, to] = [only(first), only(last)];
+      if (from === undefined || to === undefined) ranges.push(...first, 0x2d, 0x2d, ...last);
+      else if (from > to) refuse("has a range out of order");
+      else ranges.push(from, to);
     }
-    return negated ? complement(codePoints(ranges)) : codePoints(ranges);
+    const set = cased(codePoints(ranges));
+    return negated ? complement(set) : set;
   };
 
   const tree = choice(0);
   if (at < chars.length) refuse("has an unmatched )");
   return tree;
 }
-
-/** Matches anywhere: what JSON Schema's `pattern` means without anchors. */
-export const anything: Regex = { kind: "repeat", body: { kind: "set", set: anyCodePoint }, min: 0, max: Infinity };

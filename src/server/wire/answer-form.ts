@@ -4,7 +4,7 @@
 import { z } from "zod";
 import type { GrammarSpec } from "../../decode/grammar/grammar.ts";
 import { checkStrictParameters } from "../../decode/grammar/strict-tools.ts";
-import { FieldError, type FieldNames } from "../../field-error.ts";
+import { FieldError, inField, type FieldNames } from "../../field-error.ts";
 import { thoughtsGrammar, toolGrammar } from "../../prompt/answer-grammar.ts";
 import type { ChatFormat } from "../../prompt/chat-format.ts";
 import type { ChatMessage, Tool } from "../../prompt/chat-message.ts";
@@ -97,12 +97,7 @@ function checkStrict(tools: readonly Tool[], first: number, beta: boolean): void
     if (!tool.strict)
       throw new FieldError(`tools[${i}].function.strict`, `tools[${first}] is strict, expected the same of all tools`);
     if (tool.parameters === undefined) continue;
-    try {
-      checkStrictParameters(tool.parameters);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw new FieldError(`tools[${i}].function.parameters`, error.message);
-    }
+    inField(`tools[${i}].function.parameters`, () => checkStrictParameters(tool.parameters));
   }
 }
 
