@@ -3,13 +3,11 @@
 
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
+import type { ChatOptions } from "../chat.ts";
+import type { ChatEnd } from "../chat-reader.ts";
 import type { DecodeParameters } from "../decode/parameters.ts";
-import type { Usage } from "../engine/generate.ts";
-import { renamed } from "../field-error.ts";
 import type { Plainformer } from "../plainformer.ts";
-import { type ChatFormat, createChatFormat } from "../prompt/chat-format.ts";
 import type { ChatMessage } from "../prompt/chat-message.ts";
-import { chatOutput } from "../prompt/chat-output.ts";
 import { loadFrom, type ModelOptions, modelApart, number, withModel } from "./options.ts";
 import { sentenceOf } from "./report.ts";
 
@@ -43,7 +41,8 @@ async function chat(options: Options, command: Command): Promise<void> {
   const { system: first, thinking, json, ...decode } = rest;
   let system = first;
   const loaded = await loadFrom(source);
-  const format = createChatFormat(loaded.chatTemplate, loaded.tokenizer);
+  if (loaded.chatTemplate === null)
+    throw new Error(`${source.model}: it has no chat template, so it cannot chat; "generate" continues text`);
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true && !json;
   const lines = createInterface({
     input: process.stdin,
@@ -84,7 +83,7 @@ async function chat(options: Options, command: Command): Promise<void> {
     try {
       const given = [...rules, ...messages, question, ...begun];
       const write = json ? undefined : terminal ? writeColored : writePlain;
-      const answer = await answerTo(loaded, format, given, { thinking, decode, signal, begun: prefix ?? "", write });
+      const answer = await answerTo(loaded, { ...decode, messages: given, thinking, signal }, prefix ?? "", write);
       if (json) console.log(JSON.stringify(answer));
       messages.push(question, { role: "assistant", content: answer.content });
     } catch (error) {
@@ -104,59 +103,39 @@ interface Answer {
   usage?: { prompt_tokens: number; completion_tokens: number; total_tokens: number };
 }
 
-interface AnswerOptions {
-  readonly thinking: boolean | undefined;
-  readonly decode: DecodeParameters;
-  readonly signal: AbortSignal;
-  /** What the answer begins with. */
-  readonly begun: string;
-  /** Writes a piece of thoughts or words; undefined: nothing is shown. */
-  readonly write?: (text: string, thought: boolean) => void;
-}
-
-/** The answer, written as it comes. One that is aborted ends there. */
+/** The answer, which goes on from `begun`, written as it comes. One that is aborted ends there. */
 async function answerTo(
-  loaded: Plainformer,
-  format: ChatFormat,
-  messages: readonly ChatMessage[],
-  { thinking, decode, signal, begun, write }: AnswerOptions,
+  model: Plainformer,
+  options: ChatOptions,
+  begun: string,
+  write: (text: string, thought: boolean) => void = () => {},
 ): Promise<Answer> {
-  const { segments, startsInReasoning, fields } = format.prompt({ messages, thinking });
-  const output = chatOutput({ format, startsInReasoning });
   let content = begun;
   let reasoning = "";
-  let finish = "abort";
-  let usage: Usage | undefined;
-  const take = (deltas: ReturnType<typeof output.push>) => {
-    for (const delta of deltas) {
-      content += delta.content ?? "";
-      reasoning += delta.reasoning ?? "";
-      write?.(delta.content ?? delta.reasoning ?? "", delta.reasoning !== undefined);
-    }
-  };
-  write?.(begun, false);
+  let end: ChatEnd | undefined;
+  write(begun, false);
   try {
-    for await (const event of loaded.generate({ ...decode, input: segments, specialTokens: true, signal }))
-      if (event.type === "token") take(output.push(event.text));
-      else if (event.type === "end") {
-        finish = event.finishReason;
-        usage = event.usage;
-      }
+    for await (const event of model.chat(options)) {
+      if (event.type === "content") content += event.text;
+      if (event.type === "reasoning") reasoning += event.text;
+      if (event.type === "content" || event.type === "reasoning") write(event.text, event.type === "reasoning");
+      if (event.type === "end") end = event;
+    }
   } catch (error) {
-    if (!signal.aborted) throw renamed(error, fields);
+    if (!options.signal?.aborted) throw error;
   }
-  take(output.end());
-  write?.("\n", false);
+  write("\n", false);
+  for (const warning of end?.warnings ?? []) complain(warning);
   return {
     role: "assistant",
     content,
     ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
-    finish_reason: finish,
-    ...(usage && {
+    finish_reason: end?.finishReason ?? "abort",
+    ...(end && {
       usage: {
-        prompt_tokens: usage.promptTokens,
-        completion_tokens: usage.completionTokens,
-        total_tokens: usage.totalTokens,
+        prompt_tokens: end.usage.promptTokens,
+        completion_tokens: end.usage.completionTokens,
+        total_tokens: end.usage.totalTokens,
       },
     }),
   };

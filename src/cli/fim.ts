@@ -4,7 +4,6 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { DecodeParameters } from "../decode/parameters.ts";
 import { FieldError } from "../field-error.ts";
-import { fimFormat } from "../prompt/fim.ts";
 import { list, loadFrom, type ModelOptions, modelApart, number, readStdin, withModel } from "./options.ts";
 
 type Options = ModelOptions & DecodeParameters & { prefix?: string; suffix?: string; mark: string; json?: true };
@@ -32,40 +31,22 @@ async function fim(file: string | undefined, options: Options): Promise<void> {
   const { prefix, suffix, mark, json, ...decode } = rest;
   const [before, after] = await gapOf(file, prefix, suffix, mark);
   const loaded = await loadFrom(source);
-  const format = fimFormat(loaded.tokenizer);
-  if (!format)
-    throw new Error(
-      `${source.model}: its vocabulary has no tokens for filling in the middle, so it cannot; take a code model`,
-    );
-  const context = Math.min(loaded.config.maxSeqLen, loaded.cacheTokens);
-  const room = context - Math.min(decode.maxTokens ?? Math.floor(context / 4), context - 1);
-  const input = format.prompt({ prefix: before, suffix: after, room });
-  let text = "";
-  let finish = "stop"; // also where one of the form's own tokens ends the middle
-  let promptTokens = 0;
-  let completionTokens = 0;
-  for await (const event of loaded.generate({ ...decode, input })) {
-    if (event.type === "prompt") promptTokens = event.promptTokens;
-    if (event.type === "end") finish = event.finishReason;
-    if (event.type !== "token") continue;
-    completionTokens++;
-    if (format.endIds.includes(event.id)) break;
-    text += event.text;
-    if (!json) process.stdout.write(event.text);
+  for await (const event of loaded.fim({ ...decode, prefix: before, suffix: after })) {
+    if (event.type === "token" && !json) process.stdout.write(event.text);
+    else if (event.type === "end" && !json) process.stdout.write("\n");
+    else if (event.type === "end")
+      console.log(
+        JSON.stringify({
+          text: event.text,
+          finish_reason: event.finishReason,
+          usage: {
+            prompt_tokens: event.usage.promptTokens,
+            completion_tokens: event.usage.completionTokens,
+            total_tokens: event.usage.totalTokens,
+          },
+        }),
+      );
   }
-  if (!json) process.stdout.write("\n");
-  else
-    console.log(
-      JSON.stringify({
-        text,
-        finish_reason: finish,
-        usage: {
-          prompt_tokens: promptTokens,
-          completion_tokens: completionTokens,
-          total_tokens: promptTokens + completionTokens,
-        },
-      }),
-    );
   await loaded.close();
 }
 
