@@ -55,14 +55,20 @@ const chatOptionNames = {
   templateArguments: true,
 } satisfies Names<ChatOptions>;
 
+/** No fault, but likely not what was meant: a field and a sentence without its name. */
+export interface Warning {
+  readonly field: string;
+  readonly hint: string;
+}
+
 /** An answer that is ready to be generated, once or several times. */
 export interface ChatTurn {
   readonly options: GenerateOptions;
   /** Where the options came from: a field of `generate` → that of the conversation. */
   readonly fields: FieldNames;
   readonly startsInReasoning: boolean;
-  /** What the caller may want to know, each a sentence that begins with its field. */
-  readonly warnings: readonly string[];
+  /** What the caller may want to know. */
+  readonly warnings: readonly Warning[];
   /** Reads one generation: the events of `generate` in turn. */
   reader(): ChatReader;
 }
@@ -94,8 +100,8 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
   const conversation = input === undefined ? (messages ?? []) : [];
   if (input === undefined && messages === undefined)
     throw new FieldError("messages", "missing, expected at least one message", "missing");
-  const warnings: string[] = [];
-  if (thinking && !format.thinkTags) warnings.push("thinking: this model does not think aloud");
+  const warnings: Warning[] = [];
+  if (thinking && !format.thinkTags) warnings.push({ field: "thinking", hint: "this model does not think aloud" });
   const prompt =
     input === undefined
       ? format.prompt({ messages: conversation, tools: told, thinking, templateArguments })
@@ -110,9 +116,10 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
   if (spec && prefix === null)
     throw new FieldError(where, "a prefix with embeddings in it has no place in JSON or a call of a tool");
   if (spec?.kind === "json_object" && !conversation.some(({ content }) => /json/i.test(JSON.stringify(content) ?? "")))
-    warnings.push(
-      "responseFormat: no message has the word json in it; models write better JSON when they are asked for it",
-    );
+    warnings.push({
+      field: "responseFormat",
+      hint: "no message has the word json in it; models write better JSON when they are asked for it",
+    });
   const mayThink = format.thinkTags && (startsInReasoning || (!last?.prefix && thinking !== false));
   const thoughts =
     mayThink && format.thinkTags ? thoughtsGrammar(format.thinkTags, tokenizer, startsInReasoning) : undefined;
@@ -139,7 +146,7 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
       createChatReader(tokenizer, chatOutput(output), {
         startsInReasoning,
         scored: options.logprobs !== undefined,
-        warnings,
+        warnings: warnings.map(({ field, hint }) => `${field}: ${hint}`),
       }),
   };
 
@@ -148,7 +155,7 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
     if (json && choice === "auto")
       throw new FieldError(
         "responseFormat",
-        `${responseFormat?.type} with tools needs a toolChoice of none, required or a name`,
+        `${responseFormat?.type} with tools needs a choice among them: none, required or a name`,
       );
     if (prefix !== undefined && choice !== "auto" && choice !== "none")
       throw new FieldError(

@@ -34,7 +34,7 @@ export async function* fim(
 
 /**
  * The generation that fills a gap. Where no number of tokens is asked for, a long prompt leaves a quarter of the context to
- * the middle.
+ * the middle, or as many tokens as `generate` then takes.
  * @param context positions of the model and its cache
  * @throws FieldError
  */
@@ -43,7 +43,11 @@ export function fimGeneration(format: FimFormat, context: number, options: FimOp
   const { prefix, suffix = "", ...generation } = options;
   for (const [field, text] of Object.entries({ prefix, suffix }))
     if (typeof text !== "string") throw new FieldError(field, `got ${shown(text)}, expected a text`, "invalid_type");
-  const reserved = Math.min(options.maxTokens ?? Math.ceil(context / 4), context - 1);
-  const segments = format.prompt({ prefix, suffix, room: context - reserved });
-  return { ...generation, input: segments, endIds: format.endIds };
+  const reserved = options.maxTokens ?? Math.min(4096, Math.ceil(context / 4));
+  try {
+    const segments = format.prompt({ prefix, suffix, room: context - reserved });
+    return { ...generation, input: segments, endIds: format.endIds };
+  } catch (error) {
+    throw renamed(error, { room: "maxTokens" });
+  }
 }

@@ -17,7 +17,10 @@ const { dModel, vocabSize, maxSeqLen } = here.config;
 /** One fault, said to the library and to the server. */
 interface Fault {
   /** The library's call: a method and its options. */
-  call: [method: "generate" | "score" | "gradients" | "candidateGradients" | "chat", options: object];
+  call: [
+    method: "generate" | "score" | "candidateScores" | "gradients" | "candidateGradients" | "chat",
+    options: object,
+  ];
   field: string;
   problem: string | RegExp;
   code?: string;
@@ -284,6 +287,15 @@ const judged: [string, Fault][] = [
     },
   ],
   [
+    "a narrow candidate, judged",
+    {
+      call: ["candidateScores", { input: [p], targets: [[5]], candidates: [rows(2).library, rows(2, 3).library] }],
+      field: "candidates[1].shape",
+      problem: `rows are 3 wide, expected the model's width of ${dModel}`,
+      request: ["/score", { input: [wireP], targets: [[5]], candidates: [rows(2).wire, rows(2, 3).wire] }],
+    },
+  ],
+  [
     "a candidate that is not finite",
     {
       call: ["candidateGradients", { input: [p], targets: [[5]], candidates: [rows(1, dModel, 4).library] }],
@@ -350,6 +362,91 @@ const grammars: [string, Fault][] = [
       problem: schemaProblem,
       request: ["/chat/completions", { messages: [user("Hi")], tools: [tool("good", {}), tool("bad", schema)] }],
       param: "tools[1].function.parameters",
+    },
+  ],
+];
+
+const twoTools = [tool("good", {}), tool("bad", schema)];
+const answers: [string, Fault][] = [
+  [
+    "a schema that is not honored",
+    {
+      call: ["chat", { messages: [user("json")], responseFormat: { type: "json_schema", schema } }],
+      field: "responseFormat.schema",
+      problem: schemaProblem,
+      request: ["/chat/completions", { messages: [user("json")], response_format: asFormat(schema) }],
+      param: "response_format.json_schema.schema",
+    },
+  ],
+  [
+    "no schema",
+    {
+      call: ["chat", { messages: [user("json")], responseFormat: { type: "json_schema" } }],
+      field: "responseFormat.schema",
+      problem: "missing, expected a JSON schema",
+      code: "missing",
+      request: ["/chat/completions", { messages: [user("json")], response_format: asFormat(undefined) }],
+      param: "response_format.json_schema.schema",
+    },
+  ],
+  [
+    "a prefix that no valid text begins with",
+    {
+      call: [
+        "chat",
+        { messages: [user("json"), begun], responseFormat: { type: "json_schema", schema: strictSchema } },
+      ],
+      field: "messages[1].content",
+      problem: 'the prefix "{\\"b\\":" does not begin any valid text: byte 2 is refused',
+      request: ["/chat/completions", { messages: [user("json"), begun], response_format: asFormat(strictSchema) }],
+    },
+  ],
+  [
+    "parameters of a tool",
+    {
+      call: ["chat", { messages: [user("Hi")], tools: twoTools }],
+      field: "tools[1].function.parameters",
+      problem: schemaProblem,
+      request: ["/chat/completions", { messages: [user("Hi")], tools: twoTools }],
+    },
+  ],
+  [
+    "a tool twice",
+    {
+      call: ["chat", { messages: [user("Hi")], tools: [tool("a", {}), tool("a", {})] }],
+      field: "tools[1].function.name",
+      problem: '"a" is the name of tools[0] too',
+      request: ["/chat/completions", { messages: [user("Hi")], tools: [tool("a", {}), tool("a", {})] }],
+    },
+  ],
+  [
+    "a choice of what is not there",
+    {
+      call: ["chat", { messages: [user("Hi")], tools: [tool("a", {})], toolChoice: { name: "b" } }],
+      field: "toolChoice.name",
+      problem: 'no tool is named "b", expected one of tools',
+      code: "unknown",
+      request: [
+        "/chat/completions",
+        {
+          messages: [user("Hi")],
+          tools: [tool("a", {})],
+          tool_choice: { type: "function", function: { name: "b" } },
+        },
+      ],
+      param: "tool_choice.function.name",
+    },
+  ],
+  [
+    "JSON and calls, both free",
+    {
+      call: ["chat", { messages: [user("Hi")], tools: [tool("a", {})], responseFormat: { type: "json_object" } }],
+      field: "responseFormat",
+      problem: "json_object with tools needs a choice among them: none, required or a name",
+      request: [
+        "/chat/completions",
+        { messages: [user("Hi")], tools: [tool("a", {})], response_format: { type: "json_object" } },
+      ],
     },
   ],
 ];
@@ -485,12 +582,13 @@ const messages: [string, Fault][] = [
   ],
 ];
 
+/** The library's refusal. Its callers here have no compiler. */
 async function faultOf(model: ServedModel, [method, options]: Fault["call"]): Promise<FieldError> {
+  const call = model[method] as (options: object) => AsyncIterable<unknown> | Promise<unknown>;
   const attempt = async () => {
-    const call = model[method] as (options: object) => Promise<unknown> | AsyncIterable<unknown>;
-    const work = call(method === "generate" || method === "chat" ? { maxTokens: 1, ...options } : options);
-    if (!(Symbol.asyncIterator in work)) return void (await work);
-    for await (const _ of work);
+    const work = call({ ...(method === "generate" || method === "chat" ? { maxTokens: 1 } : {}), ...options });
+    if (Symbol.asyncIterator in work) for await (const _ of work);
+    else await work;
   };
   const error = await attempt().then(
     () => undefined,
@@ -506,6 +604,7 @@ describe.each([
   ["segments", segments],
   ["targets, candidates, weights", judged],
   ["grammars", grammars],
+  ["what an answer is to be", answers],
   ["messages", messages],
 ])("%s", (_, faults) => {
   test.each(faults)("%s", async (_, { call, field, problem, code = "invalid_value", request, param }) => {

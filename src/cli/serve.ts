@@ -7,11 +7,8 @@ import { FieldError, shown } from "../field-error.ts";
 import { defaultModel, loadInWorker } from "../plainformer.ts";
 import { isLoopback, keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
-import { formatsOf } from "../server/formats.ts";
 import { openLedger } from "../server/ledger.ts";
-import { limitsOf } from "../server/limits.ts";
 import { jsonLog, noLog } from "../server/log.ts";
-import { deepSeekNames } from "../server/model-id.ts";
 import { readPrices } from "../server/prices.ts";
 import { listen } from "../server/serve.ts";
 import { untilSignal } from "../server/shutdown.ts";
@@ -86,49 +83,38 @@ async function serve(options: Options): Promise<void> {
     options.prices && options.journal ? await openLedger(options.journal, await readPrices(options.prices)) : undefined;
 
   const log = options.quiet ? noLog : jsonLog((line) => process.stderr.write(line));
-  const served = await loadServed(options);
-  let chatFault: string | undefined;
+  const model = await loadModel(options);
   const modelId = options.modelId ?? nameOf(options.model);
-  const app = createApp(
-    {
-      served,
-      modelId,
-      aliases: deepSeekNames.filter((name) => name !== modelId),
-      ...formatsOf(served, (problem) => {
-        chatFault = problem;
-      }),
-      limits: limitsOf(served.config, options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody }),
-      softPrompts: options.softPrompts === undefined ? undefined : await openSoftPromptStore(options.softPrompts),
-      created: Math.floor(Date.now() / 1000),
-    },
-    {
-      keys,
-      rates: { perMinute: options.rateLimit, concurrent: options.concurrency },
-      ledger,
-      localNamesOnly: !keys,
-      beta: options.beta,
-      timeoutSeconds: options.timeout,
-      corsOrigins: options.cors,
-      log,
-    },
-  );
+  const app = createApp(model, {
+    modelId,
+    limits: options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody },
+    softPrompts: options.softPrompts === undefined ? undefined : await openSoftPromptStore(options.softPrompts),
+    keys,
+    rates: { perMinute: options.rateLimit, concurrent: options.concurrency },
+    ledger,
+    localNamesOnly: !keys,
+    beta: options.beta,
+    timeoutSeconds: options.timeout,
+    corsOrigins: options.cors,
+    log,
+  });
   const listening = await listen(app, { host, port });
 
-  const { name, why } = served.kernels;
+  const { name, why } = model.kernels;
   console.log(`plainformer serves ${modelId} at ${listening.url}
-  model    ${served.directory} (${served.config.modelType}, ${served.config.nLayers} layers, context ${served.config.maxSeqLen})
-  kernels  ${name}: ${why}${chatFault === undefined ? "" : `\n  chat     none: ${chatFault}`}
+  model    ${model.directory} (${model.config.modelType}, ${model.config.nLayers} layers, context ${model.config.maxSeqLen})
+  kernels  ${name}: ${why}${app.chatProblem === undefined ? "" : `\n  chat     none: ${app.chatProblem}`}
   keys     ${keys ? `${keys.length}` : "none: open to this machine"}
   try      curl ${listening.url}/v1/completions${keys ? ' -H "authorization: Bearer $API_KEY"' : ""} -H 'content-type: application/json' -d '{"model":"${modelId}","prompt":"Once upon a time","max_tokens":48}'`);
 
   await untilSignal(app, listening, options.drain, log);
-  await served.close();
+  await model.close();
   await ledger?.close();
   log("info", "ended");
 }
 
 /** Loads the model in a thread of its own. The server itself downloads nothing. */
-async function loadServed({ model, kernels, threads, dtype, kv, cacheTokens, maxRunning, maxWaiting }: Options) {
+async function loadModel({ model, kernels, threads, dtype, kv, cacheTokens, maxRunning, maxWaiting }: Options) {
   if (model.startsWith("hf:"))
     throw new FieldError(
       "model",

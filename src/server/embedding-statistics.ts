@@ -1,7 +1,7 @@
 // What one needs to know of a model's embedding table to start a soft prompt at its scale.
 
 import { setImmediate as turnOfOthers } from "node:timers/promises";
-import type { ServedModel } from "../served-model.ts";
+import type { ComputedModel } from "../served-model.ts";
 
 export interface EmbeddingStatistics {
   /** Over all elements of the table. */
@@ -21,15 +21,15 @@ export interface EmbeddingStatistics {
   };
 }
 
-const known = new WeakMap<ServedModel, Promise<EmbeddingStatistics>>();
+const known = new WeakMap<object, Promise<EmbeddingStatistics>>();
 
 /** The table's statistics, computed once. */
-export function embeddingStatistics(served: ServedModel): Promise<EmbeddingStatistics> {
-  let statistics = known.get(served);
+export function embeddingStatistics(model: Pick<ComputedModel, "config" | "embed">): Promise<EmbeddingStatistics> {
+  let statistics = known.get(model);
   if (!statistics) {
-    statistics = compute(served);
-    known.set(served, statistics);
-    statistics.catch(() => known.delete(served)); // the next one tries again
+    statistics = compute(model);
+    known.set(model, statistics);
+    statistics.catch(() => known.delete(model)); // the next one tries again
   }
   return statistics;
 }
@@ -37,7 +37,7 @@ export function embeddingStatistics(served: ServedModel): Promise<EmbeddingStati
 const chunkRows = 2048;
 
 /** Mean and variance over chunks of rows, in doubles: each chunk's own, joined by Chan, Golub & LeVeque 1979. */
-async function compute({ config, embed }: ServedModel): Promise<EmbeddingStatistics> {
+async function compute({ config, embed }: Pick<ComputedModel, "config" | "embed">): Promise<EmbeddingStatistics> {
   const { vocabSize, dModel } = config;
   const norms = new Float64Array(vocabSize);
   let count = 0;

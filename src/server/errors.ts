@@ -9,7 +9,7 @@ import { snakeCase } from "./wire-names.ts";
 /** The statuses that a call can be refused with. */
 export type ErrorStatus = 400 | 401 | 402 | 403 | 404 | 405 | 408 | 413 | 415 | 422 | 429 | 431 | 500 | 503;
 
-/** A refusal with its status. `message` is one sentence for the caller; `param` names the field, `retryAfter` is in seconds. */
+/** A refusal with its status. `message` is one sentence for the caller; `param` names the field, `retryAfter` is in seconds, `allow` lists methods. */
 export class ApiError extends Error {
   readonly status: ErrorStatus;
   readonly options: {
@@ -17,6 +17,7 @@ export class ApiError extends Error {
     readonly type?: string;
     readonly code?: ErrorCode;
     readonly retryAfter?: number;
+    readonly allow?: string;
   };
 
   constructor(status: ErrorStatus, message: string, options: ApiError["options"] = {}) {
@@ -43,10 +44,12 @@ export function errorBody({ status, message, options }: ApiError): ErrorBody {
   return { error: { message, type, param: options.param ?? null, code: options.code ?? "invalid_request_error" } };
 }
 
-/** The error as a response, with Retry-After where it is known. */
+/** The error as a response, with Retry-After and Allow where they are known. */
 export function errorResponse(error: ApiError): Response {
+  const { retryAfter, allow } = error.options;
   const headers = new Headers({ "content-type": "application/json" });
-  if (error.options.retryAfter !== undefined) headers.set("retry-after", String(error.options.retryAfter));
+  if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));
+  if (allow !== undefined) headers.set("allow", allow);
   return new Response(JSON.stringify(errorBody(error)), { status: error.status, headers });
 }
 

@@ -1,19 +1,19 @@
 // Counters of the server in Prometheus' text form. The model's counters are asked for when somebody looks.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Usage } from "../engine/generate.ts";
+import type { GenerateEvent, Usage } from "../engine/generate.ts";
 import type { ServedModel } from "../served-model.ts";
 
 export interface Metrics {
   request(route: string, method: string, status: number, seconds: number): void;
   usage(usage: Usage): void;
-  /** The same model, with its times to the first token and between tokens seen here and by `onFirst`, in seconds. */
-  watch(served: ServedModel, onFirst: (seconds: number) => void): ServedModel;
+  /** Sees the events of a generation that begins now: the time to its first token, which `onFirst` hears, and between tokens. */
+  tokenClock(onFirst: (seconds: number) => void): (event: GenerateEvent) => void;
   /** The text, and its content type. */
   text(): Promise<{ body: string; type: string }>;
 }
 
-export function createMetrics(served: ServedModel): Metrics {
+export function createMetrics(model: Pick<ServedModel, "load">): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: "plainformer_" });
@@ -44,7 +44,7 @@ export function createMetrics(served: ServedModel): Metrics {
     ...named("sequences", "Sequences of the engine"),
     labelNames: ["state"] as const,
     async collect() {
-      const { running, waiting } = await served.load();
+      const { running, waiting } = await model.load();
       sequences.set({ state: "running" }, running);
       sequences.set({ state: "waiting" }, waiting);
     },
@@ -53,7 +53,7 @@ export function createMetrics(served: ServedModel): Metrics {
     ...named("cache_pages", "Pages of the key/value cache, 64 tokens each"),
     labelNames: ["state"] as const,
     async collect() {
-      const load = await served.load();
+      const load = await model.load();
       pages.set({ state: "all" }, load.pages);
       pages.set({ state: "free" }, load.freePages);
       pages.set({ state: "cached" }, load.cachedPages);
@@ -62,7 +62,7 @@ export function createMetrics(served: ServedModel): Metrics {
   const steps = new Gauge({
     ...named("engine_steps", "Steps that the engine has computed"),
     async collect() {
-      steps.set((await served.load()).steps);
+      steps.set((await model.load()).steps);
     },
   });
 
@@ -76,27 +76,22 @@ export function createMetrics(served: ServedModel): Metrics {
       tokens.inc({ kind: "cached" }, cachedTokens);
       tokens.inc({ kind: "completion" }, completionTokens);
     },
-    watch: (watched, onFirst) => ({
-      ...watched,
-      async *generate(options) {
-        let before = performance.now();
-        let any = false;
-        for await (const event of watched.generate(options)) {
-          if (event.type === "token") {
-            const now = performance.now();
-            const duration = (now - before) / 1000;
-            before = now;
-            if (any) between.observe(duration);
-            else {
-              first.observe(duration);
-              onFirst(duration);
-            }
-            any = true;
-          }
-          yield event;
+    tokenClock(onFirst) {
+      let before = performance.now();
+      let any = false;
+      return ({ type }) => {
+        if (type !== "token") return;
+        const now = performance.now();
+        const duration = (now - before) / 1000;
+        before = now;
+        if (any) between.observe(duration);
+        else {
+          first.observe(duration);
+          onFirst(duration);
         }
-      },
-    }),
+        any = true;
+      };
+    },
     text: async () => ({ body: await registry.metrics(), type: registry.contentType }),
   };
 }

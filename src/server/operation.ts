@@ -2,10 +2,10 @@
 // of HTTP but the Response that it returns. The server checks key, limits and body before, and turns what is thrown after.
 
 import type { z } from "zod";
-import type { Usage } from "../engine/generate.ts";
+import type { GenerateEvent, Usage } from "../engine/generate.ts";
 import type { ChatFormat } from "../prompt/chat-format.ts";
 import type { FimFormat } from "../prompt/fim.ts";
-import type { ServedModel } from "../served-model.ts";
+import type { ComputedModel, EngineLoad } from "../served-model.ts";
 import type { Limits } from "./limits.ts";
 import type { SoftPromptStore } from "./soft-prompt-store.ts";
 
@@ -20,27 +20,50 @@ export interface Call {
   readonly accept: string;
   /** Aborts when the client has gone, the time is up, or the server ends; the reason is then an error that can be sent. */
   readonly signal: AbortSignal;
+  /** Sees the events of one generation, for the times of its tokens. */
+  tokenClock(): (event: GenerateEvent) => void;
   /** Counts and charges what was computed, once per continuation. What is sent after it waits until the charge is on disk. */
   charge(usage: Usage): void;
   /** Tells the caller something in a response header; before the handler returns. */
   warn(text: string): void;
+  /** The answer goes on after the handler has returned it: the stream tells when it ends. */
+  stream(): StreamEnd;
 }
 
-/** What the routes share. */
-export interface Service {
-  readonly served: ServedModel;
+/** What a stream has to do for the request that it answers. */
+export interface StreamEnd {
+  /** Resolves when what was charged is on disk: to be awaited before anything is sent. */
+  settled(): Promise<void>;
+  /** Everything was sent, or the stream broke. */
+  finish(error?: unknown): void;
+  /** The client went away. */
+  left(): void;
+}
+
+/** What the routes see of the server. */
+export interface RouteContext {
+  /** It knows the caller's soft prompts by name. */
+  readonly model: ComputedModel;
   readonly modelId: string;
   /** Other names that the model answers to. */
   readonly aliases: readonly string[];
-  /** null: the checkpoint has no chat template. */
+  /** null: the checkpoint has no chat template that can be run. */
   readonly chat: ChatFormat | null;
   /** null: the checkpoint has no fill-in-the-middle tokens. */
   readonly fim: FimFormat | null;
   /** undefined: the server keeps no soft prompts. */
-  readonly softPrompts?: SoftPromptStore;
+  readonly softPrompts: SoftPromptStore | undefined;
   readonly limits: Limits;
-  /** Seconds since 1970 when the model was loaded. */
+  /** Seconds since 1970 when the server began. */
   readonly created: number;
+  readonly openApi: object;
+  draining(): boolean;
+  /** Counters in Prometheus' text form, and its content type. */
+  metrics(): Promise<{ body: string; type: string }>;
+  /** The engine's counters and their age. Where the model is too busy to tell, those of before; null: it never told. */
+  counters(): Promise<{ load: EngineLoad; ageMs: number } | null>;
+  /** The caller's money in millionths; undefined where there is nothing to run out of. */
+  balanceOf(tenant: string | undefined): { currency: string; paidIn: number; left: number } | undefined;
 }
 
 /** One route. */
@@ -60,5 +83,5 @@ export interface Operation<Body = unknown> {
   readonly type?: string;
   /** Needs no key and is answered while the server ends: for what watches it. */
   readonly open?: true;
-  handle(service: Service, body: Body, call: Call, params: Readonly<Record<string, string>>): Promise<Response>;
+  handle(context: RouteContext, body: Body, call: Call, params: Readonly<Record<string, string>>): Promise<Response>;
 }

@@ -10,7 +10,7 @@ import { api } from "../server/routes/api.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "examples-"));
 afterAll(() => rm(folder, { recursive: true }));
-const { url, ask, served } = await api({}, { softPrompts: await openSoftPromptStore(folder) });
+const { url, ask, served } = await api({ softPrompts: await openSoftPromptStore(folder) });
 
 /** What an example prints. */
 async function printed(name: string, more: Record<string, string> = {}): Promise<string> {

@@ -6,19 +6,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadInWorker } from "../../src/plainformer.ts";
 import { createApp } from "../../src/server/app.ts";
-import { formatsOf } from "../../src/server/formats.ts";
-import { limitsOf } from "../../src/server/limits.ts";
 
 const requests = Number(process.argv[2] ?? 10_000);
 const served = await loadInWorker(undefined, { cacheTokens: 4096, maxRunning: 16, maxWaiting: 64 });
-const app = createApp({
-  served,
-  ...formatsOf(served, (problem) => console.error(problem)),
-  modelId: "plainformer",
-  aliases: [],
-  limits: limitsOf(served.config),
-  created: 0,
-});
+const app = createApp(served);
 const statuses = new Map<number | string, number>();
 
 async function one(i: number): Promise<void> {

@@ -8,6 +8,7 @@ import type { AppOptions } from "../../src/server/app.ts";
 import { ApiError } from "../../src/server/errors.ts";
 import { jsonLog } from "../../src/server/log.ts";
 import type { Call, Operation } from "../../src/server/operation.ts";
+import { textStream } from "../../src/server/wire/stream.ts";
 import { errorOf, start } from "./start.ts";
 
 const usage = { promptTokens: 100, cachedTokens: 64, embedTokens: 0, completionTokens: 7, totalTokens: 107 };
@@ -27,15 +28,14 @@ function operation(path: string, handle: (call: Call, body: Record<string, unkno
 /** Events until the call's signal: the stream ends by itself after `count`. */
 function endless(call: Call, count = Number.POSITIVE_INFINITY): Response {
   let n = 0;
-  const body = new ReadableStream({
-    async pull(controller) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      const text = call.signal.aborted ? `data: ${call.signal.reason.message}\n\n` : `data: ${n++}\n\n`;
-      controller.enqueue(new TextEncoder().encode(text));
-      if (call.signal.aborted || n === count) controller.close();
-    },
-  });
-  return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  let ended = false;
+  return textStream(async () => {
+    if (ended) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const text = call.signal.aborted ? call.signal.reason.message : n++;
+    ended = call.signal.aborted || n === count;
+    return `data: ${text}\n\n`;
+  }, call);
 }
 
 async function serving(operations: readonly Operation[], options: AppOptions = {}) {
@@ -249,15 +249,12 @@ describe("the call's signal", () => {
 test("a slow reader holds up its own stream and nobody else's", async () => {
   const made = { slow: 0 };
   const { post } = await serving([
-    operation("/flood", () => {
-      const body = new ReadableStream({
-        pull(controller) {
-          made.slow += 65536;
-          controller.enqueue(new Uint8Array(65536));
-        },
-      });
-      return new Response(body, { headers: { "content-type": "text/event-stream" } });
-    }),
+    operation("/flood", (call) =>
+      textStream(async () => {
+        made.slow += 65536;
+        return "x".repeat(65536);
+      }, call),
+    ),
     operation("/ok", () => Response.json({})),
   ]);
   const client = new AbortController();
@@ -309,9 +306,13 @@ describe("log and counters", () => {
     const { metrics } = await import("../../src/server/routes/metrics.ts");
     const generate: Operation = {
       ...operation("/generate", () => Response.json({})),
-      async handle({ served }, _, call) {
-        for await (const event of served.generate({ input: "Once", maxTokens: 5, temperature: 0, signal: call.signal }))
+      async handle({ model }, _, call) {
+        const see = call.tokenClock();
+        const options = { input: "Once", maxTokens: 5, temperature: 0, signal: call.signal };
+        for await (const event of model.generate(options)) {
+          see(event);
           if (event.type === "end") call.charge(event.usage);
+        }
         return Response.json({});
       },
     };
@@ -376,7 +377,7 @@ describe("health", () => {
 
   test("answers when the model does not", async () => {
     const { served } = await start();
-    const { url } = await start({}, { served: { ...served, load: () => new Promise(() => {}) } });
+    const { url } = await start({ model: { ...served, load: () => new Promise(() => {}) } });
     expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ status: "ok", load: null });
   });
 });

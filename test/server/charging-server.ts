@@ -7,7 +7,6 @@ import { readKeys } from "../../src/server/access.ts";
 import { createApp } from "../../src/server/app.ts";
 import { apiErrorOf, errorBody } from "../../src/server/errors.ts";
 import { openLedger } from "../../src/server/ledger.ts";
-import { limitsOf } from "../../src/server/limits.ts";
 import { jsonLog } from "../../src/server/log.ts";
 import type { Operation } from "../../src/server/operation.ts";
 import { readPrices } from "../../src/server/prices.ts";
@@ -15,6 +14,7 @@ import { balance } from "../../src/server/routes/balance.ts";
 import { health } from "../../src/server/routes/health.ts";
 import { listen } from "../../src/server/serve.ts";
 import { untilSignal } from "../../src/server/shutdown.ts";
+import { textStream } from "../../src/server/wire/stream.ts";
 
 const body = z.object({ tokens: z.int().default(1), events: z.int().nullish() });
 
@@ -38,44 +38,33 @@ const stream: Operation<z.infer<typeof body>> = {
   ...spend,
   path: "/stream",
   async handle(_, { tokens, events }, call) {
-    const encoder = new TextEncoder();
     let n = 0;
-    const source = new ReadableStream({
-      async pull(controller) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        if (call.signal.aborted || n === events) {
-          if (call.signal.aborted)
-            controller.enqueue(
-              encoder.encode(`data: ${JSON.stringify(errorBody(apiErrorOf(call.signal.reason)))}\n\n`),
-            );
-          call.charge(usage(tokens));
-          controller.enqueue(encoder.encode("data: [DONE]\n\n"));
-          controller.close();
-        } else controller.enqueue(encoder.encode(`data: ${n++}\n\n`));
-      },
-    });
-    return new Response(source, { headers: { "content-type": "text/event-stream" } });
+    let ended = false;
+    return textStream(async () => {
+      if (ended) return undefined;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const { aborted, reason } = call.signal;
+      if (!aborted && n !== events) return `data: ${n++}\n\n`;
+      ended = true;
+      call.charge(usage(tokens));
+      return `${aborted ? `data: ${JSON.stringify(errorBody(apiErrorOf(reason)))}\n\n` : ""}data: [DONE]\n\n`;
+    }, call);
   },
 };
 
 const [journal, prices, keys, drain] = process.argv.slice(2);
-const served = await load();
+const model = await load();
 const ledger = await openLedger(journal, await readPrices(prices));
 const log = jsonLog((line) => process.stderr.write(line));
-const app = createApp(
-  {
-    served,
-    modelId: "test",
-    aliases: [],
-    chat: null,
-    fim: null,
-    limits: limitsOf(served.config),
-    created: Math.floor(Date.now() / 1000),
-  },
-  { keys: await readKeys(keys), ledger, log, operations: [spend, stream, balance, health] as Operation[] },
-);
+const app = createApp(model, {
+  modelId: "test",
+  keys: await readKeys(keys),
+  ledger,
+  log,
+  operations: [spend, stream, balance, health] as Operation[],
+});
 const listening = await listen(app, { host: "127.0.0.1", port: 0 });
 console.log(listening.url);
 await untilSignal(app, listening, Number(drain), log);
-await served.close();
+await model.close();
 await ledger.close();

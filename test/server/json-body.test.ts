@@ -5,11 +5,10 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { limitsOf } from "../../src/server/limits.ts";
 import type { Operation } from "../../src/server/operation.ts";
 import { cpuClock } from "../cpu-time.ts";
 import { jsonTestSuite } from "../outside-data.ts";
-import { errorOf, type Started, servedModel, start } from "./start.ts";
+import { errorOf, type Started, start } from "./start.ts";
 
 /** Answers with the body that it got. */
 const echo: Operation = {
@@ -24,9 +23,7 @@ const echo: Operation = {
 let server: Promise<Started> | undefined;
 
 function started(): Promise<Started> {
-  server ??= servedModel().then((served) =>
-    start({ operations: [echo] }, { limits: limitsOf(served.config, { maxBodyBytes: 300_000 }) }),
-  );
+  server ??= start({ operations: [echo], limits: { maxBodyBytes: 300_000 } });
   return server;
 }
 
@@ -124,10 +121,7 @@ test("depth 64 is read, 65 is not, and 100,000 end at once", async () => {
 });
 
 test("more values than allowed: 413, in any form", async () => {
-  const { url } = await start(
-    { operations: [echo] },
-    { limits: limitsOf((await servedModel()).config, { maxBodyValues: 1000 }) },
-  );
+  const { url } = await start({ operations: [echo], limits: { maxBodyValues: 1000 } });
   const status = async (body: string) =>
     (await fetch(`${url}/echo`, { method: "POST", headers: { "content-type": "application/json" }, body })).status;
   const list = (count: number, element: string) => `[${Array(count).fill(element).join(",")}]`;

@@ -10,6 +10,7 @@ import { openLedger } from "../../src/server/ledger.ts";
 import type { Operation } from "../../src/server/operation.ts";
 import { amountText, costOf, microsOf, readPrices } from "../../src/server/prices.ts";
 import { balance } from "../../src/server/routes/balance.ts";
+import { textStream } from "../../src/server/wire/stream.ts";
 import { child } from "./child.ts";
 import { errorOf, start } from "./start.ts";
 
@@ -225,16 +226,11 @@ test("an answer waits for its charge, a stream for the part behind it; a disk th
     path: "/streamed",
     async handle(_, __, call) {
       const parts = ["first", "last"];
-      const source = {
-        pull(controller: ReadableStreamDefaultController<Uint8Array>) {
-          const part = parts.shift();
-          if (part === "last") call.charge(usage(0, 0, 1));
-          if (part) controller.enqueue(new TextEncoder().encode(part));
-          else controller.close();
-        },
-      };
-      const body = new ReadableStream<Uint8Array>(source, { highWaterMark: 0 }); // nothing is made ahead of its being read
-      return new Response(body, { headers: { "content-type": "text/event-stream" } });
+      return textStream(async () => {
+        const part = parts.shift();
+        if (part === "last") call.charge(usage(0, 0, 1));
+        return part;
+      }, call);
     },
   };
   const { url } = await start({ keys, ledger, operations: [spend, streamed] });

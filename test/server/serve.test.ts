@@ -220,7 +220,7 @@ describe("connections", () => {
   });
 
   test("who sends too slowly is cut off with a 408, in headers or body", { timeout: 20_000 }, async () => {
-    const { url } = await start({ operations: [echo] }, {}, { sendSeconds: 0.3 });
+    const { url } = await start({ operations: [echo] }, { sendSeconds: 0.3 });
     for (const bytes of [
       "GET /health HTTP/1.1\r\nhost",
       'POST /echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"a',

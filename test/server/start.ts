@@ -4,10 +4,6 @@ import { expect } from "vitest";
 import { load } from "../../src/plainformer.ts";
 import type { ServedModel } from "../../src/served-model.ts";
 import { type App, type AppOptions, createApp } from "../../src/server/app.ts";
-import { formatsOf } from "../../src/server/formats.ts";
-import { limitsOf } from "../../src/server/limits.ts";
-import { deepSeekNames } from "../../src/server/model-id.ts";
-import type { Service } from "../../src/server/operation.ts";
 import { type ListenOptions, listen } from "../../src/server/serve.ts";
 import { afterEachFile } from "../after-file.ts";
 
@@ -19,43 +15,34 @@ export interface Started {
   stop(drainSeconds?: number): Promise<void>;
 }
 
-let model: Promise<ServedModel> | undefined;
+let shipped: Promise<ServedModel> | undefined;
 
 /** The model that ships, loaded once per test file. */
 export function servedModel(): Promise<ServedModel> {
-  model ??= load();
-  return model;
+  shipped ??= load();
+  return shipped;
 }
 
 const running = new Set<() => Promise<void>>();
 
 afterEachFile(async () => {
   await Promise.all([...running].map((stop) => stop()));
-  await (await model)?.close();
-  model = undefined;
+  await (await shipped)?.close();
+  shipped = undefined;
 });
 
-/** Starts a server; `service` and `options` replace what the default is. */
+/** The server's options, and the model where it is not the one that ships. */
+export interface StartOptions extends AppOptions {
+  model?: ServedModel;
+}
+
+/** Starts a server. */
 export async function start(
-  options: AppOptions = {},
-  service: Partial<Service> = {},
+  { model, ...options }: StartOptions = {},
   address: Partial<ListenOptions> = {},
 ): Promise<Started> {
-  const served = service.served ?? (await servedModel());
-  const app = createApp(
-    {
-      served,
-      modelId: "plainformer",
-      aliases: deepSeekNames,
-      ...formatsOf(served, (problem) => {
-        throw new Error(problem);
-      }),
-      limits: limitsOf(served.config),
-      created: Math.floor(Date.now() / 1000),
-      ...service,
-    },
-    options,
-  );
+  const served = model ?? (await servedModel());
+  const app = createApp(served, options);
   const listening = await listen(app, { host: "127.0.0.1", port: 0, ...address });
   const stop = (drainSeconds = 0) => {
     running.delete(stop);

@@ -1,7 +1,6 @@
 // GET /user/balance, as DeepSeek: amounts are strings. Without a price list there is nothing to run out of, and none is shown.
 
 import { z } from "zod";
-import type { Server } from "../app.ts";
 import type { Operation } from "../operation.ts";
 import { amountText } from "../prices.ts";
 
@@ -22,8 +21,8 @@ export const balance: Operation = {
       ),
     }),
   },
-  async handle(service, _, call) {
-    const money = (service as Server).balanceOf(call.tenant);
+  async handle(context, _, call) {
+    const money = context.balanceOf(call.tenant);
     if (!money) return Response.json({ is_available: true, balance_infos: [] });
     const total = amountText(money.left);
     return Response.json({

@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { FieldError } from "../../field-error.ts";
-import type { Operation, Service } from "../operation.ts";
+import type { Operation, RouteContext } from "../operation.ts";
 import {
   alternatives,
   decodeParametersOf,
@@ -34,20 +34,20 @@ export const completionsFromEmbeds: Operation<Body> = {
   body: bodySchema,
   responses: { 200: textCompletionSchema },
   events: textCompletionSchema,
-  async handle(service, body, call) {
-    const { segments, fields } = promptIn(service, body);
+  async handle(context, body, call) {
+    const { segments, fields } = promptIn(context, body);
     const options = {
-      ...decodeParametersOf(body, service.limits, { min: 1, max: maxTokensOf(service.limits, call) }),
-      logprobs: logprobsOf("logprobs", body.logprobs, service.limits),
+      ...decodeParametersOf(body, context.limits, { min: 1, max: maxTokensOf(context.limits, call) }),
+      logprobs: logprobsOf("logprobs", body.logprobs, context.limits),
       tenant: tenantOf(call, body),
       input: segments,
     };
-    return textCompletion(service, call, body, [{ options }], fields);
+    return textCompletion(context, call, body, [{ options }], fields);
   },
 };
 
-function promptIn({ served, limits }: Service, { prompt_embeds, prompt_text, input }: Body): Prompt {
-  const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
+function promptIn({ model, limits }: RouteContext, { prompt_embeds, prompt_text, input }: Body): Prompt {
+  const read = tensorReader(model.config.dModel, limits.maxEmbedRows);
   if (input != null) {
     if (prompt_embeds != null) throw new FieldError("prompt_embeds", "not together with input");
     if (prompt_text != null) throw new FieldError("prompt_text", "not together with input");

@@ -2,10 +2,11 @@
 // Forms: OpenAI's completions, and DeepSeek's FIM completion where there is a suffix.
 
 import { z } from "zod";
-import { FieldError, type FieldNames, renamed } from "../../field-error.ts";
-import type { Segment } from "../../prompt/segments.ts";
+import { FieldError, type FieldNames } from "../../field-error.ts";
+import { fimGeneration } from "../../fim.ts";
+import type { Input, Segment } from "../../prompt/segments.ts";
 import { checkLimit } from "../limits.ts";
-import type { Call, Operation, Service } from "../operation.ts";
+import type { Call, Operation, RouteContext } from "../operation.ts";
 import {
   alternatives,
   decodeParametersOf,
@@ -46,25 +47,25 @@ export const completions: Operation<CompletionBody> = {
   body: bodySchema,
   responses: { 200: textCompletionSchema },
   events: textCompletionSchema,
-  async handle(service, body, call) {
+  async handle(context, body, call) {
     if (body.best_of != null && body.best_of !== (body.n ?? 1))
       throw new FieldError("best_of", "other values than that of n are not supported");
     const given = {
-      ...decodeParametersOf(body, service.limits, rangeOf(service, body, call)),
-      logprobs: logprobsOf("logprobs", body.logprobs, service.limits),
+      ...decodeParametersOf(body, context.limits, rangeOf(context, body, call)),
+      logprobs: logprobsOf("logprobs", body.logprobs, context.limits),
       promptLogprobs: promptLogprobsOf(body),
       tenant: tenantOf(call, body),
     };
-    const { inputs, echoes, fields, endIds } = promptsOf(service, body, call);
+    const { inputs, echoes, fields, endIds } = promptsOf(context, body, call);
     const prompts = inputs.map(
       (input, i): TextPrompt => ({ options: { ...given, input, endIds }, echo: body.echo ? echoes[i] : undefined }),
     );
-    return textCompletion(service, call, body, prompts, fields);
+    return textCompletion(context, call, body, prompts, fields);
   },
 };
 
 /** A continuation may be empty where the prompt is the answer. */
-function rangeOf({ limits }: Service, { echo, suffix }: CompletionBody, call: Call): TokenRange {
+function rangeOf({ limits }: RouteContext, { echo, suffix }: CompletionBody, call: Call): TokenRange {
   if (typeof suffix === "string") return { min: 1, max: limits.maxTokensFim };
   return { min: echo ? 0 : 1, max: maxTokensOf(limits, call) };
 }
@@ -75,7 +76,7 @@ function promptLogprobsOf({ echo, logprobs, max_tokens }: CompletionBody): numbe
 }
 
 interface Prompts {
-  inputs: (readonly Segment[])[];
+  inputs: Input[];
   /** The text of each. */
   echoes: string[];
   /** Where they came from on the wire. */
@@ -84,12 +85,12 @@ interface Prompts {
   endIds?: readonly number[];
 }
 
-function promptsOf(service: Service, body: CompletionBody, call: Call): Prompts {
+function promptsOf(context: RouteContext, body: CompletionBody, call: Call): Prompts {
   const { prompt, prompt_embeds, input, suffix } = body;
-  const { served, limits } = service;
-  const { tokenizer } = served;
-  const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
-  if (typeof suffix === "string") return fimPrompt(service, body, suffix, call);
+  const { model, limits } = context;
+  const { tokenizer } = model;
+  const read = tensorReader(model.config.dModel, limits.maxEmbedRows);
+  if (typeof suffix === "string") return fimPrompt(context, body, suffix, call);
   if (input != null) {
     if (prompt != null) throw new FieldError("prompt", "not together with input");
     if (prompt_embeds != null) throw new FieldError("prompt_embeds", "not together with input");
@@ -131,7 +132,7 @@ function notEmpty(segment: Segment): boolean {
   return !("text" in segment) || segment.text !== "";
 }
 
-function fimPrompt({ fim, limits, served }: Service, body: CompletionBody, suffix: string, call: Call): Prompts {
+function fimPrompt({ fim, model }: RouteContext, body: CompletionBody, suffix: string, call: Call): Prompts {
   if (!call.beta) throw new FieldError("suffix", "fill-in-the-middle is a beta feature, use the base URL …/beta");
   if (!fim) throw new FieldError("suffix", "this model has no fill-in-the-middle tokens");
   if (body.echo) throw new FieldError("echo", "not together with suffix");
@@ -139,13 +140,7 @@ function fimPrompt({ fim, limits, served }: Service, body: CompletionBody, suffi
   if (body.prompt_embeds != null) throw new FieldError("prompt_embeds", "not together with suffix");
   const prefix = body.prompt ?? "";
   if (typeof prefix !== "string") throw new FieldError("prompt", "expected one text together with suffix");
-  const context = Math.min(served.config.maxSeqLen, served.cacheTokens);
-  // Without a number of tokens asked for, a long prompt leaves at least a quarter of the context to the answer.
-  const reserved = body.max_tokens ?? Math.min(limits.maxTokensFim, Math.ceil(context / 4));
-  try {
-    const input = fim.prompt({ prefix, suffix, room: context - reserved });
-    return { inputs: [input], echoes: [""], fields: { input: "prompt" }, endIds: fim.endIds };
-  } catch (error) {
-    throw renamed(error, { room: "max_tokens" });
-  }
+  const positions = Math.min(model.config.maxSeqLen, model.cacheTokens);
+  const { input, endIds } = fimGeneration(fim, positions, { prefix, suffix, maxTokens: body.max_tokens ?? undefined });
+  return { inputs: [input], echoes: [""], fields: { input: "prompt" }, endIds };
 }

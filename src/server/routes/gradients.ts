@@ -57,11 +57,11 @@ export const gradients: Operation<Body> = {
   summary: "A loss of given continuations and its gradient by the embeddings in the input",
   body: bodySchema,
   responses: { 200: responseSchema },
-  async handle({ served, modelId, limits }, body, call) {
+  async handle({ model, modelId, limits }, body, call) {
     const { targets, candidates, weights } = body;
     checkLimit("targets", targets.length, limits.maxPrompts);
     checkLimit("candidates", candidates?.length ?? 0, limits.maxPrompts);
-    const { dModel } = served.config;
+    const { dModel } = model.config;
     const read = tensorReader(dModel, limits.maxEmbedRows);
     const rows = candidates?.map((tensor, i) => read(tensor, `candidates[${i}]`));
     const at = rows ? candidateIndex(body.input) : -1;
@@ -84,7 +84,7 @@ export const gradients: Operation<Body> = {
       weights: weights ?? undefined,
       signal: call.signal,
     };
-    const work = rows ? served.candidateGradients({ ...options, candidates: rows }) : served.gradients(options);
+    const work = rows ? model.candidateGradients({ ...options, candidates: rows }) : model.gradients(options);
     const found = await Promise.resolve<Awaited<typeof work>>(work).catch((error) => {
       throw renamed(error, prompt.fields);
     });

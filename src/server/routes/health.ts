@@ -2,7 +2,6 @@
 // that, the counters are those of before, and `load_age_ms` says how old.
 
 import { z } from "zod";
-import type { Server } from "../app.ts";
 import type { Operation } from "../operation.ts";
 import { wireNames } from "../wire-names.ts";
 
@@ -21,8 +20,8 @@ export const health: Operation = {
     }),
     503: z.unknown(),
   },
-  async handle(service) {
-    const { modelId, created, draining, counters } = service as Server;
+  async handle(context) {
+    const { modelId, created, draining, counters } = context;
     const known = await counters();
     return Response.json(
       {

@@ -1,7 +1,6 @@
 // GET /metrics: counters for Prometheus, as text.
 
 import { z } from "zod";
-import type { Server } from "../app.ts";
 import type { Operation } from "../operation.ts";
 
 export const metrics: Operation = {
@@ -10,8 +9,8 @@ export const metrics: Operation = {
   summary: "Counters in Prometheus' text form",
   responses: { 200: z.string() },
   type: "text/plain",
-  async handle(service) {
-    const { body, type } = await (service as Server).metrics.text();
+  async handle(context) {
+    const { body, type } = await context.metrics();
     return new Response(body, { headers: { "content-type": type } });
   },
 };

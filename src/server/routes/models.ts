@@ -4,7 +4,7 @@ import { z } from "zod";
 import { type EmbeddingStatistics, embeddingStatistics } from "../embedding-statistics.ts";
 import { ApiError } from "../errors.ts";
 import { isModel } from "../model-id.ts";
-import type { Operation, Service } from "../operation.ts";
+import type { Operation, RouteContext } from "../operation.ts";
 import { wireNames } from "../wire-names.ts";
 
 const percentiles = z.object({
@@ -45,8 +45,8 @@ export const models: Operation = {
   path: "/models",
   summary: "The loaded model, with its dimensions and limits",
   responses: { 200: z.object({ object: z.literal("list"), data: z.array(description) }) },
-  async handle(service) {
-    return Response.json({ object: "list", data: [await describe(service)] });
+  async handle(context) {
+    return Response.json({ object: "list", data: [await describe(context)] });
   },
 };
 
@@ -55,23 +55,23 @@ export const model: Operation = {
   path: "/models/:id",
   summary: "The same of one model, by its id or another name of it",
   responses: { 200: description },
-  async handle(service, _, __, { id }) {
-    if (!isModel(service, id))
+  async handle(context, _, __, { id }) {
+    if (!isModel(context, id))
       throw new ApiError(
         404,
-        `The model ${JSON.stringify(id.slice(0, 100))} does not exist, there is ${service.modelId}`,
+        `The model ${JSON.stringify(id.slice(0, 100))} does not exist, there is ${context.modelId}`,
         {
           param: "id",
         },
       );
-    return Response.json(await describe(service));
+    return Response.json(await describe(context));
   },
 };
 
-async function describe(service: Service): Promise<z.input<typeof description>> {
-  const { served, modelId, aliases, created, limits, chat, fim, softPrompts } = service;
-  const { config } = served;
-  const { mean, std, rowNorm }: EmbeddingStatistics = await embeddingStatistics(served);
+async function describe(context: RouteContext): Promise<z.input<typeof description>> {
+  const { model, modelId, aliases, created, limits, chat, fim, softPrompts } = context;
+  const { config } = model;
+  const { mean, std, rowNorm }: EmbeddingStatistics = await embeddingStatistics(model);
   return {
     id: modelId,
     object: "model",
@@ -87,7 +87,7 @@ async function describe(service: Service): Promise<z.input<typeof description>> 
     num_hidden_layers: config.nLayers,
     vocab_size: config.vocabSize,
     tie_word_embeddings: config.tiedHead,
-    fingerprint: served.fingerprint,
+    fingerprint: model.fingerprint,
     embedding: { mean, std, row_norm: rowNorm },
     limits: wireNames({ ...limits }),
     api_capabilities: {

@@ -49,10 +49,10 @@ export const score: Operation<Body> = {
   summary: "Log-probabilities of given continuations, for one input or for candidates of embeddings",
   body: bodySchema,
   responses: { 200: responseSchema },
-  async handle({ served, modelId, limits }, { input, targets, candidates }, call) {
+  async handle({ model, modelId, limits }, { input, targets, candidates }, call) {
     checkLimit("targets", targets.length, limits.maxPrompts);
     checkLimit("candidates", candidates?.length ?? 0, limits.maxPrompts);
-    const read = tensorReader(served.config.dModel, limits.maxEmbedRows);
+    const read = tensorReader(model.config.dModel, limits.maxEmbedRows);
     const rows = candidates?.map((tensor, i) => read(tensor, `candidates[${i}]`));
     const at = rows ? candidateIndex(input) : -1;
     const { segments, fields } = promptOf(input, (tensor, where) =>
@@ -62,8 +62,8 @@ export const score: Operation<Body> = {
       rows && i !== at && "embeds" in segment ? { ...segment, frozen: true } : segment;
     const options: ScoreOptions = { input: segments.map(frozen), targets, signal: call.signal, tenant: call.tenant };
     const work = rows
-      ? served.candidateScores({ ...options, candidates: rows })
-      : served.score(options).then((scores) => [scores]);
+      ? model.candidateScores({ ...options, candidates: rows })
+      : model.score(options).then((scores) => [scores]);
     const found = await work.catch((error) => {
       throw renamed(error, fields);
     });
@@ -81,7 +81,7 @@ export const score: Operation<Body> = {
           candidate: candidates ? i : null,
           target,
           ids,
-          tokens: ids.map((id) => tokenText(served.tokenizer, id)),
+          tokens: ids.map((id) => tokenText(model.tokenizer, id)),
           logprobs: logprobs.map(finite),
           sum: finite(sum),
         });

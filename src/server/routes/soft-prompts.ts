@@ -5,7 +5,7 @@ import { z } from "zod";
 import { FieldError } from "../../field-error.ts";
 import { checkFingerprint, checkSoftPromptName, type SoftPrompt } from "../../prompt/soft-prompts.ts";
 import { ApiError } from "../errors.ts";
-import type { Call, Operation, Service } from "../operation.ts";
+import type { Call, Operation, RouteContext } from "../operation.ts";
 import type { SoftPromptStore, Tenant } from "../soft-prompt-store.ts";
 import { tensorOutSchema, tensorReader, tensorSchema, wireTensor } from "../wire/tensor.ts";
 
@@ -25,12 +25,12 @@ export const listSoftPrompts: Operation = {
   path: "/soft_prompts",
   summary: "The caller's soft prompts",
   responses: { 200: z.object({ object: z.literal("list"), data: z.array(entrySchema) }) },
-  async handle(service, _, { tenant }) {
-    const store = storeOf(service);
+  async handle(context, _, { tenant }) {
+    const store = storeOf(context);
     const data: Entry[] = [];
     for (const name of await store.names(tenant)) {
       const found = await store.get(tenant, name).catch(() => null);
-      if (found !== undefined) data.push(await entryOf(service, store, tenant, name, found));
+      if (found !== undefined) data.push(await entryOf(context, store, tenant, name, found));
     }
     return Response.json({ object: "list", data });
   },
@@ -41,8 +41,8 @@ export const getSoftPrompt: Operation = {
   path: "/soft_prompts/:name",
   summary: "One soft prompt: JSON, or the safetensors file to those who accept application/octet-stream",
   responses: { 200: entrySchema.extend({ embeds: tensorOutSchema }) },
-  async handle(service, _, { tenant, accept }, { name }) {
-    const store = storeOf(service);
+  async handle(context, _, { tenant, accept }, { name }) {
+    const store = storeOf(context);
     checkSoftPromptName(name, "name");
     if (/\bapplication\/octet-stream\b/i.test(accept)) {
       const bytes = await store.bytes(tenant, name);
@@ -51,7 +51,7 @@ export const getSoftPrompt: Operation = {
     }
     const found = await store.get(tenant, name);
     if (!found) throw unknown(name);
-    const entry = await entryOf(service, store, tenant, name, found);
+    const entry = await entryOf(context, store, tenant, name, found);
     return Response.json({ ...entry, embeds: wireTensor(found, "f32") });
   },
 };
@@ -75,21 +75,21 @@ export const putSoftPrompt: Operation<Body> = {
   body: bodySchema,
   octets: (safetensors) => ({ safetensors }),
   responses: { 200: entrySchema },
-  async handle(service, body, call, { name }) {
-    const store = storeOf(service);
-    const { served, limits } = service;
+  async handle(context, body, call, { name }) {
+    const store = storeOf(context);
+    const { model, limits } = context;
     checkSoftPromptName(name, "name");
-    const given = await rowsOf(service, store, body);
-    checkFingerprint(given, served.fingerprint, "fingerprint");
+    const given = await rowsOf(context, store, body);
+    checkFingerprint(given, model.fingerprint, "fingerprint");
     const names = await store.names(call.tenant);
     if (!names.includes(name) && names.length >= limits.maxSoftPrompts)
       throw new FieldError(
         "name",
         `there are ${names.length} soft prompts already, expected at most ${limits.maxSoftPrompts}`,
       );
-    const kept = { ...given, fingerprint: served.fingerprint };
+    const kept = { ...given, fingerprint: model.fingerprint };
     await saved(store.put(call.tenant, name, kept));
-    return Response.json(await entryOf(service, store, call.tenant, name, kept));
+    return Response.json(await entryOf(context, store, call.tenant, name, kept));
   },
 };
 
@@ -98,8 +98,8 @@ export const deleteSoftPrompt: Operation = {
   path: "/soft_prompts/:name",
   summary: "Forget a soft prompt",
   responses: { 200: z.object({ object: z.literal("soft_prompt"), name: z.string(), deleted: z.literal(true) }) },
-  async handle(service, _, { tenant }: Call, { name }) {
-    const store = storeOf(service);
+  async handle(context, _, { tenant }: Call, { name }) {
+    const store = storeOf(context);
     checkSoftPromptName(name, "name");
     if (!(await store.delete(tenant, name))) throw unknown(name);
     return Response.json({ object: "soft_prompt", name, deleted: true });
@@ -107,8 +107,8 @@ export const deleteSoftPrompt: Operation = {
 };
 
 /** What was sent, checked. @throws ApiError 400 */
-async function rowsOf({ served, limits }: Service, store: SoftPromptStore, body: Body): Promise<SoftPrompt> {
-  const { dModel } = served.config;
+async function rowsOf({ model, limits }: RouteContext, store: SoftPromptStore, body: Body): Promise<SoftPrompt> {
+  const { dModel } = model.config;
   if (!body.safetensors) {
     const rows = tensorReader(dModel, limits.maxEmbedRows)(body.embeds, "embeds");
     return { ...rows, fingerprint: body.fingerprint ?? undefined };
@@ -137,7 +137,7 @@ async function saved<Value>(work: Promise<Value>): Promise<Value> {
 }
 
 async function entryOf(
-  { served }: Service,
+  { model }: RouteContext,
   store: SoftPromptStore,
   tenant: Tenant,
   name: string,
@@ -149,11 +149,11 @@ async function entryOf(
     created: Math.floor((await store.savedAt(tenant, name)) / 1000),
     shape: found ? [...found.shape] : null,
     fingerprint: found?.fingerprint ?? null,
-    usable: found?.fingerprint === served.fingerprint,
+    usable: found?.fingerprint === model.fingerprint,
   };
 }
 
-function storeOf({ softPrompts }: Service): SoftPromptStore {
+function storeOf({ softPrompts }: RouteContext): SoftPromptStore {
   if (!softPrompts) throw new ApiError(404, "This server keeps no soft prompts: it was started without --soft-prompts");
   return softPrompts;
 }

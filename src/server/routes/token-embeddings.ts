@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { FieldError } from "../../field-error.ts";
 import { checkLimit } from "../limits.ts";
-import type { Operation, Service } from "../operation.ts";
+import type { Operation, RouteContext } from "../operation.ts";
 import { tokenText } from "../wire/logprobs.ts";
 import { tensorOutSchema, wireTensor } from "../wire/tensor.ts";
 import { usageSchema, wireUsage } from "../wire/usage.ts";
@@ -45,12 +45,12 @@ export const tokenEmbeddings: Operation<Body> = {
   summary: "The rows of the input table for a text or token ids",
   body: bodySchema,
   responses: { 200: responseSchema },
-  async handle(service, body, call) {
-    const { served, modelId } = service;
-    const { tokenizer, config } = served;
-    const lists = idLists(service, body);
+  async handle(context, body, call) {
+    const { model, modelId } = context;
+    const { tokenizer, config } = model;
+    const lists = idLists(context, body);
     const ids = lists.flat();
-    const rows = await served.embed(ids);
+    const rows = await model.embed(ids);
     const encoding = body.encoding_format ?? "float";
     let at = 0;
     const data = lists.map((list, index) => {
@@ -82,11 +82,11 @@ export const tokenEmbeddings: Operation<Body> = {
 const mostNumbers = { float: 2 ** 19, base64: 2 ** 22 };
 
 /** The ids of each input. @throws ApiError 400: no tokens, an id outside the vocabulary, more tokens than rows are given out. */
-function idLists({ served, limits }: Service, body: Body): number[][] {
+function idLists({ model, limits }: RouteContext, body: Body): number[][] {
   const { input } = body;
   const encoding = body.encoding_format ?? "float";
-  const mostRows = Math.min(limits.maxEmbedRows, Math.floor(mostNumbers[encoding] / served.config.dModel));
-  const { tokenizer, config } = served;
+  const mostRows = Math.min(limits.maxEmbedRows, Math.floor(mostNumbers[encoding] / model.config.dModel));
+  const { tokenizer, config } = model;
   const many = Array.isArray(input) && input.length > 0 && typeof input[0] !== "number";
   const list = (many ? input : [input]) as (string | number[])[];
   checkLimit("input", list.length, limits.maxPrompts, "inputs");

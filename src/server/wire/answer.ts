@@ -1,7 +1,7 @@
 // The two forms of an answer: chunks of a stream, or one object that says the same. What a choice holds is the route's own
 // matter; here is what goes round it, and where usage stands.
 
-import type { Call, Service } from "../operation.ts";
+import type { Call, RouteContext } from "../operation.ts";
 import type { WireUsage } from "./usage.ts";
 
 /** What every object of one answer begins with. */
@@ -29,13 +29,13 @@ export interface StreamForm {
 }
 
 /** The head of an answer to this call. */
-export function answerHead(service: Service, call: Call, object: string): AnswerHead {
+export function answerHead(context: RouteContext, call: Call, object: string): AnswerHead {
   return {
     id: call.requestId,
     object,
     created: Math.floor(Date.now() / 1000),
-    model: service.modelId,
-    system_fingerprint: `fp_${service.served.fingerprint.slice(0, 10)}`,
+    model: context.modelId,
+    system_fingerprint: `fp_${context.model.fingerprint.slice(0, 10)}`,
   };
 }
 

@@ -1,10 +1,11 @@
-// What the model writes → a chat answer, whole or in chunks: content, reasoning and tool calls apart, each with the
+// What was read in an answer → a chat completion, whole or in chunks: content, reasoning and tool calls apart, each with the
 // log-probabilities of its tokens. Forms: DeepSeek's chat completion and its chunks.
 
 import { z } from "zod";
-import type { GenerateEvent } from "../../engine/generate.ts";
-import type { ChatDelta, ChatOutput } from "../../prompt/chat-output.ts";
+import type { ChatTurn } from "../../chat.ts";
+import type { ChatEvent } from "../../chat-reader.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import type { Continuations } from "./continuations.ts";
 import { chatLogprob, chatLogprobSchema, type ScoredToken } from "./logprobs.ts";
 import { usageSchema } from "./usage.ts";
 
@@ -78,82 +79,62 @@ export type ChatPiece = z.infer<typeof chunkChoiceSchema>;
 /** A choice of a whole answer. */
 export type ChatChoice = z.infer<typeof chatCompletionSchema>["choices"][number];
 
-/** One choice being made: its events in turn, and how many of its tokens were thought. */
-export interface ChatWriter {
-  pieces(event: GenerateEvent): ChatPiece[];
-  readonly reasoningTokens: number;
+/** The answers of n generations, as pieces of choices. */
+export interface ChatPieces {
+  readonly pieces: AsyncGenerator<ChatPiece>;
+  /** Of the tokens of the answers that have ended, those that were thought. */
+  reasoningTokens(): number;
 }
 
-/**
- * Writes one choice. A token's log-probability comes with the text that it completes; tokens of tool calls and control
- * tokens, that of the end among them, are in no text and left out.
- */
-export function chatWriter(
-  tokenizer: Tokenizer,
-  index: number,
-  output: ChatOutput,
-  { scored, startsInReasoning }: { scored: boolean; startsInReasoning: boolean },
-): ChatWriter {
-  let reasoning = startsInReasoning;
+/** What is read in the events of n generations of one turn, each event's pieces as they come. */
+export function chatPieces(
+  turn: Pick<ChatTurn, "reader" | "startsInReasoning">,
+  events: Continuations["events"],
+  { tokenizer, n, scored }: { tokenizer: Tokenizer; n: number; scored: boolean },
+): ChatPieces {
+  const { startsInReasoning } = turn;
+  const readers = Array.from({ length: n }, turn.reader);
   let reasoningTokens = 0;
-  let calls = 0;
-  let pending: ScoredToken[] = [];
-  let complete = 0; // of these, tokens whose text has come; the others may turn out to be a stop string
-  const control = new Set(tokenizer.addedTokens.filter((token) => token.control).map((token) => token.id));
 
-  const piece = (delta: ChatPiece["delta"]): ChatPiece => ({ index, delta, logprobs: null, finish_reason: null });
-
-  const pieceOf = ({ content, reasoning: thought, toolCall }: ChatDelta): ChatPiece => {
-    const made = piece({});
-    if (content !== undefined || thought !== undefined) {
-      made.delta = startsInReasoning || thought !== undefined ? { content: null, reasoning_content: null } : {};
-      if (content !== undefined) made.delta.content = content;
-      if (thought !== undefined) made.delta.reasoning_content = thought;
-      if (scored) made.logprobs = logprobs(tokenizer, pending, content !== undefined);
-    }
-    if (toolCall) {
-      const { index, id, name, arguments: text = "" } = toolCall;
-      made.delta.tool_calls = [
-        id === undefined
-          ? { index, function: { arguments: text } }
-          : { index, id, type: "function", function: { name, arguments: text } },
-      ];
-      calls++;
-    }
-    pending = [];
-    complete = 0;
-    return made;
-  };
-
-  return {
-    get reasoningTokens() {
-      return reasoningTokens;
-    },
-    pieces(event) {
-      if (event.type === "prompt")
-        return [
-          piece(
-            startsInReasoning
-              ? { role: "assistant", content: null, reasoning_content: "" }
-              : { role: "assistant", content: "" },
-          ),
-        ];
-      if (event.type === "token") {
-        if (scored && !control.has(event.id)) pending.push(event);
-        if (event.text !== "") complete = pending.length;
-        if (event.finishReason === "stop") pending = pending.slice(0, complete);
-        const deltas = event.text === "" ? [] : output.push(event.text);
-        const thought = deltas.some((delta) => delta.reasoning !== undefined);
-        if (thought || (reasoning && deltas.length === 0)) reasoningTokens++;
-        const last = deltas.at(-1);
-        if (last) reasoning = last.reasoning !== undefined;
-        return deltas.map(pieceOf);
+  /** A piece of an answer; null where a reader of thoughts and of words could look for the other. */
+  function pieceOf(index: number, event: ChatEvent): ChatPiece {
+    const piece = (delta: ChatPiece["delta"]): ChatPiece => ({ index, delta, logprobs: null, finish_reason: null });
+    switch (event.type) {
+      case "prompt":
+        return piece(
+          startsInReasoning
+            ? { role: "assistant", content: null, reasoning_content: "" }
+            : { role: "assistant", content: "" },
+        );
+      case "content":
+      case "reasoning": {
+        const said = event.type === "content";
+        const text = said ? { content: event.text } : { reasoning_content: event.text };
+        const both = startsInReasoning || !said ? { content: null, reasoning_content: null } : {};
+        return {
+          ...piece({ ...both, ...text }),
+          logprobs: scored ? logprobs(tokenizer, event.tokens ?? [], said) : null,
+        };
       }
-      const pieces = output.end().map(pieceOf);
-      const reason = calls > 0 && event.finishReason === "stop" ? "tool_calls" : event.finishReason;
-      return [...pieces, { ...piece({ content: "" }), finish_reason: reason }];
-    },
-  };
+      case "toolCall": {
+        const { index: at, id, name, arguments: text = "" } = event;
+        const call =
+          id === undefined
+            ? { function: { arguments: text } }
+            : { id, type: "function" as const, function: { name, arguments: text } };
+        return piece({ tool_calls: [{ index: at, ...call }] });
+      }
+      case "end":
+        reasoningTokens += event.usage.reasoningTokens;
+        return { ...piece({ content: "" }), finish_reason: event.finishReason };
+    }
+  }
+
+  async function* pieces(): AsyncGenerator<ChatPiece> {
+    for await (const { choice, event } of events)
+      for (const read of readers[choice].read(event)) yield pieceOf(choice, read);
+  }
+  return { pieces: pieces(), reasoningTokens: () => reasoningTokens };
 }
 
 function logprobs(tokenizer: Tokenizer, tokens: readonly ScoredToken[], said: boolean): ChatPiece["logprobs"] {

@@ -4,7 +4,7 @@
 import { eventQueue } from "../../engine/event-queue.ts";
 import type { GenerateEvent, GenerateOptions, Usage } from "../../engine/generate.ts";
 import { type FieldNames, renamed } from "../../field-error.ts";
-import type { Call, Service } from "../operation.ts";
+import type { Call, RouteContext } from "../operation.ts";
 import { choiceSeeds } from "./parameters.ts";
 
 /** Most continuations of one request that the engine is given at once: the rest of a long list waits here, not there. */
@@ -30,7 +30,7 @@ export interface Continuations {
 }
 
 /** Starts the continuations when their events are asked for; leaving the loop early ends them and charges for what was computed. */
-export function continuations(service: Service, call: Call, request: ContinuationsRequest): Continuations {
+export function continuations(context: RouteContext, call: Call, request: ContinuationsRequest): Continuations {
   const { prompts, n, fields } = request;
   const left = new AbortController();
   const signal = AbortSignal.any([call.signal, left.signal]);
@@ -61,7 +61,9 @@ export function continuations(service: Service, call: Call, request: Continuatio
       while (next < choices) {
         const choice = next++;
         const prompt = Math.floor(choice / n);
-        for await (const event of service.served.generate({ ...prompts[prompt], seed: seeds[choice % n], signal })) {
+        const see = call.tokenClock();
+        for await (const event of context.model.generate({ ...prompts[prompt], seed: seeds[choice % n], signal })) {
+          see(event);
           count(choice, event);
           queue.push({ choice, event });
         }

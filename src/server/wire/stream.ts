@@ -2,7 +2,8 @@
 // or its prompt is being computed, comments keep the connection alive; clients skip them.
 // Source: the event stream format of the WHATWG HTML standard, section 9.2; the forms are those of DeepSeek.
 
-import { type ApiError, apiErrorOf, errorBody } from "../errors.ts";
+import { apiErrorOf, errorBody } from "../errors.ts";
+import type { Call } from "../operation.ts";
 
 const comment = ": keep-alive\n\n";
 
@@ -17,38 +18,66 @@ export const keepAliveMs = 3000;
  */
 export async function eventStream(
   events: AsyncGenerator<object>,
+  call: Pick<Call, "stream">,
   leave: () => void,
   pause: number = keepAliveMs,
 ): Promise<Response> {
-  const encoder = new TextEncoder();
   let next: Promise<IteratorResult<object>> | undefined = events.next();
   next.catch(() => {}); // handled where it is awaited
-  const first = await withinPause(next, pause);
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      if (!first) controller.enqueue(encoder.encode(comment));
-    },
-    async pull(controller) {
-      const send = (text: string) => controller.enqueue(encoder.encode(text));
+  let commentDue = (await withinPause(next, pause)) === undefined;
+  let ended = false;
+  const text = async (): Promise<string | undefined> => {
+    if (ended) return undefined;
+    if (commentDue) {
+      commentDue = false;
+      return comment;
+    }
+    try {
+      next ??= events.next();
+      const result = await withinPause(next, pause);
+      if (!result) return comment;
+      next = undefined;
+      if (!result.done) return `data: ${JSON.stringify(result.value)}\n\n`;
+      ended = true;
+      return "data: [DONE]\n\n";
+    } catch (error) {
+      ended = true;
+      return `data: ${JSON.stringify(errorBody(apiErrorOf(error)))}\n\n`;
+    }
+  };
+  return textStream(text, call, async () => {
+    leave();
+    await events.return(undefined).catch(() => {});
+  });
+}
+
+/** A response of the texts that `next` gives until there is none; each is sent when what was charged before it is on disk. */
+export function textStream(
+  next: () => Promise<string | undefined>,
+  call: Pick<Call, "stream">,
+  leave: () => Promise<void> | void = () => {},
+): Response {
+  const encoder = new TextEncoder();
+  const end = call.stream();
+  const source = {
+    async pull(controller: ReadableStreamDefaultController<Uint8Array>) {
       try {
-        next ??= events.next();
-        const result = await withinPause(next, pause);
-        if (!result) return send(comment);
-        next = undefined;
-        if (!result.done) return send(`data: ${JSON.stringify(result.value)}\n\n`);
-        send("data: [DONE]\n\n");
+        const text = await next();
+        await end.settled();
+        if (text !== undefined) return controller.enqueue(encoder.encode(text));
+        end.finish();
+        controller.close();
       } catch (error) {
-        const refusal: ApiError = apiErrorOf(error);
-        send(`data: ${JSON.stringify(errorBody(refusal))}\n\n`);
+        end.finish(error);
+        controller.error(error);
       }
-      controller.close();
     },
     async cancel() {
-      leave();
-      await events.return(undefined).catch(() => {});
+      end.left();
+      await leave();
     },
-  });
-  return new Response(body, {
+  };
+  return new Response(new ReadableStream<Uint8Array>(source, { highWaterMark: 0 }), {
     headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" },
   });
 }

@@ -4,9 +4,9 @@
 import { z } from "zod";
 import type { GenerateEvent, GenerateOptions } from "../../engine/generate.ts";
 import type { FieldNames } from "../../field-error.ts";
-import type { ServedModel } from "../../served-model.ts";
+import type { ComputedModel } from "../../served-model.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { Call, Service } from "../operation.ts";
+import type { Call, RouteContext } from "../operation.ts";
 import { answerHead, chunksOf, type Piece, streamForm } from "./answer.ts";
 import { type Continuations, continuations } from "./continuations.ts";
 import { type ScoredToken, type TextLogprobs, textLogprobs, textLogprobsSchema } from "./logprobs.ts";
@@ -43,26 +43,27 @@ export interface TextPrompt {
 
 /** Runs the prompts and answers; `fields`: where their options came from on the wire. @throws as `continuations` */
 export async function textCompletion(
-  service: Service,
+  context: RouteContext,
   call: Call,
   body: SamplingBody,
   prompts: readonly TextPrompt[],
   fields: FieldNames,
 ): Promise<Response> {
   const n = body.n ?? 1;
-  const work = continuations(service, call, {
+  const work = continuations(context, call, {
     prompts: prompts.map(({ options }) => options),
     n,
     seed: body.seed,
     fields,
   });
-  const head = answerHead(service, call, "text_completion");
+  const head = answerHead(context, call, "text_completion");
   const choices = prompts.length * n;
-  const pieces = piecesOf(service, prompts, n, work.events);
+  const pieces = piecesOf(context, prompts, n, work.events);
   if (body.stream) {
     const form = streamForm(body.stream_options, choices);
     return eventStream(
       chunksOf(head, pieces, () => wireUsage(work.usage()), form),
+      call,
       work.leave,
     );
   }
@@ -72,13 +73,13 @@ export async function textCompletion(
 }
 
 async function* piecesOf(
-  { served }: Service,
+  { model }: Pick<RouteContext, "model">,
   prompts: readonly TextPrompt[],
   n: number,
   events: Continuations["events"],
 ): AsyncGenerator<TextPiece & Piece> {
   const writers = Array.from({ length: prompts.length * n }, (_, choice) =>
-    textChoice(served, prompts[Math.floor(choice / n)]),
+    textChoice(model, prompts[Math.floor(choice / n)]),
   );
   for await (const { choice, event } of events) {
     const piece = writers[choice](event);
@@ -91,7 +92,7 @@ async function* piecesOf(
  * of its text; tokens of a stop string, which is not part of the text, are not told.
  */
 function textChoice(
-  { tokenizer, endIds: ownEndIds }: ServedModel,
+  { tokenizer, endIds: ownEndIds }: ComputedModel,
   { options, echo }: TextPrompt,
 ): (event: GenerateEvent) => Partial<TextPiece> | undefined {
   const endIds = [...ownEndIds, ...(options.endIds ?? [])];

@@ -7,7 +7,6 @@ import ajvFormats from "ajv-formats";
 import { describe, expect, test } from "vitest";
 import type { GenerateOptions } from "../../../src/engine/generate.ts";
 import { loadInWorker } from "../../../src/plainformer.ts";
-import { createChatFormat } from "../../../src/prompt/chat-format.ts";
 import type { ServedModel } from "../../../src/served-model.ts";
 import { cpuClock } from "../../cpu-time.ts";
 import { schemas } from "../../decode/grammar/schemas.ts";
@@ -128,7 +127,7 @@ describe("response_format", () => {
 
   test("in a worker as in this thread", async () => {
     const served = await loadInWorker();
-    const { ask: askWorker, refused: refusedByWorker } = await api({}, { served });
+    const { ask: askWorker, refused: refusedByWorker } = await api({ model: served });
     const body = { messages: story, response_format: asSchema(qa), temperature: 1.5, seed: 3, max_tokens: 400 };
     const [here, there] = [await ask("/chat/completions", body), await askWorker("/chat/completions", body)];
     expect(there.choices).toEqual(here.choices);
@@ -179,8 +178,8 @@ test("a model that thinks aloud may think first, in front of JSON as of calls", 
     },
   };
   const thoughts = async (begun: boolean, more: object) => {
-    const chat = createChatFormat(template.replace("begun", String(begun)), served.tokenizer);
-    const { ask } = await api({}, { chat, served: watched });
+    const chatTemplate = template.replace("begun", String(begun));
+    const { ask } = await api({ model: { ...watched, chatTemplate } });
     const body = { messages: weather, temperature: 0, max_tokens: 12, ...more };
     const { message } = (await ask("/chat/completions", body)).choices[0];
     return {

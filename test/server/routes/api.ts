@@ -2,9 +2,7 @@
 
 import { expect } from "vitest";
 import type { ServedModel } from "../../../src/served-model.ts";
-import type { AppOptions } from "../../../src/server/app.ts";
-import type { Service } from "../../../src/server/operation.ts";
-import { servedModel, start } from "../start.ts";
+import { type StartOptions, start } from "../start.ts";
 
 /** Any JSON, to look into. */
 // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
@@ -31,9 +29,8 @@ export interface Api {
   refused(path: string, body: object | string): Promise<Refusal>;
 }
 
-export async function api(options: AppOptions = {}, service: Partial<Service> = {}): Promise<Api> {
-  const served = service.served ?? (await servedModel());
-  const { url } = await start(options, service);
+export async function api(options: StartOptions = {}): Promise<Api> {
+  const { url, served } = await start(options);
   const send: Api["send"] = (path, body, signal) =>
     fetch(url + path, {
       method: "POST",

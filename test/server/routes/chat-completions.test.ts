@@ -96,7 +96,7 @@ test("tool calls in a stream: id, name and no arguments first, then arguments al
 });
 
 test("without a chat template there is no chat, and the answer says so", async () => {
-  const { refused } = await api({}, { chat: null });
+  const { refused } = await api({ model: { ...served, chatTemplate: null } });
   expect(await refused("/chat/completions", greedy)).toMatchObject({
     status: 400,
     param: "messages",
@@ -160,7 +160,7 @@ test("no control token's text in any field becomes its id", async () => {
       return model.score(options);
     },
   };
-  const { ask } = await api({ beta: true }, { served: spied });
+  const { ask } = await api({ beta: true, model: spied });
   const control = new Set(tokenizer.addedTokens.filter((token) => token.control).map((token) => token.id));
   expect(control.size).toBeGreaterThan(10);
   const evil = [...control].map((id) => tokenizer.tokenOf(id)).join(" ");

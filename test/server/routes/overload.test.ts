@@ -7,7 +7,7 @@ import { api } from "./api.ts";
 
 const served = await loadInWorker(undefined, { maxRunning: 2, maxWaiting: 3 });
 afterAll(() => served.close());
-const { send, ask } = await api({}, { served });
+const { send, ask } = await api({ model: served });
 
 test.each([false, true])("20 at once, 5 places: 5 answers and 15 refusals; streamed: %s", async (stream) => {
   const body = (i: number) => ({ prompt: `Fox number ${i}`, max_tokens: 120, temperature: 0, logit_bias: { 1: -100 } });

@@ -8,21 +8,19 @@ import { api } from "./api.ts";
 const model = await servedModel();
 const asked: GenerateOptions[] = [];
 const prompts: Extract<GenerateEvent, { type: "prompt" }>[] = [];
-const { ask } = await api(
-  { beta: true },
-  {
-    served: {
-      ...model,
-      async *generate(options: GenerateOptions) {
-        asked.push(options);
-        for await (const event of model.generate(options)) {
-          if (event.type === "prompt") prompts.push(event);
-          yield event;
-        }
-      },
+const { ask } = await api({
+  beta: true,
+  model: {
+    ...model,
+    async *generate(options: GenerateOptions) {
+      asked.push(options);
+      for await (const event of model.generate(options)) {
+        if (event.type === "prompt") prompts.push(event);
+        yield event;
+      }
     },
   },
-);
+});
 
 const routes: [string, object][] = [
   ["/chat/completions", { messages: [{ role: "user", content: "Hi" }] }],

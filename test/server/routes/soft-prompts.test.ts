@@ -9,7 +9,6 @@ import { promisify } from "node:util";
 import { afterAll, expect, test } from "vitest";
 import { readSoftPrompt, writeSoftPrompt } from "../../../src/prompt/soft-prompt-file.ts";
 import { keysOf } from "../../../src/server/access.ts";
-import { limitsOf } from "../../../src/server/limits.ts";
 import { openSoftPromptStore } from "../../../src/server/soft-prompt-store.ts";
 import { encodeF32 } from "../../../weights/dtype.ts";
 import { writeSafetensors } from "../../../weights/safetensors.ts";
@@ -20,7 +19,7 @@ import { api, type Json } from "./api.ts";
 const folder = await mkdtemp(join(tmpdir(), "soft-prompts-"));
 afterAll(() => rm(folder, { recursive: true }));
 const softPrompts = await openSoftPromptStore(join(folder, "kept"));
-const { url, ask, refused, served } = await api({}, { softPrompts });
+const { url, ask, refused, served } = await api({ softPrompts });
 const { dModel } = served.config;
 const rowsOf = (n: number, seed: number) => noise(n * dModel, seed).map((x) => x * 0.1);
 const tensor = (embeds: Float32Array) => ({
@@ -217,7 +216,7 @@ test("a disk that takes no more: told so, and what was there stays", async () =>
       throw new Error(said.replace("EFBIG", "ENOSPC"));
     },
   };
-  const { url: there } = await api({}, { softPrompts: full });
+  const { url: there } = await api({ softPrompts: full });
   await put("steady", { embeds: tensor(rowsOf(2, 4)) });
   const response = await put("steady", { embeds: tensor(rowsOf(3, 5)) }, {}, there);
   expect(response.status).toBe(503);
@@ -230,8 +229,8 @@ test("a disk that takes no more: told so, and what was there stays", async () =>
 test("keys see their own only, and have so many", async () => {
   const keys = keysOf("sk-alice-0001\nsk-bob-00002\n", "keys");
   const own = await openSoftPromptStore(join(folder, "tenants"));
-  const limits = limitsOf(served.config, { maxSoftPrompts: 2 });
-  const { url: there } = await api({ keys }, { softPrompts: own, limits });
+  const limits = { maxSoftPrompts: 2 };
+  const { url: there } = await api({ keys, softPrompts: own, limits });
   const [alice, bob] = ["sk-alice-0001", "sk-bob-00002"].map((key) => ({ authorization: `Bearer ${key}` }));
   expect((await put("mine", { embeds: tensor(rowsOf(1, 1)) }, alice, there)).status).toBe(200);
   expect((await get("/mine", undefined, bob, there)).status).toBe(404);

@@ -2,13 +2,14 @@
 // because the model that ships does not think aloud.
 
 import { expect, test } from "vitest";
+import { createChatReader } from "../../../src/chat-reader.ts";
 import type { GenerateEvent } from "../../../src/engine/generate.ts";
 import { chatOutput } from "../../../src/prompt/chat-output.ts";
 import { toolFormatOf } from "../../../src/prompt/tool-formats.ts";
-import { chatChoice, chatWriter } from "../../../src/server/wire/chat-answer.ts";
+import { type ChatPiece, chatChoice, chatPieces } from "../../../src/server/wire/chat-answer.ts";
 import { servedModel } from "../start.ts";
 
-const served = await servedModel();
+const { tokenizer } = await servedModel();
 const format = {
   toolFormat: toolFormatOf("", () => false),
   thinkTags: { open: "<think>", close: "</think>" },
@@ -17,7 +18,7 @@ const format = {
 const usage = { promptTokens: 1, embedTokens: 0, cachedTokens: 0, completionTokens: 0, totalTokens: 1 };
 
 /** A control token, for the tag: this vocabulary has none of its own. */
-const tag = served.tokenizer.idOf("<|EOT|>") as number;
+const tag = tokenizer.idOf("<|EOT|>") as number;
 
 /** The events of a text, cut as given; ids are those of the first token of each piece. */
 function eventsOf(pieces: string[]): GenerateEvent[] {
@@ -25,7 +26,7 @@ function eventsOf(pieces: string[]): GenerateEvent[] {
     { type: "prompt", promptTokens: 1, embedTokens: 0, cachedTokens: 0 },
     ...pieces.map((text) => ({
       type: "token" as const,
-      id: text === "</think>" ? tag : served.tokenizer.encode(text, { addSpecialTokens: false })[0],
+      id: text === "</think>" ? tag : tokenizer.encode(text, { addSpecialTokens: false })[0],
       text,
       logprob: -0.5,
       topLogprobs: [],
@@ -41,10 +42,18 @@ function eventsOf(pieces: string[]): GenerateEvent[] {
   ];
 }
 
-test("thoughts and answer are told apart, with their log-probabilities and counts", () => {
-  const output = chatOutput({ format, startsInReasoning: true });
-  const writer = chatWriter(served.tokenizer, 0, output, { scored: true, startsInReasoning: true });
-  const pieces = eventsOf(["I", " think", ".", "</think>", "Yes", "!"]).flatMap((event) => writer.pieces(event));
+test("thoughts and answer are told apart, with their log-probabilities and counts", async () => {
+  const options = { startsInReasoning: true, scored: true, warnings: [] };
+  const turn = {
+    startsInReasoning: true,
+    reader: () => createChatReader(tokenizer, chatOutput({ format, startsInReasoning: true }), options),
+  };
+  async function* events() {
+    for (const event of eventsOf(["I", " think", ".", "</think>", "Yes", "!"])) yield { choice: 0, event };
+  }
+  const answer = chatPieces(turn, events(), { tokenizer, n: 1, scored: true });
+  const pieces: ChatPiece[] = [];
+  for await (const piece of answer.pieces) pieces.push(piece);
   expect(pieces[0].delta).toEqual({ role: "assistant", content: null, reasoning_content: "" });
   expect(pieces.slice(1, -1).map(({ delta }) => delta)).toEqual([
     { content: null, reasoning_content: "I" },
@@ -59,5 +68,5 @@ test("thoughts and answer are told apart, with their log-probabilities and count
   const tokens = (list: readonly { token: string }[] | undefined) => list?.map(({ token }) => token);
   expect(tokens(choice().logprobs?.reasoning_content)).toEqual(["I", " think", "."]);
   expect(tokens(choice().logprobs?.content)).toEqual(["Yes", "!"]);
-  expect(writer.reasoningTokens).toBe(4); // the tag that ends thinking is one of its tokens
+  expect(answer.reasoningTokens()).toBe(4); // the tag that ends thinking is one of its tokens
 });

@@ -5,6 +5,8 @@ import { expect, test } from "vitest";
 import { ApiError } from "../../../src/server/errors.ts";
 import { eventStream } from "../../../src/server/wire/stream.ts";
 
+const call = { stream: () => ({ settled: async () => {}, finish() {}, left() {} }) };
+
 async function* slowly(pauses: number[], error?: Error): AsyncGenerator<object> {
   for (const [i, pause] of pauses.entries()) {
     await sleep(pause);
@@ -14,7 +16,7 @@ async function* slowly(pauses: number[], error?: Error): AsyncGenerator<object> 
 }
 
 test("comments come while nothing else does, before the first event and between events", async () => {
-  const text = await (await eventStream(slowly([300, 0, 300]), () => {}, 50)).text();
+  const text = await (await eventStream(slowly([300, 0, 300]), call, () => {}, 50)).text();
   expect(text).toMatch(
     /^(: keep-alive\n\n)+data: \{"i":0\}\n\ndata: \{"i":1\}\n\n(: keep-alive\n\n)+data: \{"i":2\}\n\ndata: \[DONE\]\n\n$/,
   );
@@ -22,17 +24,19 @@ test("comments come while nothing else does, before the first event and between 
 
 test("what fails before the first event has a status of its own", async () => {
   const refusal = new ApiError(400, "no", { param: "x" });
-  await expect(eventStream(slowly([], refusal), () => {}, 30)).rejects.toBe(refusal);
+  await expect(eventStream(slowly([], refusal), call, () => {}, 30)).rejects.toBe(refusal);
 });
 
 test("what fails later is the last event, and there is no [DONE]", async () => {
-  const text = await (await eventStream(slowly([0], new ApiError(503, "over", { param: "x" })), () => {}, 30)).text();
+  const text = await (
+    await eventStream(slowly([0], new ApiError(503, "over", { param: "x" })), call, () => {}, 30)
+  ).text();
   const events = text.split("\n\n").filter(Boolean);
   expect(events).toHaveLength(2);
   expect(JSON.parse(events[1].slice(6))).toEqual({
     error: { message: "over", type: "server_error", param: "x", code: "invalid_request_error" },
   });
-  const secret = await (await eventStream(slowly([0], new Error("/home/someone")), () => {}, 30)).text();
+  const secret = await (await eventStream(slowly([0], new Error("/home/someone")), call, () => {}, 30)).text();
   expect(secret).not.toContain("someone");
 });
 
@@ -46,7 +50,7 @@ test("a client that goes ends the events", async () => {
       ended = true;
     }
   }
-  const response = await eventStream(endless(), () => {
+  const response = await eventStream(endless(), call, () => {
     left = true;
   });
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();

@@ -1,0 +1,139 @@
+// A chat request on the wire → the library's conversation (chat.ts), and which field of the wire each of its own came from.
+// Forms: OpenAI's, with DeepSeek's rules for strict tools.
+
+import { z } from "zod";
+import type { ChatOptions } from "../../chat.ts";
+import { checkStrictParameters } from "../../decode/grammar/strict-tools.ts";
+import { FieldError, type FieldNames, inField } from "../../field-error.ts";
+import { templateArguments } from "../../prompt/chat-format.ts";
+import type { Tool } from "../../prompt/chat-message.ts";
+import { checkLimit } from "../limits.ts";
+import type { Call, RouteContext } from "../operation.ts";
+import { chatMessages, messagesSchema } from "./messages.ts";
+import { tensorReader, tensorSchema } from "./tensor.ts";
+
+const functionName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
+
+const toolSchema = z.object({
+  type: z.literal("function"),
+  function: z.object({
+    name: functionName,
+    description: z.string().optional(),
+    parameters: z.record(z.string(), z.unknown()).optional().describe("A JSON schema; without one, no parameters."),
+    strict: z.boolean().nullish().describe("DeepSeek's rules for schemas (beta); arguments are always valid."),
+  }),
+});
+
+/** Fields of a chat request that say what the model reads and what its answer is to be. */
+export const conversationFields = {
+  messages: messagesSchema.nullish().describe("The conversation; may be left out only with input_embeds."),
+  input_embeds: tensorSchema.nullish().describe("The whole prompt as rows: messages is then ignored."),
+  continue_final_message: z.boolean().nullish().describe("The same as prefix: true on the last message (beta)."),
+  response_format: z
+    .discriminatedUnion("type", [
+      z.object({ type: z.literal("text") }),
+      z.object({ type: z.literal("json_object") }),
+      z.object({
+        type: z.literal("json_schema"),
+        json_schema: z.object({
+          name: functionName,
+          description: z.string().optional(),
+          schema: z.unknown().describe("A JSON schema, which the answer is certain to be valid against."),
+          strict: z.boolean().nullish().describe("Makes no difference: it always is."),
+        }),
+      }),
+    ])
+    .nullish(),
+  tools: z.array(toolSchema).nullish().describe("What the model may call; arguments are always valid."),
+  tool_choice: z
+    .union([
+      z.enum(["none", "auto", "required"]),
+      z.object({ type: z.literal("function"), function: z.object({ name: functionName }) }),
+    ])
+    .nullish()
+    .describe("Default auto, with tools."),
+  thinking: z.object({ type: z.enum(["enabled", "disabled"]) }).nullish(),
+  reasoning_effort: z.string().max(64).nullish().describe("For templates that know it."),
+  chat_template_kwargs: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .describe(`Variables of the chat template: ${templateArguments.join(", ")}.`),
+  parallel_tool_calls: z.boolean().nullish().describe("Whether there may be several calls. Default true"),
+};
+
+const conversationBody = z.object(conversationFields);
+
+type ConversationBody = z.infer<typeof conversationBody>;
+
+/** A conversation for the library, and where its fields came from on the wire. */
+export interface Conversation {
+  readonly options: ChatOptions;
+  readonly fields: FieldNames;
+}
+
+/**
+ * What the request says of its conversation.
+ * @throws FieldError: more messages or tools than the server takes, bad embeddings, a feature outside beta, strict tools that
+ * break DeepSeek's rules
+ */
+export function conversationOf(
+  { model, limits }: Pick<RouteContext, "model" | "limits">,
+  body: ConversationBody,
+  call: Call,
+): Conversation {
+  const read = tensorReader(model.config.dModel, limits.maxEmbedRows);
+  const { input_embeds, thinking, tool_choice: choice, response_format: format, reasoning_effort } = body;
+  const messages = input_embeds == null ? (body.messages ?? undefined) : undefined;
+  checkLimit("messages", messages?.length ?? 0, limits.maxMessages);
+  checkLimit("tools", body.tools?.length ?? 0, limits.maxTools);
+  const variables = body.chat_template_kwargs ?? {};
+  return {
+    options: {
+      messages:
+        messages &&
+        chatMessages(messages, { beta: call.beta, continueFinal: body.continue_final_message ?? false, read }),
+      input: input_embeds == null ? undefined : [read(input_embeds, "input_embeds")],
+      tools: toolsOf(body.tools ?? [], call),
+      toolChoice: choice == null || typeof choice === "string" ? (choice ?? undefined) : choice.function,
+      parallelToolCalls: body.parallel_tool_calls ?? undefined,
+      responseFormat: format?.type === "json_schema" ? { ...format, ...format.json_schema } : (format ?? undefined),
+      thinking: thinking ? thinking.type === "enabled" : undefined,
+      templateArguments: { ...variables, ...(reasoning_effort == null ? {} : { reasoning_effort }) },
+    },
+    fields: {
+      ...(input_embeds == null ? {} : { input: "input_embeds" }),
+      "toolChoice.name": "tool_choice.function.name",
+      "responseFormat.schema": "response_format.json_schema.schema",
+      ...Object.fromEntries(
+        Object.keys(variables).map((name) => {
+          const inBrackets = `[${JSON.stringify(name)}]`;
+          return [`templateArguments${inBrackets}`, `chat_template_kwargs${inBrackets}`];
+        }),
+      ),
+    },
+  };
+}
+
+function toolsOf(given: NonNullable<ConversationBody["tools"]>, { beta }: Call): Tool[] {
+  const tools = given.map(
+    ({ type, function: { strict, ...rest } }): Tool => ({
+      type,
+      function: { ...rest, ...(strict == null ? {} : { strict }) },
+    }),
+  );
+  const first = tools.findIndex((tool) => tool.function.strict);
+  if (first < 0) return tools;
+  if (!beta)
+    throw new FieldError(
+      `tools[${first}].function.strict`,
+      "strict tools are a beta feature, use the base URL …/beta",
+      "unsupported",
+    );
+  for (const [i, { function: tool }] of tools.entries()) {
+    if (!tool.strict)
+      throw new FieldError(`tools[${i}].function.strict`, `tools[${first}] is strict, expected the same of all tools`);
+    if (tool.parameters === undefined) continue;
+    inField(`tools[${i}].function.parameters`, () => checkStrictParameters(tool.parameters));
+  }
+  return tools;
+}
