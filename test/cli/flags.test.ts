@@ -126,7 +126,11 @@ const commands: Record<string, { base: string[]; input?: string; model?: boolean
     cases: [
       { flag: "--system", args: ["You are a fox."], shows: /"prompt_tokens":(?!5\b)\d/ },
       { flag: "--thinking", args: ["--model", thinker], shows: /"reasoning_content":/ },
-      { flag: "--no-thinking", args: [], base: ["chat", "--model", thinker, "--thinking", "--json", ...greedy] },
+      {
+        flag: "--no-thinking",
+        args: [],
+        base: ["chat", "--model", thinker, "--thinking", "--json", "--max-tokens", "6", ...greedy],
+      },
       { flag: "--max-tokens", args: ["3"], shows: /"completion_tokens":3\b/ },
       { flag: "--temperature", args: ["2", "--seed", "1"] },
       { flag: "--top-p", args: ["0.1"], base: ["chat", "--max-tokens", "9", ...drawn] },
