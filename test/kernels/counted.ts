@@ -1,6 +1,6 @@
-// A kernel set that counts: elements that steps hold now and held at most, and multiplications of matrix products.
+// A kernel set that counts: elements that steps hold now and held at most, and multiplications.
 
-import type { Kernels } from "../../kernels/kernels.ts";
+import { type AttentionShape, type Kernels, pageSize } from "../../kernels/kernels.ts";
 
 export interface Counted {
   kernels: Kernels;
@@ -8,7 +8,7 @@ export interface Counted {
   inUse(): number;
   /** The most that were in use since the last call. */
   peak(): number;
-  /** Multiplications of `linear` and its derivatives by x and w since the last call. */
+  /** Multiplications of matrix products and of attention (as if rows looked at whole pages) since the last call. */
   multiplications(): number;
 }
 
@@ -19,6 +19,9 @@ export function counted(kernels: Kernels): Counted {
   const take = (length: number) => {
     inUse += length;
     peak = Math.max(peak, inUse);
+  };
+  const attended = ({ rows, maxPages, nHeads, kDim, vDim }: AttentionShape) => {
+    multiplications += rows * maxPages * pageSize * nHeads * (kDim + vDim);
   };
   const marks = new WeakMap<object, number>();
   /** A product whose last arguments are rows, inDim and outDim. */
@@ -57,11 +60,19 @@ export function counted(kernels: Kernels): Counted {
         kernels.endStep();
       },
       linear: multiplying(kernels.linear),
+      attention(...args) {
+        attended(args[7]);
+        kernels.attention(...args);
+      },
       derivatives: kernels.derivatives && {
         ...kernels.derivatives,
         linearExact: multiplying(kernels.derivatives.linearExact),
         linearBackward: multiplying(kernels.derivatives.linearBackward),
         linearWeightBackward: multiplying(kernels.derivatives.linearWeightBackward),
+        attentionBackward(...args) {
+          for (let i = 0; i < 3; i++) attended(args[8]);
+          kernels.derivatives?.attentionBackward(...args);
+        },
       },
     },
     inUse: () => inUse,
