@@ -1,5 +1,6 @@
 // What an importer sees.
 
+export { pull } from "#hub";
 export type { AttentionShape, CacheBuffers, Derivatives, Kernels, RowBuffers } from "../kernels/kernels.ts";
 export { createOps, type Ops } from "../kernels/ops.ts";
 export { type KernelOptions, type Selection, selectKernels } from "../kernels/select.ts";
