@@ -311,6 +311,10 @@ function failuresOf(tests: readonly string[], enough: number): string[] {
   );
 }
 
+const misplaced = faults.filter(({ file, from }) => readFileSync(join(copy, file), "utf8").split(from).length !== 2);
+if (misplaced.length > 0)
+  throw new Error(`what is to be replaced is not there exactly once: ${misplaced.map(({ name }) => name).join("; ")}`);
+
 const before = failuresOf([...new Set(faults.flatMap((fault) => fault.tests))], 1);
 if (before.length > 0) throw new Error(`fails without any fault: ${before[0]}`);
 
@@ -318,7 +322,6 @@ let unseen = 0;
 for (const { name, file, from, to, tests } of faults) {
   const path = join(copy, file);
   const good = readFileSync(path, "utf8");
-  if (good.split(from).length !== 2) throw new Error(`${file}: ${JSON.stringify(from)} is not there exactly once`);
   writeFileSync(path, good.replace(from, to));
   const caught = failuresOf(tests, 3);
   writeFileSync(path, good);
