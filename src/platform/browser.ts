@@ -52,22 +52,23 @@ export const afterThisEvent: Platform["afterThisEvent"] = queueMicrotask;
 export const startThread: Platform["startThread"] = (url, data) => {
   const worker = new Worker(url, { type: "module" });
   worker.postMessage(data);
-  let end: (how: string) => void = () => {};
-  const ended = new Promise<string>((resolve) => {
-    end = resolve;
-  });
+  let resolveEnded: (how: string) => void = () => {};
+  const end = (how: string) => {
+    worker.terminate(); // of which no event tells
+    resolveEnded(how);
+  };
   return {
-    ended,
+    ended: new Promise((resolve) => {
+      resolveEnded = resolve;
+    }),
     post: (message) => worker.postMessage(message),
     onMessage: (listener) => worker.addEventListener("message", ({ data }) => listener(data)),
-    onError(listener) {
-      worker.addEventListener("error", ({ message }) => listener(new Error(message || `${url.href} cannot be run`)));
-      worker.addEventListener("messageerror", () => listener(new Error("a message cannot be read")));
-    },
-    terminate() {
-      worker.terminate();
-      end("terminated"); // no event says so
-    },
+    onError: (listener) =>
+      worker.addEventListener("error", ({ message }) => {
+        listener(new Error(message || `${url.href} cannot be run`));
+        end("error"); // as an error ends a thread elsewhere
+      }),
+    terminate: () => end("terminated"),
     keepAlive() {}, // a page lives as long as it is shown
   };
 };
@@ -87,8 +88,10 @@ export const parentThread: Platform["parentThread"] = () =>
   });
 
 export const startScript: Platform["startScript"] = (script, data) => {
-  const url = URL.createObjectURL(new Blob([`onmessage = ({ data }) => { ${script} };`], { type: "text/javascript" }));
-  new Worker(url).postMessage(data); // the URL stays: some browsers fetch it later than they should
+  const url = URL.createObjectURL(
+    new Blob([`onmessage = ({ data }) => { ${script}; close(); };`], { type: "text/javascript" }),
+  );
+  new Worker(url, { type: "module" }).postMessage(data); // the URL stays: some browsers fetch it later than they should
 };
 
 /** Where a browser has it, it needs no flag. */
@@ -107,7 +110,7 @@ declare const MessageChannel: new () => {
 };
 declare const Worker: new (
   url: URL | string,
-  options?: { type: "module" },
+  options: { type: "module" },
 ) => { readonly addEventListener: Listen; postMessage(message: unknown): void; terminate(): void };
 declare const addEventListener: Listen;
 declare const postMessage: (message: unknown) => void;
