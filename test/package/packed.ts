@@ -12,8 +12,8 @@ import { load } from "../../src/plainformer.ts";
 export const exec = promisify(execFile);
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Packs, and installs the tarball and `others` into a folder of their own, in which importer.mjs is. → the folder */
-export async function packed(...others: string[]): Promise<string> {
+/** Packs, and installs the tarball into a folder of its own, in which importer.mjs is. → the folder */
+export async function packed(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "plainformer-"));
   // Without scripts: build.ts has brought dist/ up to date, and `npm ci` has built it before.
   await exec("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], { cwd: root });
@@ -21,7 +21,7 @@ export async function packed(...others: string[]): Promise<string> {
   await writeFile(join(folder, "package.json"), '{"private": true, "type": "module"}');
   // Without scripts too: installing must compile and fetch nothing.
   const options = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"];
-  await exec("npm", ["install", ...options, tarball, ...others], { cwd: folder });
+  await exec("npm", ["install", ...options, tarball], { cwd: folder });
   await copyFile(join(root, "test", "package", "importer.mjs"), join(folder, "importer.mjs"));
   return folder;
 }
