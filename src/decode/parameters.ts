@@ -5,8 +5,10 @@ import type { Names } from "../known-names.ts";
 
 /** Everything that shapes the choice of tokens. Unset fields take the default that is named. */
 export interface DecodeParameters {
-  /** Most tokens to generate; 0 only with promptLogprobs. Default: 4096, or what the context leaves if that is less. */
+  /** Maximum number of tokens to generate; 0 only with promptLogprobs. Default: defaultMaxTokens */
   maxTokens?: number;
+  /** What maxTokens is when it is not given, or what the context leaves if that is less. Default 4096 */
+  defaultMaxTokens?: number;
   /** Divides logits before softmax; 0 takes the most likely token (of equal ones the first). Default 1 */
   temperature?: number;
   /** Keep the k most likely tokens; 0 keeps all. Default 0 */
@@ -59,6 +61,7 @@ export interface Decoding {
 /** Every name of `DecodeParameters`. */
 export const decodeParameterNames = {
   maxTokens: true,
+  defaultMaxTokens: true,
   temperature: true,
   topK: true,
   topP: true,
@@ -105,7 +108,8 @@ export const biasRange: NumberRange = { min: -100, max: 100 };
 export function decodingOf(parameters: DecodeParameters, vocabSize: number, room: number): Decoding {
   const least = parameters.promptLogprobs === undefined ? 1 : 0;
   const counted: NumberRange = { min: least, max: Number.MAX_SAFE_INTEGER, whole: true };
-  const maxTokens = numberIn(counted, "maxTokens", parameters.maxTokens) ?? Math.min(4096, room);
+  const usual = numberIn({ ...counted, min: 1 }, "defaultMaxTokens", parameters.defaultMaxTokens) ?? 4096;
+  const maxTokens = numberIn(counted, "maxTokens", parameters.maxTokens) ?? Math.min(usual, room);
   if (maxTokens > room)
     throw new FieldError("maxTokens", `${maxTokens} tokens do not fit, expected at most ${room} after this prompt`);
   const given = (name: keyof typeof decodeRanges) => numberIn(decodeRanges[name], name, parameters[name]);

@@ -2,12 +2,13 @@
 // (operations.ts lists them) and no file: journal and soft prompts are given to it open.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { Hono, type MiddlewareHandler } from "hono";
+import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { ZodType } from "zod";
+import { checkNames, type Names } from "../known-names.ts";
 import type { EngineLoad, ServedModel } from "../served-model.ts";
 import { withSoftPrompts } from "../with-soft-prompts.ts";
-import { type ApiKey, checkLocalName, keyOf } from "./access.ts";
+import type { ApiKey } from "./access.ts";
 import { ApiError, apiErrorOf, errorResponse } from "./errors.ts";
 import { createExchanges, type Exchange } from "./exchange.ts";
 import { formatsOf } from "./formats.ts";
@@ -20,6 +21,7 @@ import { checkModel, deepSeekNames } from "./model-id.ts";
 import { buildOpenApi } from "./openapi.ts";
 import type { Operation, RouteContext } from "./operation.ts";
 import { operations as allOperations } from "./operations.ts";
+import { type Destination, passesOf, type Variables } from "./passes.ts";
 import { createRates, type RateLimits } from "./rates.ts";
 import type { SoftPromptStore } from "./soft-prompt-store.ts";
 import { atOnce, createTurns } from "./turns.ts";
@@ -76,13 +78,25 @@ const patienceMs = 25;
 /** A body of which each step of the work may take long enough to be noticed by others. */
 const longBytes = 256 * 1024;
 
-/** What a request passes on its way to a route. */
-type Pass = MiddlewareHandler<{ Variables: { exchange: Exchange } }>;
+const appOptionNames = {
+  modelId: true,
+  aliases: true,
+  limits: true,
+  softPrompts: true,
+  keys: true,
+  rates: true,
+  ledger: true,
+  localNamesOnly: true,
+  beta: true,
+  timeoutSeconds: true,
+  corsOrigins: true,
+  log: true,
+  operations: true,
+} satisfies Names<AppOptions>;
 
-type Passes = [Pass, ...Pass[]];
-
-/** The server's app on a model. It closes neither the model nor what the options give it. */
+/** The server's app on a model. It closes neither the model nor what the options give it. @throws FieldError for the options */
 export function createApp(model: ServedModel, options: AppOptions = {}): App {
+  checkNames(options, appOptionNames);
   const { keys, ledger, log = noLog, operations = allOperations, modelId = "plainformer" } = options;
   const aliases = (options.aliases ?? deepSeekNames).filter((name) => name !== modelId);
   const { chat, fim, chatProblem } = formatsOf(model);
@@ -121,50 +135,6 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
     },
   };
 
-  /** All that a request passes, in this order; without an operation it ends as `missing` says. */
-  function passesOf(prefix: string, operation: Operation | undefined, missing?: (method: string) => ApiError): Passes {
-    /** Has an id and a signal; log and counters hear of its end. */
-    const recorded: Pass = async (c, next) => {
-      const { raw } = c.req;
-      const exchange = exchanges.begin(raw, operation, prefix);
-      c.set("exchange", exchange);
-      await next();
-      if (!exchange.streams) exchange.finish(raw.signal.aborted ? 499 : c.res.status, c.error);
-      const { headers } = c.res;
-      headers.set("x-request-id", exchange.requestId);
-      headers.set("x-ds-trace-id", exchange.requestId);
-      for (const text of exchange.warnings) headers.append("warning", `299 - ${quoted(text)}`);
-      if (draining) headers.set("connection", "close");
-    };
-    const namesThisMachine: Pass = (c, next) => {
-      if (options.localNamesOnly) checkLocalName(c.req.url);
-      return next();
-    };
-    const hasKey: Pass = (c, next) => {
-      if (keys && !operation?.open) c.var.exchange.tenant = keyOf(keys, c.req.raw.headers).tenant;
-      return next();
-    };
-    const isRoute: Pass = (c, next) => {
-      if (missing) throw missing(c.req.method);
-      return next();
-    };
-    const isInTime: Pass = (_, next) => {
-      if (draining && !operation?.open) throw new ApiError(503, "The server is shutting down", { retryAfter: 5 });
-      return next();
-    };
-    const isWithinRates: Pass = (c, next) => {
-      const { exchange } = c.var;
-      if (!operation?.open) exchange.atEnd(rates.enter(exchange.tenant ?? ""));
-      return next();
-    };
-    const isPaidFor: Pass = (c, next) => {
-      const balance = operation?.body && context.balanceOf(c.var.exchange.tenant);
-      if (balance && balance.left <= 0) throw new ApiError(402, "Insufficient Balance");
-      return next();
-    };
-    return [recorded, namesThisMachine, hasKey, isRoute, isInTime, isWithinRates, isPaidFor];
-  }
-
   /** The operation's answer to a request that may have one. */
   async function answer(operation: Operation, request: Request, exchange: Exchange, params: Record<string, string>) {
     if (!operation.body) return operation.handle(context, undefined, exchange, params);
@@ -182,15 +152,17 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
     return result;
   }
 
+  const passes = (destination: Destination) =>
+    passesOf({ ...context, exchanges, rates, keys, localNamesOnly: options.localNamesOnly ?? false }, destination);
   const methodsOf = new Map<string, string>();
   for (const { path, method } of operations)
     methodsOf.set(path, [methodsOf.get(path), method.toUpperCase()].filter(Boolean).join(", "));
 
-  const hono = new Hono<{ Variables: { exchange: Exchange } }>();
+  const hono = new Hono<{ Variables: Variables }>();
   if (options.corsOrigins?.length) hono.use(cors({ origin: [...options.corsOrigins] }));
   for (const prefix of prefixes) {
     for (const operation of operations)
-      hono.on(operation.method, prefix + operation.path, ...passesOf(prefix, operation), async (c) => {
+      hono.on(operation.method, prefix + operation.path, ...passes({ prefix, operation }), async (c) => {
         const { exchange } = c.var;
         const response = await answer(operation, c.req.raw, exchange, c.req.param()).catch((error) => {
           throw error instanceof Error ? error : new Error(String(error)); // Hono takes nothing else for an error
@@ -201,11 +173,11 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
     for (const [path, allow] of methodsOf) {
       const missing = (method: string) =>
         new ApiError(405, `${method} is not possible on ${path}, expected ${allow}`, { allow });
-      hono.all(prefix + path, ...passesOf(prefix, undefined, missing));
+      hono.all(prefix + path, ...passes({ prefix, missing }));
     }
   }
-  const unknown = () => new ApiError(404, "Not Found. There is no such route; see /openapi.json");
-  hono.all("*", ...passesOf("", undefined, unknown));
+  const missing = () => new ApiError(404, "Not Found. There is no such route; see /openapi.json");
+  hono.all("*", ...passes({ prefix: "", missing }));
   hono.onError((error) => errorResponse(apiErrorOf(error)));
 
   return {
@@ -220,9 +192,4 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
       exchanges.abort(new ApiError(503, "The server is shutting down"));
     },
   };
-}
-
-/** A text as a header can hold it. */
-function quoted(text: string): string {
-  return `"${text.replace(/[^\x20-\x7e]+/g, "?").replace(/["\\]/g, "\\$&")}"`;
 }

@@ -1,6 +1,8 @@
 // What one request may ask for, as data: checked by the server, shown in /models.
 
-import { FieldError } from "../field-error.ts";
+import { type NumberRange, numberIn } from "../decode/parameters.ts";
+import { FieldError, inField } from "../field-error.ts";
+import { checkNames } from "../known-names.ts";
 import type { ModelConfig } from "../model/config.ts";
 
 export interface Limits {
@@ -35,9 +37,9 @@ export function checkLimit(field: string, count: number, limit: number, what = "
   if (count > limit) throw new FieldError(field, `got ${count}${what && ` ${what}`}, expected at most ${limit}`);
 }
 
-/** The limits for a model unless the caller sets others. */
+/** The limits for a model, with `overrides` in place of the usual ones. @throws FieldError inside of `limits` */
 export function limitsOf(config: ModelConfig, overrides: Partial<Limits> = {}): Limits {
-  return {
+  const usual: Limits = {
     maxBodyBytes: 8 * 2 ** 20,
     maxBodyValues: 2 ** 21,
     maxBodyDepth: 64,
@@ -53,6 +55,13 @@ export function limitsOf(config: ModelConfig, overrides: Partial<Limits> = {}): 
     maxTokens: 4096,
     maxTokensBeta: 8192,
     maxTokensFim: 4096,
-    ...overrides,
   };
+  return inField("limits", () => {
+    checkNames<object>(overrides, usual);
+    const given = Object.entries(overrides).filter(([, limit]) => limit !== undefined);
+    for (const [name, limit] of given) numberIn(limitRange, name, limit);
+    return { ...usual, ...Object.fromEntries(given) };
+  });
 }
+
+const limitRange: NumberRange = { min: 0, max: Number.MAX_SAFE_INTEGER, whole: true };

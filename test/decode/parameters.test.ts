@@ -5,6 +5,7 @@ import { type DecodeParameters, decodingOf } from "../../src/decode/parameters.t
 
 test.each<[DecodeParameters, string]>([
   [{ maxTokens: 0 }, "maxTokens: got 0, expected a whole number ≥ 1"],
+  [{ defaultMaxTokens: 0 }, "defaultMaxTokens: got 0, expected a whole number ≥ 1"],
   [{ maxTokens: -5 }, "maxTokens: got -5, expected a whole number ≥ 1"],
   [{ maxTokens: 1.5 }, "maxTokens: got 1.5, expected a whole number ≥ 1"],
   [{ maxTokens: 51 }, "maxTokens: 51 tokens do not fit, expected at most 50 after this prompt"],
@@ -32,4 +33,7 @@ test.each<[DecodeParameters, string]>([
 test("without parameters: everything that the context leaves, at most 4096 tokens", () => {
   expect(decodingOf({}, 100, 50).maxTokens).toBe(50);
   expect(decodingOf({}, 100, 100_000).maxTokens).toBe(4096);
+  expect(decodingOf({ defaultMaxTokens: 7 }, 100, 100_000).maxTokens).toBe(7);
+  expect(decodingOf({ defaultMaxTokens: 70 }, 100, 50).maxTokens).toBe(50);
+  expect(decodingOf({ defaultMaxTokens: 7, maxTokens: 9 }, 100, 50).maxTokens).toBe(9);
 });

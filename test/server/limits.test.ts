@@ -120,3 +120,20 @@ test("a limit above the usual one lets more in", async () => {
   const { choices } = await ask("/chat/completions", { messages: [user], tools, tool_choice: "none", ...wide });
   expect(choices[0].logprobs.content[0].top_logprobs).toHaveLength(25);
 });
+
+test("without a number of tokens, an answer has no more than the limit", async () => {
+  const { ask } = await api({ limits: { maxTokens: 3, maxTokensFim: 2 }, beta: false });
+  const { usage } = await ask("/completions", { prompt: "Once upon a time", temperature: 0 });
+  expect(usage.completion_tokens).toBe(3);
+  const chat = await ask("/chat/completions", { messages: [user], temperature: 0 });
+  expect(chat.usage.completion_tokens).toBeLessThanOrEqual(3);
+  const fim = await ask("/beta/completions", { prompt: "a = (", suffix: ")", temperature: 0 });
+  expect(fim.usage.completion_tokens).toBeLessThanOrEqual(2);
+});
+
+test("limits that are none are refused", async () => {
+  const options = (limits: object) => ({ limits });
+  await expect(api(options({ maxTool: 2 }))).rejects.toThrow("limits.maxTool: unknown option, did you mean maxTools?");
+  await expect(api(options({ maxTools: -1 }))).rejects.toThrow("limits.maxTools: got -1, expected a whole number ≥ 0");
+  await expect(api({ limit: {} } as object)).rejects.toThrow("limit: unknown option, did you mean limits?");
+});

@@ -106,6 +106,7 @@ export function decodeParametersOf(body: SamplingBody, limits: Limits, tokens: T
   if (stream_options && !stream) throw new FieldError("stream_options", "only allowed with stream: true");
   const parameters = {
     maxTokens: max_tokens ?? undefined,
+    defaultMaxTokens: Math.min(4096, tokens.max),
     temperature: body.temperature ?? undefined,
     topP: body.top_p ?? undefined,
     topK: body.top_k ?? undefined,

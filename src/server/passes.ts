@@ -1,0 +1,85 @@
+// What a request passes on its way to a route: Hono middleware, in the order of `passesOf`. Each lets it through or throws
+// the refusal that is answered.
+
+import type { MiddlewareHandler } from "hono";
+import { type ApiKey, checkLocalName, keyOf } from "./access.ts";
+import { ApiError } from "./errors.ts";
+import type { Exchange, Exchanges } from "./exchange.ts";
+import type { Operation, RouteContext } from "./operation.ts";
+import type { Rates } from "./rates.ts";
+
+export type Variables = { exchange: Exchange };
+
+export type Pass = MiddlewareHandler<{ Variables: Variables }>;
+
+/** What the passes ask. */
+export interface PassContext extends Pick<RouteContext, "draining" | "balanceOf"> {
+  readonly exchanges: Exchanges;
+  readonly rates: Rates;
+  readonly keys: readonly ApiKey[] | undefined;
+  readonly localNamesOnly: boolean;
+}
+
+/** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says for its method. */
+export type Destination = { readonly prefix: string } & (
+  | { readonly operation: Operation; readonly missing?: undefined }
+  | { readonly operation?: undefined; missing(method: string): ApiError }
+);
+
+export function passesOf(context: PassContext, destination: Destination): [Pass, ...Pass[]] {
+  const { exchanges, rates, keys, localNamesOnly, draining, balanceOf } = context;
+  const { prefix, operation, missing } = destination;
+
+  /** It has an id and a signal; log and counters hear of its end. */
+  const recorded: Pass = async (c, next) => {
+    const { raw } = c.req;
+    const exchange = exchanges.begin(raw, operation, prefix);
+    c.set("exchange", exchange);
+    await next();
+    if (!exchange.streams) exchange.finish(raw.signal.aborted ? 499 : c.res.status, c.error);
+    const { headers } = c.res;
+    headers.set("x-request-id", exchange.requestId);
+    headers.set("x-ds-trace-id", exchange.requestId);
+    for (const text of exchange.warnings) headers.append("warning", `299 - ${quoted(text)}`);
+    if (draining()) headers.set("connection", "close");
+  };
+
+  const namesThisMachine: Pass = (c, next) => {
+    if (localNamesOnly) checkLocalName(c.req.url);
+    return next();
+  };
+
+  const hasKey: Pass = (c, next) => {
+    if (keys && !operation?.open) c.var.exchange.tenant = keyOf(keys, c.req.raw.headers).tenant;
+    return next();
+  };
+
+  const hasRoute: Pass = (c, next) => {
+    if (missing) throw missing(c.req.method);
+    return next();
+  };
+
+  const isInTime: Pass = (_, next) => {
+    if (draining() && !operation?.open) throw new ApiError(503, "The server is shutting down", { retryAfter: 5 });
+    return next();
+  };
+
+  const isWithinRates: Pass = (c, next) => {
+    const { exchange } = c.var;
+    if (!operation?.open) exchange.atEnd(rates.enter(exchange.tenant ?? ""));
+    return next();
+  };
+
+  const isPaidFor: Pass = (c, next) => {
+    const balance = operation?.body && balanceOf(c.var.exchange.tenant);
+    if (balance && balance.left <= 0) throw new ApiError(402, "Insufficient Balance");
+    return next();
+  };
+
+  return [recorded, namesThisMachine, hasKey, hasRoute, isInTime, isWithinRates, isPaidFor];
+}
+
+/** A text as a header can hold it. */
+function quoted(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]+/g, "?").replace(/["\\]/g, "\\$&")}"`;
+}
