@@ -38,7 +38,8 @@ test("where a browser's condition holds, a model is loaded from its URL, and the
     const model = await load(${JSON.stringify(server.url)}, { kernels: "reference" });
     for await (const event of model.generate({ input: "Once upon a time", maxTokens: 3, temperature: 0 }))
       if (event.type === "end") console.log(JSON.stringify({ ids: event.ids, fingerprint: model.fingerprint }));
-    await load("some/path").catch((error) => console.log(error.message));`;
+    await load("some/path").catch((error) => console.log(error.message));
+    process.exit(); // a page would go on waiting for messages`;
   const args = ["--conditions=browser", "--input-type=module", "--eval", program];
   const { stdout } = await promisify(execFile)(process.execPath, args, {
     cwd: new URL("..", import.meta.url).pathname,

@@ -16,7 +16,7 @@ export function addConvert(program: Command): void {
   program
     .command("convert")
     .description("Write a model as one GGUF file, with its tokenizer. Prints the file's name.")
-    .option("--model <path>", "directory in Hugging Face layout, or .gguf file", defaultModel)
+    .option("--model <path>", "directory in Hugging Face layout or .gguf file, or its URL", defaultModel)
     .requiredOption("--out <file>", "the .gguf file to write")
     .addOption(new Option("--dtype <dtype>", "dtype of the matrices (default: as in the model)").choices(weightDTypes))
     .action(convert);

@@ -17,7 +17,11 @@ export interface ModelOptions {
 /** Which model, and how it is computed: --model, --kernels, --threads, --dtype, --kv. */
 export function withModel(command: Command): Command {
   return command
-    .option("--model <path>", "directory in Hugging Face layout, .gguf file, or hf:owner/name@revision", defaultModel)
+    .option(
+      "--model <path>",
+      "directory in Hugging Face layout or .gguf file, or its URL, or hf:owner/name@revision",
+      defaultModel,
+    )
     .option("--kernels <set>", "kernel set: auto, or the name of one", "auto")
     .option("--threads <n>", "threads to compute on (default: all cores)", number)
     .addOption(

@@ -2,6 +2,7 @@
 
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
+import { isUrl } from "../../weights/byte-source.ts";
 import { type NumberRange, numberIn } from "../decode/parameters.ts";
 import { FieldError, shown } from "../field-error.ts";
 import { defaultModel, loadInWorker } from "../plainformer.ts";
@@ -120,6 +121,7 @@ async function loadModel({ model, kernels, threads, dtype, kv, cacheTokens, maxR
       "model",
       `got ${model}, and the server downloads nothing; run "plainformer pull ${model.slice(3)}" and give what it prints`,
     );
+  if (isUrl(model)) throw new FieldError("model", `got ${model}, and the server downloads nothing; give a path`);
   const bar = progressBar();
   try {
     const limits = { cacheTokens, maxRunning, maxWaiting };

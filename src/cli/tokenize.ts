@@ -18,7 +18,7 @@ export function addTokenize(program: Command): void {
   program
     .command("tokenize")
     .description("Token ids of a text, read from a file or standard input.")
-    .option("--model <path>", "directory with tokenizer.json, or .gguf file", defaultModel)
+    .option("--model <path>", "directory with tokenizer.json or .gguf file, or its URL", defaultModel)
     .option("--file <path>", "UTF-8 text; standard input when absent")
     .option("--no-special", "without the tokens that begin or end a sequence")
     .option("--parse-special", "take the text of special tokens for those tokens")

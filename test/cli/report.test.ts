@@ -66,6 +66,11 @@ test.each<[string[], number, string | RegExp]>([
   [["fim", "--prefix", "a", "--max-tokens", "99999"], 2, /^--max-tokens: /],
   [["tune", "--data", one, "--out", folder], 2, `${one}, line 2: completion is missing, expected a text`],
   [["serve", "--model", "hf:a/b"], 2, /^--model: got hf:a\/b, and the server downloads nothing/],
+  [
+    ["serve", "--model", "http://127.0.0.1/m"],
+    2,
+    "--model: got http://127.0.0.1/m, and the server downloads nothing; give a path",
+  ],
   [["serve", "--cache-tokens", "0"], 2, "--cache-tokens: got 0, expected a whole number ≥ 1"],
   [["generate", "a", "--model", "/nowhere"], 1, /^\/nowhere/],
 ])("%j", async (args, code, line) => {

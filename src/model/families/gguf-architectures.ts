@@ -1,5 +1,5 @@
 // How GGUF says what config.json and Hugging Face checkpoints say: the architectures that both sides know, their metadata
-// keys and tensor names. Data only, used in both directions: from-gguf.ts reads, to-gguf.ts writes.
+// keys and tensor names. Data only, used in both directions: from-gguf.ts reads, export/gguf.ts writes.
 // Source: ggml-org/llama.cpp, gguf-py/gguf/constants.py and tensor_mapping.py, convert_hf_to_gguf.py.
 
 export interface GgufArchitecture {
