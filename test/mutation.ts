@@ -18,7 +18,9 @@ interface Fault {
 }
 
 /** Those of the loop: without the worker's, which start threads. */
-const engineTests = ["engine", "prefix", "interleaving"].map((name) => `test/engine/${name}.test.ts`);
+const engineTests = ["engine", "prefix", "interleaving", "guesses", "work", "score"].map(
+  (name) => `test/engine/${name}.test.ts`,
+);
 
 const allFaults: Fault[] = [
   {
@@ -107,8 +109,8 @@ const allFaults: Fault[] = [
   },
   {
     name: "engine: a preempted sequence goes on where it was",
-    file: "src/engine/engine.ts",
-    from: "    sequence.computed = 0;\n",
+    file: "src/engine/sequence-pages.ts",
+    from: "  sequence.computed = 0;\n",
     to: "",
     tests: engineTests,
   },
@@ -127,31 +129,80 @@ const allFaults: Fault[] = [
     tests: engineTests,
   },
   {
-    name: "engine: what was aborted still gets the rest of its step",
+    name: "engine: what was aborted is still shown its step",
     file: "src/engine/engine.ts",
-    from: "for (const row of own) if (!signal?.aborted) accept(sequence, row);",
-    to: "for (const row of own) accept(sequence, row);",
+    from: "if (signal?.aborted || !running.includes(sequence)) continue;",
+    to: "if (!running.includes(sequence)) continue;",
     tests: engineTests,
   },
   {
     name: "engine: one request too many is let in",
-    file: "src/engine/engine.ts",
+    file: "src/engine/queue.ts",
     from: ">= maxRunning + maxWaiting",
     to: "> maxRunning + maxWaiting",
     tests: engineTests,
   },
   {
     name: "engine: logits are asked for of every forced token",
-    file: "src/engine/engine.ts",
+    file: "src/engine/sequence.ts",
     from: "sequence.nextOutput = sequence.rows - 1;",
     to: "sequence.nextOutput = sequence.rows - ids.length;",
     tests: engineTests,
   },
   {
+    name: "engine: the row of a wrong guess counts as computed",
+    file: "src/engine/sequence.ts",
+    from: "return wrong < 0 ? guesses.length : wrong;",
+    to: "return wrong < 0 ? guesses.length : wrong + 1;",
+    tests: engineTests,
+  },
+  {
+    name: "engine: pages of wrong guesses are kept",
+    file: "src/engine/engine.ts",
+    from: "trimPages(pool, sequence);",
+    to: "",
+    tests: engineTests,
+  },
+  {
+    name: "engine: guesses take pages that keep prefixes",
+    file: "src/engine/engine.ts",
+    from: "sequence.pages.length + pool.counts().free",
+    to: "sequence.pages.length + pool.counts().free + pool.counts().kept",
+    tests: engineTests,
+  },
+  {
+    name: "engine: each task of a request takes a place",
+    file: "src/engine/queue.ts",
+    from: "requests.set(request, tasks);",
+    to: "requests.set(request, tasks); for (const _ of tasks) requests.set({ ...request }, []);",
+    tests: engineTests,
+  },
+  {
+    name: "engine: a piece of other work has no end",
+    file: "src/engine/work.ts",
+    from: "spent + cost <= most",
+    to: "spent >= 0",
+    tests: engineTests,
+  },
+  {
+    name: "engine: work that is ended keeps what it holds",
+    file: "src/engine/work.ts",
+    from: "await pieces.throw(reason).catch(() => {});",
+    to: "",
+    tests: engineTests,
+  },
+  {
+    name: "engine: steps pile up while work holds its own",
+    file: "kernels/ops.ts",
+    from: 'if (holds > 0) {\n          kernels.release(mark, null, "f32", 0);',
+    to: "if (holds > 0) {",
+    tests: engineTests,
+  },
+  {
     name: "engine: sequences are let in without pages for them",
     file: "src/engine/engine.ts",
-    from: "missing(sequence) + promised > free + kept",
-    to: "promised < 0 && free + kept < 0",
+    from: "missing(sequence) + promised <= free + kept",
+    to: "promised + free + kept >= 0",
     tests: engineTests,
   },
   {
@@ -227,8 +278,8 @@ const allFaults: Fault[] = [
   {
     name: "derivative: a layer computed again forgets to be",
     file: "src/tune/recording.ts",
-    from: "if (dropped) for",
-    to: "if (!dropped) for",
+    from: "if (dropped !== undefined)",
+    to: "if (dropped === undefined)",
     tests: ["test/tune/recording.test.ts"],
   },
   {
@@ -240,14 +291,14 @@ const allFaults: Fault[] = [
   },
   {
     name: "derivative: targets share the page of the prompt's last row",
-    file: "src/tune/gradients.ts",
+    file: "src/tune/gradient-steps.ts",
     from: "Math.floor((promptRows - 1) / pageSize)",
     to: "Math.ceil(promptRows / pageSize)",
     tests: ["test/tune/gradients.test.ts"],
   },
   {
     name: "derivative: candidates share what comes after the first embeddings",
-    file: "src/tune/gradients.ts",
+    file: "src/tune/gradient-steps.ts",
     from: 'if ("embeds" in run) break;',
     to: "",
     tests: ["test/tune/gradients.test.ts"],
