@@ -254,12 +254,13 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
     cacheTokens,
     async run(request) {
       const tasks = "runs" in request ? [request] : request;
-      const maxRows = Math.max(...tasks.map((task) => task.maxRows));
+      const maxRows = tasks.reduce((most, task) => Math.max(most, task.maxRows), 0);
       if (pagesFor(maxRows) > pool.nPages)
         throw new FieldError(
           "input",
           `prompt and continuation take ${maxRows} positions, the cache holds ${cacheTokens} (option cacheTokens)`,
         );
+      if (tasks.length === 0) return;
       const signal = tasks.find((task) => task.signal?.aborted)?.signal;
       return new Promise((resolve, reject) => enter(signal, () => queue.enter(tasks, { resolve, reject })));
     },

@@ -11,14 +11,14 @@ export interface Queue {
   readonly running: readonly Sequence[];
   /** Works that have a place, in order of admission: the first is under way. */
   readonly jobs: readonly Job[];
-  /** Lets the tasks of a request wait, one after another. @throws an EngineBusyError if too many wait. */
+  /** Lets the tasks of a request wait, one after another; there is at least one. @throws an EngineBusyError if too many wait. */
   enter(tasks: readonly Task[], request: Request): void;
   /** Lets a work wait. @throws likewise. */
   enterJob(job: Job): void;
   /** Gives places to those that wait, up to the first that `hasRoom` refuses. */
   admit(hasRoom: (sequence: Sequence) => boolean): void;
   /** Sends the youngest sequence back to wait, before all others. */
-  preempt(): Sequence;
+  preempt(): void;
   /** Takes out what has come to its end; its request is done when nothing else of it is left. */
   end(entry: Sequence | Job): void;
   /** Takes out all of a request, which ends with an error. */
@@ -28,7 +28,7 @@ export interface Queue {
   /** Fails all. */
   failAll(reason: unknown): void;
   /** Waits until works that were ended have freed what they held. */
-  left(): Promise<unknown>;
+  left(): Promise<void>;
 }
 
 /** An empty queue; `leave` hears of each sequence that has lost its place. */
@@ -40,7 +40,7 @@ export function createQueue(maxRunning: number, maxWaiting: number, leave: (sequ
   const jobs: Job[] = [];
   const lists: (Sequence | Job)[][] = [waiting, running, jobs];
   let arrived = 0;
-  let leaving: Promise<unknown> | undefined;
+  let leaving = Promise.resolve();
 
   function add(request: Request, tasks: Task[]): void {
     if (requests.size >= maxRunning + maxWaiting)
@@ -67,7 +67,10 @@ export function createQueue(maxRunning: number, maxWaiting: number, leave: (sequ
     for (const entry of lists.flat()) {
       if (entry.request !== request) continue;
       takeOut(entry);
-      if ("advance" in entry) leaving = Promise.all([leaving, entry.leave(reason)]);
+      if ("advance" in entry) {
+        const both = Promise.all([leaving, entry.leave(reason)]);
+        leaving = both.then(() => {});
+      }
     }
     request.reject(reason);
   }
@@ -98,7 +101,6 @@ export function createQueue(maxRunning: number, maxWaiting: number, leave: (sequ
       const sequence = running.pop() as Sequence;
       leave(sequence);
       waiting.unshift(sequence);
-      return sequence;
     },
     end(entry) {
       takeOut(entry);
@@ -116,6 +118,6 @@ export function createQueue(maxRunning: number, maxWaiting: number, leave: (sequ
     failAll(reason) {
       for (const request of [...requests.keys()]) fail(request, reason);
     },
-    left: async () => leaving,
+    left: () => leaving,
   };
 }

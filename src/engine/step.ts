@@ -34,18 +34,16 @@ export async function computeStep(
         outputs: wanted[part],
       })),
     );
-    const x = embedRows(
-      ops,
-      model,
-      parts.flatMap((part) => [...runsOf(part)]),
-    ); // [rows, dModel]
+    const x = embedRows(ops, model, runsOf(parts)); // [rows, dModel]
     const logits = forward(ops, model, x, batch, place); // [outputs, vocabSize]
     return readOutputs(ops, logits, wants);
   });
   return wanted.map(({ length }) => said.splice(0, length));
 }
 
-function* runsOf({ sequence, start, rows, guesses }: Part): Generator<Run> {
-  yield* slice(sequence.runs, start, start + rows);
-  yield { ids: guesses };
+function* runsOf(parts: readonly Part[]): Generator<Run> {
+  for (const { sequence, start, rows, guesses } of parts) {
+    yield* slice(sequence.runs, start, start + rows);
+    yield { ids: guesses };
+  }
 }

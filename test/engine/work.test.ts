@@ -203,8 +203,8 @@ describe.each(kernelSets)("%s: gradients beside texts", (name) => {
       { id: "p", embeds: noise(9 * dModel, 3), shape: [9, dModel] as const },
       { ids: new Array(60).fill(7) },
     ];
-    const gradients = (recompute: boolean) =>
-      engine.work(gradientsOf({ ops, model, tokenizer }, { input, targets: [[1, 2], [3]], recompute }));
+    const gradients = (recompute: boolean, signal?: AbortSignal) =>
+      engine.work(gradientsOf({ ops, model, tokenizer }, { input, targets: [[1, 2], [3]], recompute }), signal);
     return { ...counts, engine, gradients };
   }
 
@@ -218,6 +218,24 @@ describe.each(kernelSets)("%s: gradients beside texts", (name) => {
       expect(both).toEqual([...alone, alone[0]]);
       expect(engine.load().pieces).toBeGreaterThan(pieces + 30);
     }
+    ops.kernels.close();
+  });
+
+  test.each([3, 20, 40])("an abort after %i pieces frees all that the recording holds", async (n) => {
+    const { engine, gradients, ops, inUse } = await engineOf();
+    for (const recompute of [false, true]) {
+      const abort = new AbortController();
+      const work = gradients(recompute, abort.signal);
+      work.catch(() => {});
+      const { pieces } = engine.load();
+      while (engine.load().pieces < pieces + n) await wait(1);
+      expect(inUse()).toBeGreaterThan(0);
+      abort.abort(new Error("gone"));
+      await expect(work).rejects.toThrow("gone");
+      await wait(1);
+      expect(inUse()).toBe(0);
+    }
+    await gradients(false);
     ops.kernels.close();
   });
 
