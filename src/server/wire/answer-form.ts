@@ -4,7 +4,7 @@
 import { z } from "zod";
 import type { GrammarSpec } from "../../decode/grammar/grammar.ts";
 import { checkStrictParameters } from "../../decode/grammar/strict-tools.ts";
-import { FieldError, inField, type FieldNames } from "../../field-error.ts";
+import { FieldError, type FieldNames, inField } from "../../field-error.ts";
 import { thoughtsGrammar, toolGrammar } from "../../prompt/answer-grammar.ts";
 import type { ChatFormat } from "../../prompt/chat-format.ts";
 import type { ChatMessage, Tool } from "../../prompt/chat-message.ts";
