@@ -308,8 +308,8 @@ const judged: [string, Fault][] = [
 ];
 
 const user = (content: unknown) => ({ role: "user", content });
-const schema = { type: "object", properties: { a: { not: {} } } };
-const schemaProblem = 'JSON Schema: the keyword "not" is not supported (at #/properties/a/not)';
+const schema = { type: "object", properties: { a: { $ref: "b.json" } } };
+const schemaProblem = '"$ref" "b.json" is not supported: it leads out of the schema (at #/properties/a/$ref)';
 const asFormat = (schema: unknown) => ({ type: "json_schema", json_schema: { name: "s", schema } });
 const tool = (name: string, parameters: object) => ({ type: "function", function: { name, parameters } });
 const frame = { begin: [], before: [], between: [{ text: "(" }], after: [{ text: ")" }], separator: [], end: [] };
@@ -326,7 +326,8 @@ const grammars: [string, Fault][] = [
     "a schema that is not honored",
     {
       call: ["generate", { input: "a", grammar: { kind: "json_schema", schema } }],
-      field: "grammar.schema",
+      field: "grammar.schema.properties.a.$ref",
+      code: "unsupported",
       problem: schemaProblem,
       request: ["/chat/completions", { messages: [user("json")], response_format: asFormat(schema) }],
       param: "response_format.json_schema.schema",
@@ -358,7 +359,8 @@ const grammars: [string, Fault][] = [
           },
         },
       ],
-      field: "grammar.tools[1].parameters",
+      field: "grammar.tools[1].parameters.properties.a.$ref",
+      code: "unsupported",
       problem: schemaProblem,
       request: ["/chat/completions", { messages: [user("Hi")], tools: [tool("good", {}), tool("bad", schema)] }],
       param: "tools[1].function.parameters",

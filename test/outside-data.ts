@@ -23,11 +23,11 @@ export const jsonTestSuite = outside(
   "../../shared/suites/json-parsing/test_parsing",
 );
 
-/** json-schema-org/JSON-Schema-Test-Suite: schemas with valid and invalid instances. */
+/** json-schema-org/JSON-Schema-Test-Suite: schemas with valid and invalid instances, a folder for each draft. */
 export const jsonSchemaTestSuite = outside(
   "PLAINFORMER_JSON_SCHEMA_TEST_SUITE",
-  "the folder tests/draft2020-12 of json-schema-org/JSON-Schema-Test-Suite",
-  "../../shared/suites/json-schema/tests/draft2020-12",
+  "the folder tests of json-schema-org/JSON-Schema-Test-Suite",
+  "../../shared/suites/json-schema/tests",
 );
 
 function outside(variable: string, what: string, beside?: string): { directory: string; missing: string | undefined } {

@@ -24,7 +24,7 @@ const schema = file(
   "schema.json",
   '{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer","minimum":0}},"required":["name"],"additionalProperties":false}',
 );
-const unsupported = file("not.json", '{"properties":{"a":{"not":{}}}}');
+const unsupported = file("remote.json", '{"properties":{"a":{"$ref":"b.json"}}}');
 const good = file("good.json", '{\n  "name": "Ann",\n  "age": 42\n}\n');
 const bad = file("bad.json", '{"name": "Ann", "agf": 42}');
 const cut = file("cut.json", '{"name": "Ann"');
@@ -42,7 +42,7 @@ test("without --check: whether the schema is supported", () => {
   expect(run("--schema", schema)).toMatchObject({ status: 0, stdout: "supported\n" });
   expect(run("--schema", unsupported)).toMatchObject({
     status: 1,
-    stdout: 'not supported: JSON Schema: the keyword "not" is not supported (at #/properties/a/not)\n',
+    stdout: 'not supported: "$ref" "b.json" is not supported: it leads out of the schema (at #/properties/a/$ref)\n',
   });
 });
 

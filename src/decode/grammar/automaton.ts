@@ -47,11 +47,21 @@ interface Place {
  * too many states.
  */
 export function searchAutomaton(tree: Regex): Automaton | undefined {
-  return automatonFrom(tree, { atStart: true, afterWord: false }, true);
+  return automatonFrom(tree, { atStart: true, afterWord: false }, true, { work: maxSubsetWork });
+}
+
+/** What may still be spent on one pattern and the look-aheads in it. */
+interface Budget {
+  work: number;
+}
+
+function spend(budget: Budget, work: number): void {
+  budget.work -= work;
+  if (budget.work < 0) throw tooLarge();
 }
 
 /** The same for a tree that must match at once, from a place in a text on. */
-function automatonFrom(tree: Regex, place: Place, anywhere: boolean): Automaton | undefined {
+function automatonFrom(tree: Regex, place: Place, anywhere: boolean, budget: Budget): Automaton | undefined {
   const draft: Draft = { moves: [], jumps: [], asksForWords: false };
   const state = () => {
     if (draft.moves.length >= maxAutomatonStates) throw tooLarge();
@@ -128,7 +138,7 @@ function automatonFrom(tree: Regex, place: Place, anywhere: boolean): Automaton 
   const done = state();
   jump(found, done);
   draft.moves[done].push({ set: anyCodePoint, target: done });
-  return live(determinize(draft, start, done, place));
+  return live(determinize(draft, start, done, place, budget));
 }
 
 function asksForWords(tree: Regex): boolean {
@@ -157,7 +167,7 @@ interface Raw {
 // ---- Look-ahead
 
 /** What is read beside a pattern: automata over the rest of the text, by the place where each began. */
-function createAheads() {
+function createAheads(budget: Budget) {
   const automata: (Automaton | undefined)[] = [];
   const indices = new Map<string, number>();
   const trees = new Map<Regex, number>();
@@ -170,7 +180,8 @@ function createAheads() {
       const name = `${tree} ${not} ${place.atStart} ${place.afterWord}`;
       let index = indices.get(name);
       if (index === undefined) {
-        const positive = automatonFrom(body, place, false);
+        const positive = automatonFrom(body, place, false, budget);
+        spend(budget, positive ? positive.edges.length : 0);
         const negative = () => (positive ? complementAutomaton(positive) : anyTextAutomaton);
         index = automata.push(not ? negative() : positive) - 1;
         indices.set(name, index);
@@ -193,8 +204,8 @@ interface Thread {
 }
 
 /** The subset construction, of sets of threads. */
-function determinize(draft: Draft, start: number, done: number, place: Place): Raw {
-  const aheads = createAheads();
+function determinize(draft: Draft, start: number, done: number, place: Place, budget: Budget): Raw {
+  const aheads = createAheads(budget);
   const threads: Thread[] = [];
   const numbers = new Map<string, number>();
   const threadOf = (state: number, beside: Thread["beside"]): number | undefined => {
@@ -244,6 +255,7 @@ function determinize(draft: Draft, start: number, done: number, place: Place): R
       const list = (aheads.automata[index] as Automaton).edges[at];
       moves = moves.flatMap((move) => {
         const split: typeof moves = [];
+        spend(budget, list.length);
         for (let i = 0; i < list.length; i += 3) {
           const set = common(move.set, [list[i], list[i + 1]]);
           if (set.length > 0) split.push({ set, target: move.target, beside: [...move.beside, [index, list[i + 2]]] });
@@ -279,7 +291,6 @@ function determinize(draft: Draft, start: number, done: number, place: Place): R
   };
   const raw: Raw = { edges: [], accepting: [] };
   numberOf([threadOf(start, []) as number], place);
-  let work = 0;
   const accepts = (number: number) => {
     const { state, beside } = threads[number];
     return state === done && beside.every(([index, at]) => (aheads.automata[index] as Automaton).accepting[at]);
@@ -302,8 +313,7 @@ function determinize(draft: Draft, start: number, done: number, place: Place): R
     const moves: { set: CodePoints; target: number }[] = [];
     for (const [next, among] of classes) {
       const from = closure(set, place, next);
-      work += from.length;
-      if (work > maxSubsetWork) throw tooLarge();
+      spend(budget, from.length);
       for (const move of from.flatMap(movesOf))
         moves.push(among === anyCodePoint ? move : { set: common(move.set, among), target: move.target });
     }

@@ -35,7 +35,7 @@ const duration = `P(?:${inDate}(?:${inTime})?|${inTime}|[0-9]+W)`;
 const label = "(?![^.]{2}--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 const labels = `(?:${label}\\.)*${label}`;
 /** Which characters IDNA allows, and where, is more than a pattern can say. */
-const idnText = "A-Za-z0-9\\u0080-\\u{10ffff}";
+const idnText = "A-Za-z0-9\\u0080-\\u3001\\u3003-\\uff0d\\uff0f-\\uff60\\uff62-\\u{10ffff}";
 const anyLabel = `[${idnText}](?:[${idnText}-]{0,61}[${idnText}])?`;
 
 const octet = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
@@ -65,8 +65,8 @@ const mailDomain = `(?:${labels}|\\[(?:${ipv4}|IPv6:(?:${ipv6}))\\])`;
 const anyEmail = `(?:[${atomText}]+(?:\\.[${atomText}]+)*|${quoted})@${mailDomain}`;
 const wide =
   "\\u00a0-\\ud7ff\\uf900-\\ufdcf\\ufdf0-\\uffef\\u{10000}-\\u{1fffd}\\u{20000}-\\u{2fffd}\\u{30000}-\\u{efffd}";
-const idnEmail = `[${atomText}${wide}]+(?:\\.[${atomText}${wide}]+)*@(?:${label}\\.)+${label}`;
-const anyIdnEmail = `(?:[${atomText}${wide}]+(?:\\.[${atomText}${wide}]+)*|${quoted})@(?:${mailDomain}|(?:${anyLabel}\\.)*${anyLabel})`;
+const idnEmail = `[${wide}${atomText}]+(?:\\.[${wide}${atomText}]+)*@(?:${label}\\.)+${label}`;
+const anyIdnEmail = `(?:[${wide}${atomText}]+(?:\\.[${wide}${atomText}]+)*|${quoted})@(?:${mailDomain}|(?:${anyLabel}\\.)*${anyLabel})`;
 
 // ---- Addresses: RFC 3986, appendix A; RFC 3987 adds characters beyond ASCII
 
@@ -102,7 +102,7 @@ const fragmentPointer = "#(?:/(?:[A-Za-z0-9_\\-.!$&'()*+,;:=@]|%[0-9a-fA-F]{2}|~
 // ---- Regular expressions, groups in groups left out
 
 const regexAtom =
-  "(?:[^\\\\^$.*+?()[\\]{}|/\\n\\r\\u2028\\u2029]|\\\\[dDwWsSnrtfv^$.*+?()[\\]{}|/\\\\]|\\.|\\[\\^?(?:[A-Za-z0-9_ ,;:@#%&=]|\\\\[dws.\\]\\[\\\\])+\\])";
+  "(?:[^\\\\^$.*+?()[\\]{}|/\\n\\r\\u2028\\u2029]|\\\\[dDwWsSnrtfv^$.*+?()[\\]{}|/\\\\]|\\.|\\[\\^?(?:a-z|A-Z|0-9|[A-Za-z0-9_ ,;:@#%&=]|\\\\[dws.\\]\\[\\\\])+\\])";
 const regexTerms = (atom: string) => `(?:${atom}(?:[*+?]\\??)?|[\\^$])*`;
 const regexGroup = `\\((?:\\?:)?${regexTerms(regexAtom)}(?:\\|${regexTerms(regexAtom)})*\\)`;
 const regex = `${regexTerms(`(?:${regexAtom}|${regexGroup})`)}(?:\\|${regexTerms(`(?:${regexAtom}|${regexGroup})`)})*`;

@@ -141,8 +141,9 @@ type Literal = string | number | boolean | null;
 
 /** The numbers of a range; undefined if there are none. Throws as `numberMachine`. */
 export function numberForm(range: NumberRange, judged: boolean): ScalarForm | undefined {
-  const machine = judged ? judgedNumber(range) : numberMachine(range);
-  if (!machine) return undefined;
+  const writable = numberMachine(range);
+  if (!writable) return undefined;
+  const machine = judged ? judgedNumber(range) : writable;
   return {
     kind: "scalar",
     machine,

@@ -23,7 +23,7 @@ export const maxAutomatonStates = 50_000;
 export const maxSubsetWork = 300_000;
 
 /** Edges looked at to tell how long the texts of a pattern with a length can be. */
-export const maxCountWork = 20_000_000;
+export const maxCountWork = 5_000_000;
 
 /** States in which the keys of one object can be, by what is still asked of those to come. */
 export const maxKeyStates = 50_000;
@@ -31,7 +31,7 @@ export const maxKeyStates = 50_000;
 /** Code points of one pattern. */
 export const maxPatternLength = 20_000;
 
-/** The largest `multipleOf`: its remainders are states. */
+/** Remainders of numbers that must not be multiples of something. */
 export const maxMultiple = 100_000;
 
 /** Digits before the point, and after it, of a number that nothing else bounds. */

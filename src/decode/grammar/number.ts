@@ -101,7 +101,9 @@ export function numberMachine(range: NumberRange): ByteMachine | undefined {
   const { whole, min, max, multiples = [], notMultiples = [], except = [] } = range;
   const filtered = multiples.length + notMultiples.length + except.length > 0 || whole === false;
   if (!min && !max && !filtered) return whole ? integers : doubles;
-  const exponents = whole || filtered ? undefined : scientific(inclusive(min, 1, false), inclusive(max, -1, false));
+  const [from, to] = [inclusive(min, 1, whole === true), inclusive(max, -1, whole === true)];
+  if (from !== undefined && to !== undefined && from > to) return undefined;
+  const exponents = whole || filtered ? undefined : scientific(from, to);
   return made(either(plainNumbers(range), exponents));
 }
 
@@ -132,8 +134,8 @@ function plainNumbers(range: NumberRange): MachineDescription<Prefix> | undefine
     .slice(multiples.length)
     .reduce((common, step) => leastCommonMultiple(common, inFiner(step)), step);
   const isStepped = steps.length > 0;
-  if (isStepped && modulus / finer > maxMultiple * 10)
-    throw new RangeError(`it has more than ${maxMultiple * 10} remainders`);
+  if (notMultiples.length > 0 && modulus / finer > maxMultiple)
+    throw new RangeError(`it has more than ${maxMultiple} remainders`);
   const stride = step / finer;
   const filtered = isStepped || except.length > 0 || whole === false;
   /** How many digits are certain to be told apart by who reads them. */

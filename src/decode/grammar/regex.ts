@@ -77,10 +77,11 @@ export function parseRegex(source: string): Regex {
   };
 
   const repeated = (depth: number): Regex => {
+    const isWithoutLength = /^(?:[$^]|\\[bBAZz]|\(\?<?[=!])/.test(chars.slice(at, at + 4).join(""));
     const body = atom(depth);
     const range = quantifier();
     if (!range) return body;
-    if (!["set", "sequence", "choice", "repeat"].includes(body.kind)) refuse("repeats what has no length");
+    if (isWithoutLength) refuse("repeats what has no length");
     take("?"); // lazy or greedy: the same texts match
     if ("*+?".includes(chars[at] ?? " ") || quantifier()) refuse("has a quantifier on a quantifier");
     return { kind: "repeat", body, min: range[0], max: range[1] };

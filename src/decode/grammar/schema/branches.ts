@@ -6,7 +6,16 @@
 import { maxForms } from "../limits.ts";
 import { type Way, waysToFail } from "./complement.ts";
 import { schemaFault } from "./fault.ts";
-import { type Branch, type Choice, type Exists, type Member, type Place, placeOf, types } from "./keywords.ts";
+import {
+  allTypes,
+  type Branch,
+  type Choice,
+  type Exists,
+  type Member,
+  type Place,
+  placeOf,
+  types,
+} from "./keywords.ts";
 import { declaredNames } from "./objects.ts";
 import type { Outlines } from "./outline.ts";
 import { all, any, exactlyOne, type Formula, has, not } from "./presence.ts";
@@ -139,7 +148,8 @@ function expanded(
   const settle = (state: State): State | undefined => {
     if (state.open.length === 0 && state.members.length < 2) return state;
     if (outlines.isEmpty(state.members)) {
-      conflict(state.members[0]?.at ?? "", "its parts contradict each other");
+      const left = state.members.reduce((left, { types = allTypes }) => left & types, allTypes);
+      conflict(state.members[0]?.at ?? "", left === 0 ? "no type is left" : "its parts contradict each other");
       return undefined;
     }
     let now = state;

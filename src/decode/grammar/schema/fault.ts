@@ -1,5 +1,6 @@
 // What is wrong with a schema, as data: the keyword, where it stands, and whether it is wrong or only not supported. The
-// field is the path inside the schema: `properties.a.if`, `anyOf[2].properties["two words"].pattern`.
+// field is the path inside the schema: `properties.a.if`, `anyOf[2].properties["two words"].pattern`; the sentence says it too,
+// for borders that know the schema by one name.
 
 import { type FaultCode, FieldError } from "../../../field-error.ts";
 
@@ -8,7 +9,8 @@ const pointers = new WeakMap<FieldError, string>();
 
 /** An error about what stands at a JSON pointer of a schema. */
 export function schemaFault(pointer: string, problem: string, code: FaultCode = "unsupported"): FieldError {
-  const fault = new FieldError(fieldOf(pointer), problem, code);
+  const where = pointer === "" ? "" : ` (at #${pointer})`;
+  const fault = new FieldError(fieldOf(pointer), problem + where, code);
   pointers.set(fault, pointer);
   return fault;
 }
