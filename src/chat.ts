@@ -8,7 +8,7 @@ import { FieldError, type FieldNames, renamed, shown } from "./field-error.ts";
 import { checkNames, type Names } from "./known-names.ts";
 import { thoughtsGrammar, toolGrammar } from "./prompt/answer-grammar.ts";
 import type { ChatFormat } from "./prompt/chat-format.ts";
-import type { ChatMessage, Tool } from "./prompt/chat-message.ts";
+import type { ChatMessage, Tool, Warning } from "./prompt/chat-message.ts";
 import { chatOutput } from "./prompt/chat-output.ts";
 import type { Input } from "./prompt/segments.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -55,12 +55,6 @@ const chatOptionNames = {
   templateArguments: true,
 } satisfies Names<ChatOptions>;
 
-/** No fault, but likely not what was meant: a field and a sentence without its name. */
-export interface Warning {
-  readonly field: string;
-  readonly hint: string;
-}
-
 /** An answer that is ready to be generated, once or several times. */
 export interface ChatTurn {
   readonly options: GenerateOptions;
@@ -105,7 +99,13 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
   const prompt =
     input === undefined
       ? format.prompt({ messages: conversation, tools: told, thinking, templateArguments })
-      : { segments: typeof input === "string" ? [{ text: input }] : input, startsInReasoning: false, fields: {} };
+      : {
+          segments: typeof input === "string" ? [{ text: input }] : input,
+          startsInReasoning: false,
+          fields: {},
+          warnings: [],
+        };
+  warnings.push(...prompt.warnings);
   const { segments, startsInReasoning } = prompt;
 
   const last = conversation.at(-1);

@@ -30,6 +30,12 @@ export const jsonSchemaTestSuite = outside(
   "../../shared/suites/json-schema/tests",
 );
 
+/** Chat templates of others, with what Jinja makes of them: *.json.gz by test/golden/make-templates.py --out. */
+export const outsideTemplates = outside(
+  "PLAINFORMER_TEMPLATES",
+  "a folder with *.json.gz made by test/golden/make-templates.py --out",
+);
+
 function outside(variable: string, what: string, beside?: string): { directory: string; missing: string | undefined } {
   const directory = process.env[variable] ?? (beside ? fileURLToPath(new URL(beside, import.meta.url)) : "");
   return { directory, missing: existsSync(directory) ? undefined : `set ${variable} to ${what}` };

@@ -3,51 +3,78 @@
 
 import type { FramePart } from "../decode/grammar/forms.ts";
 import type { ThoughtsSpec } from "../decode/grammar/free-text.ts";
+import type { Notation } from "../decode/grammar/notation.ts";
 import type { ToolsSpec } from "../decode/grammar/tools.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ThinkTags } from "./chat-format.ts";
-import type { Tool } from "./chat-message.ts";
-import type { ToolFormat } from "./tool-formats.ts";
+import { parametersOf, type Tool } from "./chat-message.ts";
+import type { ArgumentNotation, ToolFormat } from "./tool-formats.ts";
 
 /** Which calls an answer may or must have. */
 export interface ToolChoice {
   readonly tools: readonly Tool[];
   /** "none": no call; "auto": none or some; "required": at least one; a name: calls of that tool. */
   readonly choice: ToolsSpec["choice"];
-  /** Whether there may be several, where the format has room for them. */
+  /** Whether there may be several, where the format has room for them; a named tool is called once. */
   readonly parallel: boolean;
+  /** With "auto": the JSON that an answer is which calls no tool; absent: any text. */
+  readonly otherwise?: ToolsSpec["otherwise"];
 }
 
 /** The grammar of answers that may call tools; a tool without parameters takes an empty object. */
 export function toolGrammar(
   format: ToolFormat,
   tokenizer: Tokenizer,
-  { tools, choice, parallel }: ToolChoice,
+  { tools, choice, parallel, otherwise }: ToolChoice,
 ): ToolsSpec {
   const frame = (text: string) => partsOf(text, tokenizer, format.openers);
-  const { begin, callBegin, nameEnd, callEnd, separator, end, openers, bareBeginnings } = format;
-  const opener = openers.find((text) => (begin + callBegin).startsWith(text));
+  const { callBegin, nameEnd, callEnd, separator, end, openers, bareBeginnings, notation, afterArguments } = format;
+  // Beside a JSON answer a call begins with its mark, if there is one: nothing else tells them apart.
+  const marked = otherwise && !isMarked(format) && openers.length > 0;
+  const begin = marked ? openers[0] + format.begin : format.begin;
   return {
     kind: "tools",
-    tools: tools.map(({ function: { name, parameters } }) => ({
-      name,
-      parameters: parameters ?? { type: "object", properties: {}, additionalProperties: false },
-    })),
+    tools: tools.map((tool) => ({ name: tool.function.name, parameters: parametersOf(tool) })),
     choice,
     parallel: parallel && format.parallel,
+    ...(otherwise && { otherwise }),
     frame: {
       begin: frame(begin),
       before: frame(callBegin),
       between: frame(nameEnd),
       after: frame(callEnd),
+      ...(afterArguments === undefined ? {} : { optional: frame(afterArguments) }),
       separator: frame(separator),
       end: frame(end),
+      ...(notation && { notation: notationOf(notation, frame) }),
     },
     opening: {
-      place: opener === undefined ? "first" : "anywhere",
-      beginnings: bareBeginnings,
+      place: isMarked(format) ? "anywhere" : "first",
+      beginnings: marked ? [] : bareBeginnings,
       reserved: openers,
     },
+  };
+}
+
+/** Whether a call begins with one of the format's openers. */
+function isMarked({ begin, callBegin, openers }: ToolFormat): boolean {
+  return openers.some((text) => (begin + callBegin).startsWith(text));
+}
+
+function notationOf(notation: ArgumentNotation, frame: (text: string) => FramePart[]): Notation {
+  const { strings, literals, nested, sorted = false, keyEnd } = notation;
+  const marks = typeof strings === "object" ? strings : { open: "", close: "" };
+  return {
+    open: frame(notation.open),
+    close: frame(notation.close),
+    keyBegin: frame(notation.keyBegin),
+    keyEnd: { string: frame(keyEnd.string), other: frame(keyEnd.other) },
+    valueEnd: frame(notation.valueEnd),
+    separator: frame(notation.separator),
+    strings: typeof strings === "object" ? "marked" : strings,
+    stringOpen: frame(marks.open),
+    stringClose: frame(marks.close),
+    ...{ literals, nested, sorted },
   };
 }
 
@@ -57,21 +84,26 @@ export function thoughtsGrammar({ open, close }: ThinkTags, tokenizer: Tokenizer
   return begun ? { close: tag(close) } : { open: tag(open), close: tag(close) };
 }
 
-/** Text cut at control tokens of the vocabulary, and behind openers. */
+/** Text cut at control tokens of the vocabulary, behind openers, and at holes. */
 function partsOf(text: string, tokenizer: Tokenizer, openers: readonly string[]): FramePart[] {
-  const marks = [...tokenizer.addedTokens.map(({ content }) => content), ...openers]
-    .filter(
-      (mark) =>
-        mark !== "" && text.includes(mark) && (controlId(mark, tokenizer) !== undefined || openers.includes(mark)),
-    )
-    .sort((a, b) => b.length - a.length);
+  const hole = /\{(index|id)\}/.exec(text);
+  if (hole) {
+    const [before, after] = [text.slice(0, hole.index), text.slice(hole.index + hole[0].length)];
+    const own = { hole: hole[1] as "index" | "id" };
+    return [...partsOf(before, tokenizer, openers), own, ...partsOf(after, tokenizer, openers)];
+  }
+  const tokens = tokenizer.addedTokens
+    .filter(({ content, control, special }) => content !== "" && text.includes(content) && (control || special))
+    .map(({ content }) => content);
+  const ends = openers.filter((opener) => text.includes(opener) && !tokens.some((token) => opener.includes(token)));
+  const marks = [...tokens, ...ends].sort((a, b) => b.length - a.length);
   for (const mark of marks) {
     const at = text.indexOf(mark);
     const id = controlId(mark, tokenizer);
     const [before, after] = [text.slice(0, at), text.slice(at + mark.length)];
     return [
       ...partsOf(before, tokenizer, openers),
-      id === undefined ? { text: mark } : { token: id },
+      id === undefined ? { text: mark } : { token: id, spelled: mark },
       ...partsOf(after, tokenizer, openers),
     ];
   }

@@ -15,7 +15,7 @@ export interface CallReader {
   push(text: string): { readonly used: number; readonly news: readonly CallNews[]; readonly done: boolean };
 }
 
-/** A reader that stands before the opening brace. Keys: "name", and "arguments" or "parameters". */
+/** A reader that stands before the opening brace. Keys: "name" or "tool_name", and "arguments" or "parameters". */
 export function createCallReader(): CallReader {
   let depth = 0;
   let inString = false;
@@ -63,7 +63,7 @@ export function createCallReader(): CallReader {
   };
 
   function isArguments(): boolean {
-    return name !== undefined && (key === "arguments" || key === "parameters");
+    return name !== undefined && isArgumentsKey(key);
   }
 
   /** Arguments without the white space behind them, which may belong to what comes next. */
@@ -75,11 +75,11 @@ export function createCallReader(): CallReader {
   }
 
   function closeValue(news: CallNews[]): void {
-    if (key === "name" && name === undefined) {
+    if ((key === "name" || key === "tool_name") && name === undefined) {
       name = unquoted(token.trimEnd());
       news.push({ name });
       if (early !== undefined) send(early, news);
-    } else if (key === "arguments" || key === "parameters") {
+    } else if (isArgumentsKey(key)) {
       const value = token.trimEnd();
       const text = value.startsWith('"') ? unquoted(value) : value; // arguments as JSON text within a string
       if (name === undefined) early = text;
@@ -88,6 +88,10 @@ export function createCallReader(): CallReader {
     key = undefined;
     token = "";
   }
+}
+
+function isArgumentsKey(key: string | undefined): boolean {
+  return key === "arguments" || key === "parameters";
 }
 
 function unquoted(text: string): string {

@@ -1,7 +1,9 @@
 // Reads the text of calls as a ToolFormat writes it, while it comes. Forgiving where a model may err (spaces, the order of
-// keys), since a grammar has held it to the format or nobody has; text that is no call after all is given back.
+// keys), since a grammar has held it to the format or nobody has; text that is no call after all is given back. Here: calls
+// that are JSON objects; framed-calls.ts has the others.
 
 import { createCallReader } from "./call-object.ts";
+import { type CallSink, createFramedCalls, type KindOf } from "./framed-calls.ts";
 import type { ToolFormat } from "./tool-formats.ts";
 
 /** More of a call: `id` and `name` once, at its beginning. */
@@ -29,19 +31,31 @@ export function tagsOf({ begin, callBegin, nameEnd, callEnd, end }: ToolFormat):
   return [begin, callBegin, nameEnd, callEnd, end].flatMap((text) => text.match(/<[^<>]*>/g) ?? []);
 }
 
-/** A reader of the calls of one answer. */
-export function createCalls(format: ToolFormat, emit: (delta: CallDelta) => void): Calls {
+/** A reader of the calls of one answer; `kindOf` tells what the arguments of the tools offered are. */
+export function createCalls(format: ToolFormat, kindOf: KindOf, emit: (delta: CallDelta) => void): Calls {
   let index = -1;
-  const begin = (name: string) => emit({ index: ++index, id: newCallId(format, index), name });
-  const more = (text: string) => emit({ index, arguments: text });
-  return format.argumentsKey === undefined ? taggedCalls(format, begin, more) : objectCalls(format, begin, more);
+  const sink: CallSink = {
+    begin: (name, id) => emit({ index: ++index, id: id ?? newCallId(format, index, name), name }),
+    more: (text) => emit({ index, arguments: text }),
+  };
+  if (format.object) return objectCalls(format, sink.begin, sink.more);
+  const calls = createFramedCalls(format, kindOf, sink);
+  return {
+    tag: calls.text,
+    text: calls.text,
+    end: calls.end,
+    get quoting() {
+      return calls.quoting;
+    },
+  };
 }
 
 /** Ids as DeepSeek gives them; Mistral's templates want nine letters and digits. */
-function newCallId({ name }: ToolFormat, index: number): string {
+function newCallId({ ids }: ToolFormat, index: number, name: string): string {
+  if (ids === "functions") return `functions.${name}:${index}`;
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   const random = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return name === "mistral" ? random.slice(0, 9) : `call_${String(index).padStart(2, "0")}_${random}`;
+  return ids === "nine" ? random.slice(0, 9) : `call_${String(index).padStart(2, "0")}_${random}`;
 }
 
 type Begin = (name: string) => void;
@@ -74,7 +88,7 @@ function objectCalls(format: ToolFormat, begin: Begin, more: More): Calls {
           continue;
         }
         if (!reader) {
-          if (/[\s,;[\]}]/.test(text[at])) at++;
+          if (/[\s,;[\]}`]/.test(text[at])) at++;
           else if (text[at] === "{") reader = createCallReader();
           else return drop() + text.slice(at);
           continue;
@@ -103,90 +117,4 @@ function objectCalls(format: ToolFormat, begin: Begin, more: More): Calls {
     named = false;
     return text;
   }
-}
-
-/** Calls whose name and arguments stand between tags. */
-function taggedCalls(format: ToolFormat, begin: Begin, more: More): Calls {
-  const [callTag] = format.callBegin.match(/<[^<>]*>/g) as string[];
-  const [endTag] = format.callEnd.match(/<[^<>]*>/g) as string[];
-  const nameTag = format.callBegin.match(/<[^<>]*>$/)?.[0]; // opens the name, if the call's tag does not
-  const fenced = !format.nameEnd.startsWith("<");
-  let phase: "between" | "kind" | "name" | "fence" | "arguments" = "between";
-  let buffer = "";
-  let sent = false;
-  let quotes = createQuotes();
-
-  return {
-    get quoting() {
-      return phase === "arguments" && quotes.open;
-    },
-    tag(tag) {
-      if (tag === callTag) {
-        quotes = createQuotes();
-        phase = nameTag === callTag ? "name" : "kind";
-        buffer = "";
-        sent = false;
-      } else if (tag === endTag && phase !== "between") {
-        if (phase === "name") beginCall(buffer);
-        if (!sent && (phase === "name" || phase === "arguments" || phase === "fence")) more("{}");
-        phase = "between";
-      } else if (phase === "kind" && tag === nameTag) {
-        phase = "name";
-        buffer = "";
-      } else if (phase === "name" && !fenced) {
-        beginCall(buffer);
-        phase = "arguments";
-      }
-      return "";
-    },
-    text(text) {
-      if (phase === "between") return text.trimStart();
-      buffer += text;
-      if (phase === "name" && fenced && buffer.includes("\n")) {
-        const [name, ...rest] = buffer.split("\n");
-        beginCall(name);
-        phase = "fence";
-        buffer = rest.join("\n");
-      }
-      if (phase === "fence") {
-        if (!/^\s*(`|$)/.test(buffer)) phase = "arguments";
-        else if (/^\s*```[^\n]*\n/.test(buffer)) {
-          buffer = buffer.replace(/^\s*```[^\n]*\n/, "");
-          phase = "arguments";
-        }
-      }
-      if (phase === "arguments") {
-        const solid = fenced ? buffer.replace(/[\s`]+$/, "") : buffer.trimEnd();
-        quotes.push(solid);
-        if (solid !== "") more(solid);
-        if (solid !== "") sent = true;
-        buffer = buffer.slice(solid.length);
-      }
-      return "";
-    },
-    end: () => "",
-  };
-
-  function beginCall(name: string): void {
-    begin(name.trim());
-    buffer = "";
-  }
-}
-
-/** Tells whether JSON text, which comes in pieces, has a string open. */
-function createQuotes(): { readonly open: boolean; push(text: string): void } {
-  let open = false;
-  let escaped = false;
-  return {
-    get open() {
-      return open;
-    },
-    push(text) {
-      for (const char of text) {
-        if (escaped) escaped = false;
-        else if (open && char === "\\") escaped = true;
-        else if (char === '"') open = !open;
-      }
-    },
-  };
 }

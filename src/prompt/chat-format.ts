@@ -5,11 +5,14 @@
 import { sha256 } from "../../weights/sha256.ts";
 import { FieldError, type FieldNames, shown } from "../field-error.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { type ChatMessage, checkMessages, type Tool } from "./chat-message.ts";
-import { type ChatTemplate, createChatTemplate, type TemplateMessage } from "./chat-template.ts";
-import { createHoles, type Holes, inked, stretchesOf, withoutInk } from "./ink.ts";
+import { type ChatMessage, readMessages, readTools, type Tool, type ToolCall, type Warning } from "./chat-message.ts";
+import { createChatTemplate, type TemplateMessage } from "./chat-template.ts";
+import { createHoles, type Holes, inked, stretchesOf } from "./ink.ts";
+import { JsonNumber, readJson } from "./json-text.ts";
 import type { Segment } from "./segments.ts";
-import { type ToolFormat, toolFormatOf, toolInstructions, writeCalls } from "./tool-formats.ts";
+import { findHabits, type Habits } from "./template-habits.ts";
+import { type ToolFormat, toolInstructions } from "./tool-formats.ts";
+import { writeCalls } from "./written-calls.ts";
 
 export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
@@ -26,12 +29,16 @@ export interface ChatPrompt {
   readonly startsInReasoning: boolean;
   /** Where the segments came from: a field of `input` → that of the messages. */
   readonly fields: FieldNames;
+  /** What of the conversation could not be shown as it was given. */
+  readonly warnings: readonly Warning[];
 }
 
 type Begun = Pick<ChatPrompt, "startsInReasoning"> & { readonly segments: Segment[] };
 
 export interface ChatFormat {
   readonly toolFormat: ToolFormat;
+  /** What the template does of itself; the rest is written into messages. */
+  readonly habits: Habits;
   /** What stands round a model's thoughts; undefined for a model that does not think aloud. */
   readonly thinkTags: ThinkTags | undefined;
   /** Texts of special tokens, which are no part of an answer. */
@@ -69,22 +76,22 @@ export function createChatFormat(source: string | null, tokenizer: Tokenizer): C
     eos: tokenText(tokenizer.eosId),
   });
   const has = (token: string) => tokenizer.idOf(token) !== undefined;
-  const toolFormat = toolFormatOf(source, has);
-  const habits = habitsOf(template, toolFormat);
+  const { toolFormat, habits } = findHabits(template, has);
   const thinkTags = has("<think>") || source.includes("</think>") ? { open: "<think>", close: "</think>" } : undefined;
 
   function prompt(request: ChatRequest): ChatPrompt {
-    const { messages, tools = [], thinking } = request;
-    checkMessages(messages);
+    const { thinking } = request;
+    const { messages, warnings: passedOver } = readMessages(request.messages);
+    const warnings = [...passedOver];
+    const tools = readTools(request.tools ?? []);
+    const regular = { ...request, messages, tools };
     const holes = createHoles<Filling>();
-    const variables = {
-      ...argumentsOf(request, holes),
-      tools: tools.length > 0 && habits.readsTools ? (cleanAll(tools, holes) as unknown[]) : null,
-    };
-    const view = viewOf(request, { habits, toolFormat, holes });
+    const variables = argumentsOf(request, holes);
+    const { shown, tellsTools } = toolsShown();
+    const view = viewOf(regular, { habits, toolFormat, holes, tellsTools });
     const render = (messages: readonly TemplateMessage[], add_generation_prompt: boolean) => {
       try {
-        return template.render({ ...variables, messages, add_generation_prompt });
+        return renderWith(shown, messages, add_generation_prompt);
       } catch (error) {
         if (error instanceof FieldError) throw error;
         throw new FieldError("messages", (error as Error).message); // it ran with the conversations that it was tried with
@@ -93,13 +100,38 @@ export function createChatFormat(source: string | null, tokenizer: Tokenizer): C
 
     const last = messages[messages.length - 1];
     const { segments, startsInReasoning } = last.prefix ? prefixPrompt(last) : answerPrompt();
-    return { segments, startsInReasoning, fields: fieldsOf(segments, holes) };
+    return { segments, startsInReasoning, fields: fieldsOf(segments, holes), warnings };
 
     function answerPrompt(): Begun {
       const segments = segmentsOf(render(view, true), holes).segments;
       const open = thinkTags !== undefined && endsWith(segments, thinkTags.open);
       if (open && thinking === false) segments.push(written(`\n${thinkTags.close}\n\n`)); // this template always opens them
       return { segments, startsInReasoning: open && thinking !== false };
+    }
+
+    function renderWith(shown: readonly Tool[], messages: readonly TemplateMessage[], add_generation_prompt: boolean) {
+      const tools = shown.length > 0 ? (cleanAll(shown, holes) as unknown[]) : null;
+      return template.render({ ...variables, tools, messages, add_generation_prompt });
+    }
+
+    /** Tools as the template can show them: a template written for simpler ones stumbles over some, and is told in words. */
+    function toolsShown(): { shown: readonly Tool[]; tellsTools: boolean } {
+      const inWords = { shown: [], tellsTools: true };
+      if (!habits.readsTools || tools.length === 0) return inWords;
+      const named = tools.map(withFields);
+      const all = named.map(described);
+      const question = [{ role: "user", content: "" }];
+      let problem: string | undefined;
+      for (const shown of [habits.describesAll ? all : tools, named, all]) {
+        const fault = faultOf(() => renderWith(shown, question, false));
+        if (fault === undefined) return { shown, tellsTools: false };
+        problem ??= fault;
+      }
+      warnings.push({
+        field: "tools",
+        hint: `the chat template cannot show them (${problem}); they stand in the system message`,
+      });
+      return inWords;
     }
 
     /** The prompt up to the last character of a prefix; nothing closes the assistant's turn. */
@@ -144,7 +176,7 @@ export function createChatFormat(source: string | null, tokenizer: Tokenizer): C
   }
 
   const specialTexts = tokenizer.addedTokens.filter((token) => token.special).map((token) => token.content);
-  return { toolFormat, thinkTags, specialTexts, prompt };
+  return { toolFormat, habits, thinkTags, specialTexts, prompt };
 }
 
 /** Text of the program, in which control tokens count. */
@@ -192,18 +224,24 @@ interface ViewContext {
   readonly habits: Habits;
   readonly toolFormat: ToolFormat;
   readonly holes: Holes<Filling>;
+  /** Whether the tools are written into the system message. */
+  readonly tellsTools: boolean;
 }
 
 /** Messages as this template takes them. */
 function viewOf({ messages, tools = [] }: ChatRequest, context: ViewContext): TemplateMessage[] {
-  const { habits, toolFormat, holes } = context;
+  const { habits, toolFormat, holes, tellsTools } = context;
+  const given = messages.map((message, i) => ({ message, i }));
+  const ordered = habits.calls && !habits.calls.several ? oneCallEach(given) : given;
+  const idOf = idsOf(messages, toolFormat);
   const functionOfCall = new Map<string, string>();
   const view: TemplateMessage[] = [];
-  for (const [i, message] of messages.entries()) {
+  for (const { message, i } of ordered) {
     for (const call of message.tool_calls ?? []) functionOfCall.set(call.id, call.function.name);
     view.push(messageView(message, i));
   }
-  if (tools.length > 0 && !habits.readsTools) addToSystem(view, holes.clean(toolInstructions(toolFormat, tools)));
+  const example = () => writeCalls(toolFormat, [{ name: "name", arguments: '{"parameter": "value"}' }]);
+  if (tools.length > 0 && tellsTools) addToSystem(view, holes.clean(toolInstructions(toolFormat, example(), tools)));
   return habits.knowsSystem ? view : withoutSystem(view);
 
   function messageView(message: ChatMessage, i: number): TemplateMessage {
@@ -215,41 +253,114 @@ function viewOf({ messages, tools = [] }: ChatRequest, context: ViewContext): Te
     const reasoning = typeof thoughts === "string" ? { reasoning_content: holes.clean(thoughts) } : {};
     if (!calls || calls.length === 0) return { ...shared, content: content ?? "", ...reasoning };
 
-    if (!habits.calls || (content && !habits.calls.besideContent)) {
-      const texts = calls.map(({ function: { name, arguments: text } }) => ({
-        name: holes.clean(name),
-        arguments: holes.clean(text),
-      }));
-      return { ...shared, content: (content ?? "") + writeCalls(toolFormat, texts, inked), ...reasoning };
-    }
+    if (!habits.calls || (content && !habits.calls.besideContent))
+      return { ...shared, content: (content ?? "") + writtenCalls(calls), ...reasoning };
     return {
       ...shared,
       content: content || habits.calls.emptyContent,
       ...reasoning,
-      tool_calls: calls.map((call, j) => ({
-        id: callId(call.id),
+      tool_calls: calls.map((call) => ({
+        id: holes.clean(idOf(call.id)),
         type: "function",
         function: {
           name: holes.clean(call.function.name),
           arguments: habits.calls?.objects
-            ? cleanAll(argumentsObject(call.function.arguments, `messages[${i}].tool_calls[${j}]`), holes)
+            ? cleanAll(readJson(call.function.arguments), holes)
             : holes.clean(call.function.arguments),
         },
       })),
     };
   }
 
+  /** Calls as the model would have written them; its own texts in ink. */
+  function writtenCalls(calls: readonly ToolCall[]): string {
+    const clean = (text: string) => holes.clean(text);
+    const written = calls.map(({ id, function: { name, arguments: text } }) => ({
+      name,
+      arguments: text,
+      id: idOf(id),
+    }));
+    return writeCalls(toolFormat, written, { mark: inked, value: clean, hole: clean });
+  }
+
   function toolView(message: ChatMessage, content: string): TemplateMessage {
     const id = message.tool_call_id as string;
     const name = holes.clean(message.name ?? functionOfCall.get(id) ?? "");
-    if (habits.knowsResults) return { role: "tool", content, name, tool_call_id: callId(id) };
+    if (habits.knowsResults) return { role: "tool", content, name, tool_call_id: holes.clean(idOf(id)) };
     return { role: "user", content: `Result of ${name}: ${content}` };
   }
+}
 
-  /** Mistral's templates refuse ids that are not nine letters and digits. */
-  function callId(id: string): string {
-    if (toolFormat.name !== "mistral" || /^[a-zA-Z0-9]{9}$/.test(id)) return holes.clean(id);
+/** For templates that take one call a turn: each call in a turn of its own, its result behind it. */
+function oneCallEach(given: readonly Numbered[]): Numbered[] {
+  const left = [...given];
+  const ordered: Numbered[] = [];
+  for (let next = left.shift(); next; next = left.shift()) {
+    const { message, i } = next;
+    const calls = message.tool_calls ?? [];
+    if (calls.length < 2) ordered.push(next);
+    else
+      for (const [j, call] of calls.entries()) {
+        ordered.push({ i, message: { ...message, content: j === 0 ? message.content : null, tool_calls: [call] } });
+        const at = left.findIndex(({ message: { role, tool_call_id } }) => role === "tool" && tool_call_id === call.id);
+        if (at >= 0) ordered.push(...left.splice(at, 1));
+      }
+  }
+  return ordered;
+}
+
+/** A message and where in the conversation it stands. */
+interface Numbered {
+  readonly message: ChatMessage;
+  readonly i: number;
+}
+
+/** Ids of calls as a family's templates want them: Mistral's are nine letters and digits, Kimi's name the function. */
+function idsOf(messages: readonly ChatMessage[], { ids }: ToolFormat): (id: string) => string {
+  const made = new Map<string, string>();
+  let count = 0;
+  for (const { tool_calls: calls } of messages)
+    for (const { id, function: called } of calls ?? []) made.set(id, `functions.${called.name}:${count++}`);
+  return (id) => {
+    if (ids === "functions") return made.get(id) ?? id;
+    if (ids === undefined || /^[a-zA-Z0-9]{9}$/.test(id)) return id;
     return sha256(new TextEncoder().encode(id)).slice(0, 9);
+  };
+}
+
+/** A tool with all the fields that it may have. */
+function withFields(tool: Tool): Tool {
+  const { name, description, parameters, ...rest } = tool.function;
+  const none = { type: "object", properties: {} };
+  return { ...tool, function: { name, description: description ?? "", parameters: parameters ?? none, ...rest } };
+}
+
+/** A tool with a description of every parameter too, for templates that look for one. */
+function described(tool: Tool): Tool {
+  const schema = (given: unknown): unknown => {
+    if (Array.isArray(given)) return given.map(schema);
+    if (typeof given !== "object" || given === null) return given;
+    const properties = (given as { properties?: unknown }).properties;
+    if (typeof properties !== "object" || properties === null) return given;
+    const all = Object.entries(properties).map(([name, value]) => [
+      name,
+      typeof value === "object" && value !== null ? withDescription(schema(value) as object) : value,
+    ]);
+    return { ...given, properties: Object.fromEntries(all) };
+  };
+  const parameters = schema(tool.function.parameters) as Tool["function"]["parameters"];
+  return { ...tool, function: { ...tool.function, parameters } };
+}
+
+const withDescription = (schema: object) => ("description" in schema ? schema : { ...schema, description: "" });
+
+/** Why a template cannot be run; undefined if it can, or does not want what it was given. */
+function faultOf(render: () => string): string | undefined {
+  try {
+    render();
+    return undefined;
+  } catch (error) {
+    return error instanceof FieldError ? undefined : (error as Error).message;
   }
 }
 
@@ -258,6 +369,7 @@ function contentOf({ content }: ChatMessage, where: string, holes: Holes<Filling
   if (typeof content === "string") return holes.clean(content);
   const texts = content.map((part, j) => {
     if (part.type === "text") return holes.clean(part.text);
+    if (part.type === "refusal") return holes.clean(part.refusal);
     const put = (segment: Segment) => holes.put({ segment, part: `${where}.content[${j}]` });
     if (part.type === "soft_prompt") return put({ softPrompt: part.name });
     const { id, embeds, shape } = part;
@@ -321,86 +433,12 @@ function argumentsOf({ thinking, templateArguments: given = {} }: ChatRequest, h
   return { ...thinkingVariables, ...(cleanAll(given, holes) as object) };
 }
 
-function argumentsObject(text: string, where: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined; // no JSON, which no object is
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new FieldError(`${where}.function.arguments`, `got ${shown(text)}, expected the text of a JSON object`);
-  return value;
-}
-
 /** A copy of plain data with every text in it, names of fields too, made clean. */
 function cleanAll(value: unknown, holes: Holes<Filling>): unknown {
   if (typeof value === "string") return holes.clean(value);
   if (Array.isArray(value)) return value.map((item) => cleanAll(item, holes));
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || value instanceof JsonNumber) return value;
+  if (value instanceof Map) return new Map([...value].map(([key, item]) => [holes.clean(key), cleanAll(item, holes)]));
   const entries = Object.entries(value).filter(([, item]) => item !== undefined);
   return Object.fromEntries(entries.map(([key, item]) => [holes.clean(key), cleanAll(item, holes)]));
-}
-
-// --- What a template can do
-
-interface Habits {
-  readonly knowsSystem: boolean;
-  readonly knowsDeveloper: boolean;
-  readonly readsTools: boolean;
-  /** Whether it knows tool messages. */
-  readonly knowsResults: boolean;
-  /** How it takes calls; undefined if it does not write them. */
-  readonly calls: CallHabits | undefined;
-}
-
-interface CallHabits {
-  /** Arguments as an object; as text otherwise. */
-  readonly objects: boolean;
-  /** What it wants for no content. */
-  readonly emptyContent: null | "";
-  /** Whether it writes calls and content of one message. */
-  readonly besideContent: boolean;
-}
-
-function habitsOf(template: ChatTemplate, { end }: ToolFormat): Habits {
-  const textOf = (messages: readonly TemplateMessage[], tools: readonly unknown[] | null = null): string => {
-    try {
-      return withoutInk(template.render({ messages, tools, add_generation_prompt: true }));
-    } catch {
-      return ""; // it cannot do this
-    }
-  };
-  const question = { role: "user", content: "a question" };
-  const parameters = { type: "object", properties: { depth: { type: "integer" } }, required: ["depth"] };
-  const tool = { type: "function", function: { name: "sound_depth", description: "Sounds the depth.", parameters } };
-  const answer = { role: "tool", content: "seven fathoms", name: "sound_depth", tool_call_id: "sounding1" };
-
-  const turnWith = (content: string | null, objects: boolean) => {
-    const call = { name: "sound_depth", arguments: objects ? { depth: 70071 } : '{"depth": 70071}' };
-    return { role: "assistant", content, tool_calls: [{ id: "sounding1", type: "function", function: call }] };
-  };
-
-  function callHabits(): CallHabits | undefined {
-    for (const objects of [false, true])
-      for (const emptyContent of [null, ""] as const) {
-        // DeepSeek-V3's template opens a list of calls and does not close it after the first: better written without it.
-        const writes = (text: string) => /sound_depth[\s\S]*\{"depth": ?70071\}/.test(text) && text.includes(end);
-        if (!writes(textOf([question, turnWith(emptyContent, objects), answer]))) continue;
-        const both = textOf([question, turnWith("some words", objects), answer]);
-        return { objects, emptyContent, besideContent: writes(both) && both.includes("some words") };
-      }
-    return undefined;
-  }
-
-  const calls = callHabits();
-  const turn = calls ? turnWith(calls.emptyContent, calls.objects) : { role: "assistant", content: "some words" };
-  return {
-    knowsSystem: textOf([{ role: "system", content: "some rules" }, question]).includes("some rules"),
-    // Many templates write whatever role they get; only one that names it is meant for it.
-    knowsDeveloper: template.source.includes("developer"),
-    readsTools: textOf([question], [tool]).includes("sound_depth"),
-    knowsResults: /["']tool["']/.test(template.source) && textOf([question, turn, answer]).includes(answer.content),
-    calls,
-  };
 }

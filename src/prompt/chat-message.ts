@@ -2,14 +2,17 @@
 // is chat-format.ts. Source: DeepSeek API reference, create-chat-completion.
 
 import { FieldError, shown } from "../field-error.ts";
+import { readJson } from "./json-text.ts";
 
-/** One message. Which fields a role has is checked by `checkMessages`. */
+/** One message. Which fields a role has is checked by `readMessages`. */
 export interface ChatMessage {
   readonly role: "system" | "developer" | "user" | "assistant" | "tool";
   readonly content?: string | readonly ContentPart[] | null;
   readonly name?: string;
   /** What an assistant thought before the content. */
   readonly reasoning_content?: string | null;
+  /** What an assistant said instead of content when it would not answer. */
+  readonly refusal?: string | null;
   readonly tool_calls?: readonly ToolCall[] | null;
   /** The call that a tool message answers. */
   readonly tool_call_id?: string;
@@ -20,6 +23,7 @@ export interface ChatMessage {
 /** A part of a message; parts follow each other with nothing in between. */
 export type ContentPart =
   | { readonly type: "text"; readonly text: string }
+  | { readonly type: "refusal"; readonly refusal: string }
   | {
       readonly type: "embeds";
       readonly id?: string;
@@ -31,7 +35,7 @@ export type ContentPart =
 /** A call that an assistant made; `arguments` is JSON text, as the model wrote it. */
 export interface ToolCall {
   readonly id: string;
-  readonly type?: "function";
+  readonly type?: "function" | "";
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
@@ -40,16 +44,88 @@ export interface Tool {
   readonly type: "function";
   readonly function: {
     readonly name: string;
-    readonly description?: string;
-    readonly parameters?: Readonly<Record<string, unknown>>;
-    readonly strict?: boolean;
+    readonly description?: string | null;
+    readonly parameters?: Readonly<Record<string, unknown>> | null;
+    readonly strict?: boolean | null;
   };
 }
 
 const roles = ["system", "developer", "user", "assistant", "tool"];
 
-/** @throws FieldError that names `messages[i].field`. */
-export function checkMessages(messages: readonly ChatMessage[]): void {
+/** No fault, but likely not what was meant: a field and a sentence without its name. */
+export interface Warning {
+  readonly field: string;
+  readonly hint: string;
+}
+
+/** A conversation as it is rendered, and what in it could not be read and was passed over. */
+export interface ReadMessages {
+  readonly messages: readonly ChatMessage[];
+  readonly warnings: readonly Warning[];
+}
+
+/**
+ * Checks a conversation and makes it regular: what clients send of turns that were cut short or said nothing (no content,
+ * arguments that are no JSON) has a harmless meaning, since a history that is refused is refused for ever.
+ * @throws FieldError that names `messages[i].field`
+ */
+export function readMessages(messages: readonly ChatMessage[]): ReadMessages {
+  checkMessages(messages);
+  const warnings: Warning[] = [];
+  const read = messages.map((message, i): ChatMessage => {
+    const { role, refusal, tool_calls: calls, ...rest } = message;
+    if (role !== "assistant" && role !== "tool") return message;
+    const said = message.content?.length ? message.content : "";
+    const content = said === "" ? (refusal ?? "") : said;
+    if (!calls || calls.length === 0) return { ...rest, role, content };
+    return {
+      ...rest,
+      role,
+      content: content === "" ? null : content,
+      tool_calls: calls.map((call, j) => {
+        const text = argumentsText(call.function.arguments);
+        if (text === undefined)
+          warnings.push({
+            field: `messages[${i}].tool_calls[${j}].function.arguments`,
+            hint: `got ${shown(call.function.arguments)}, which is no JSON object; the model is shown {}`,
+          });
+        return { id: call.id, type: "function", function: { name: call.function.name, arguments: text ?? "{}" } };
+      }),
+    };
+  });
+  return { messages: read, warnings };
+}
+
+/** The text of a JSON object that arguments are, or say in a string; {} for none; undefined where there is no object. */
+function argumentsText(given: unknown): string | undefined {
+  if (given === undefined || given === null) return "{}";
+  if (typeof given === "object") return Array.isArray(given) ? undefined : JSON.stringify(given);
+  const text = String(given).trim();
+  if (text === "" || text === "null") return "{}";
+  try {
+    const value = readJson(text);
+    if (value instanceof Map) return text;
+    return typeof value === "string" && value !== text ? argumentsText(value) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Tools without the fields that say nothing: a description or parameters of null are as if absent. */
+export function readTools(tools: readonly Tool[]): Tool[] {
+  return tools.map(({ type, function: { name, ...rest } }) => ({
+    type,
+    function: { name, ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null)) },
+  }));
+}
+
+/** The parameters of a tool as a schema: none is an empty object, and without a type it is an object all the same. */
+export function parametersOf({ function: { parameters } }: Tool): Readonly<Record<string, unknown>> {
+  if (!parameters) return { type: "object", properties: {}, additionalProperties: false };
+  return parameters.type === undefined ? { ...parameters, type: "object" } : parameters;
+}
+
+function checkMessages(messages: readonly ChatMessage[]): void {
   if (!Array.isArray(messages))
     throw new FieldError("messages", `got ${shown(messages)}, expected a list of messages`, "invalid_type");
   if (messages.length === 0)
@@ -78,16 +154,12 @@ export function checkMessages(messages: readonly ChatMessage[]): void {
 }
 
 function checkContent(message: ChatMessage, where: string): void {
-  const { content } = message;
+  const { content, role } = message;
+  const mayBeEmpty = role === "assistant" || role === "tool";
   if (content === null || content === undefined) {
-    const calls = message.role === "assistant" && (message.tool_calls?.length ?? 0) > 0;
-    const thoughts = message.role === "assistant" && message.prefix && typeof message.reasoning_content === "string";
-    if (!calls && !thoughts)
-      throw new FieldError(
-        `${where}.content`,
-        `it is missing, expected a string${message.role === "assistant" ? " or tool_calls" : ""}`,
-        "missing",
-      );
+    const prefix = role === "assistant" && message.prefix;
+    if (!mayBeEmpty || (prefix && typeof message.reasoning_content !== "string"))
+      throw new FieldError(`${where}.content`, "it is missing, expected a string", "missing");
     return;
   }
   if (typeof content === "string") return;
@@ -97,10 +169,12 @@ function checkContent(message: ChatMessage, where: string): void {
       `got ${shown(content)}, expected a string or a list of parts`,
       "invalid_type",
     );
-  if (content.length === 0) throw new FieldError(`${where}.content`, "the list is empty, expected at least one part");
+  if (content.length === 0 && !mayBeEmpty)
+    throw new FieldError(`${where}.content`, "the list is empty, expected at least one part");
   for (const [j, part] of content.entries()) {
     const at = `${where}.content[${j}]`;
     if (part?.type === "text") checkText(part.text, `${at}.text`);
+    else if (part?.type === "refusal") checkText(part.refusal, `${at}.refusal`);
     else if (part?.type === "soft_prompt") checkText(part.name, `${at}.name`);
     else if (part?.type !== "embeds")
       throw new FieldError(
@@ -130,10 +204,9 @@ function checkAssistantFields(message: ChatMessage, where: string, last: boolean
   for (const [j, call] of calls.entries()) {
     const at = `${where}.tool_calls[${j}]`;
     checkText(call?.id, `${at}.id`);
-    if (call.type !== undefined && call.type !== "function")
+    if (call.type && call.type !== "function")
       throw new FieldError(`${at}.type`, `got ${shown(call.type)}, expected function`);
     checkText(call.function?.name, `${at}.function.name`);
-    checkText(call.function.arguments, `${at}.function.arguments`);
   }
 }
 

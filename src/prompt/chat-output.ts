@@ -1,9 +1,11 @@
 // What a model writes → the parts of a message, while it comes: what it thought, what it says, which tools it calls. It
 // reads text with control tokens kept; it emits no part of a tag, and nothing twice. The way in is chat-format.ts.
 
+import { argumentKinds } from "../decode/grammar/argument-kinds.ts";
 import { createCalls, tagsOf } from "./call-text.ts";
 import type { ThinkTags } from "./chat-format.ts";
-import type { Tool } from "./chat-message.ts";
+import { parametersOf, type Tool } from "./chat-message.ts";
+import type { KindOf } from "./framed-calls.ts";
 import { createMarkerScanner } from "./marker-scanner.ts";
 import type { ToolFormat } from "./tool-formats.ts";
 
@@ -32,6 +34,8 @@ export interface ChatOutputOptions {
   readonly continues?: boolean;
   /** What was offered; without tools, nothing is taken for a call. */
   readonly tools?: readonly Tool[];
+  /** An answer is calls or content, never both (tools beside a response format): content is not searched for calls. */
+  readonly either?: boolean;
 }
 
 export interface ChatOutput {
@@ -47,12 +51,15 @@ export function chatOutput({
   startsInReasoning,
   continues = false,
   tools = [],
+  either = false,
 }: ChatOutputOptions): ChatOutput {
   const { toolFormat, thinkTags } = format;
   const names = tools.map((tool) => tool.function.name);
   const readsCalls = names.length > 0;
   const openers = readsCalls ? toolFormat.openers : [];
   const callTags = readsCalls ? [...openers, ...tagsOf(toolFormat)] : [];
+  const callTexts = textsOf(toolFormat);
+  const isOfCalls = (marker: string) => callTags.includes(marker) || callTexts.some((text) => text.includes(marker));
   const tags = thinkTags ? [thinkTags.open, thinkTags.close] : [];
   const scanner = createMarkerScanner([...format.specialTexts, ...tags, ...callTags]);
   const bare = readsCalls ? bareCall(toolFormat, names) : undefined;
@@ -63,7 +70,7 @@ export function chatOutput({
   let atTurn = !continues; // nothing of the content has come, so a call may begin without a tag
   let candidate = ""; // the text that may be such a call
   let dropsSpace = false; // the tag before took the white space behind it
-  const calls = createCalls(toolFormat, (toolCall) => deltas.push({ toolCall }));
+  const calls = createCalls(toolFormat, kindsOf(tools), (toolCall) => deltas.push({ toolCall }));
 
   return {
     push(text) {
@@ -84,6 +91,7 @@ export function chatOutput({
 
   function take(part: { text: string } | { marker: string }): void {
     if ("text" in part) takeText(part.text);
+    else if (either && state === "content" && !atTurn) takeText(part.marker);
     else if (state === "calls" && calls.quoting) leave(calls.text(part.marker));
     else if (part.marker === thinkTags?.open && state === "content" && atTurn) enter("reasoning");
     else if (part.marker === thinkTags?.close && state === "reasoning") enter("content");
@@ -91,8 +99,9 @@ export function chatOutput({
       if (candidate !== "") settle();
       enter("calls");
       leave(calls.tag(part.marker));
-    } else if (state === "calls") leave(calls.tag(part.marker));
-    else if (!format.specialTexts.includes(part.marker))
+    } else if (state === "calls") {
+      if (isOfCalls(part.marker)) leave(calls.tag(part.marker));
+    } else if (!format.specialTexts.includes(part.marker))
       takeText(part.marker); // a tag where it means nothing
     else if (candidate !== "") settle(); // a call has no such token in it
   }
@@ -153,6 +162,27 @@ export function chatOutput({
   function emit(text: string): void {
     if (text !== "") deltas.push(state === "reasoning" ? { reasoning: text } : { content: text });
   }
+}
+
+/** All texts that a format has of its own. */
+function textsOf({ begin, callBegin, nameEnd, callEnd, end, notation }: ToolFormat): string[] {
+  const texts = [begin, callBegin, nameEnd, callEnd, end];
+  if (!notation) return texts;
+  const { open, close, keyBegin, keyEnd, valueEnd, strings } = notation;
+  const marks = typeof strings === "object" ? [strings.open, strings.close] : [];
+  return [...texts, open, close, keyBegin, keyEnd.string, keyEnd.other, valueEnd, ...marks];
+}
+
+/** What the arguments of tools are, looked up when a call first needs it. */
+function kindsOf(tools: readonly Tool[]): KindOf {
+  const known = new Map<string, ReturnType<typeof argumentKinds>>();
+  return (name, argument) => {
+    const tool = tools.find((tool) => tool.function.name === name);
+    if (!tool) return undefined;
+    const kinds = known.get(name) ?? argumentKinds(parametersOf(tool));
+    known.set(name, kinds);
+    return kinds.get(argument);
+  };
 }
 
 /** Neighboring pieces of one kind as one. */

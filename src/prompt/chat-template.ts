@@ -7,6 +7,7 @@ import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { FieldError } from "../field-error.ts";
 import { literal } from "../tokenizer/regex.ts";
 import { inked, stretchesOf, withoutInk } from "./ink.ts";
+import { evaluatePython, isNode, type Node, type RuntimeValue, runtimeOf, withPrints } from "./jinja-python.ts";
 
 /** What a template is given. Strings have ink only where the program wrote them; they may have holes. */
 export interface TemplateVariables {
@@ -141,14 +142,6 @@ function finderOf(texts: readonly string[]): RegExp | undefined {
 
 type Ink = (text: string) => string;
 
-/** A node of the engine's syntax tree. */
-interface Node {
-  type: string;
-  [field: string]: unknown;
-}
-
-const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null && "type" in value;
-
 /**
  * Puts the literals of a program in ink; those that are looked for in other text, or name a field, get `inkCompared`.
  * To take one kind for the other makes a template fail or lose a token, and never takes a user's text for one.
@@ -197,8 +190,9 @@ function comparedIn(node: Node, field: string): number {
 /** The program; `x | trim` and the strip methods, which the engine has without arguments, become calls of our own. */
 function parsed(source: string): Node {
   try {
-    const program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
-    return withStrips(program as unknown as Node) as Node;
+    const lines = source.replace(/\r\n?/g, "\n"); // as Jinja does before anything else
+    const program = parse(tokenize(lines, { lstrip_blocks: true, trim_blocks: true }));
+    return withPrints(withStrips(program)) as Node;
   } catch (error) {
     throw new Error(`chat template: ${(error as Error).message}`);
   }
@@ -273,25 +267,33 @@ function run(program: Node, variables: Readonly<Record<string, unknown>>): strin
   const environment = new Environment();
   const constants = { true: true, false: false, none: null, True: true, False: false, None: null, documents: null };
   const interpreter = new Interpreter(environment);
-  const evaluate = interpreter.evaluate.bind(interpreter);
+  const engine = interpreter.evaluate.bind(interpreter) as (node: Node | undefined, scope: unknown) => RuntimeValue;
   let steps = 0;
-  const looped = new Set<unknown>(); // what loops go over: an item costs as much as ten steps
-  interpreter.evaluate = (node: Node | undefined, scope: unknown) => {
-    if (node?.type === "For") {
-      const iterable = node.iterable as Node;
-      looped.add(iterable.type === "SelectExpression" ? iterable.lhs : iterable);
-    }
-    const result = evaluate(node, scope);
-    const length = typeof result.value === "string" || Array.isArray(result.value) ? result.value.length : 0;
-    if (length > maxLength) throw new Error(`it makes a text of more than ${maxLength} characters`);
-    const made = node?.type !== "Identifier" && node?.type !== "MemberExpression"; // not only named
-    steps += 1 + (looped.has(node) ? 10 * length : made ? length >> 5 : 0);
+  const spend = (count: number) => {
+    steps += count;
     if (steps > maxSteps) throw new Error(`it takes more than ${maxSteps} steps`);
+  };
+  const evaluate = (node: Node | undefined, scope: unknown): RuntimeValue => {
+    if (!node) return engine(node, scope);
+    const result = evaluatePython(
+      node,
+      (inner) => evaluate(inner, scope),
+      (own) => {
+        // What a loop goes over: an item costs as much as ten steps.
+        if (own.type === "For") spend(10 * lengthOf(loopedOver(own.iterable as Node)));
+        return engine(own, scope);
+      },
+    );
+    const length = lengthOf(result);
+    if (length > maxLength) throw new Error(`it makes a text of more than ${maxLength} characters`);
+    const made = !["Identifier", "MemberExpression", "Value"].includes(node.type); // not only named
+    spend(1 + (made ? length >> 5 : 0));
     return result;
   };
+  interpreter.evaluate = evaluate as typeof interpreter.evaluate;
   try {
-    for (const [name, value] of Object.entries({ ...constants, ...functions, ...variables }))
-      environment.set(name, value);
+    for (const [name, value] of Object.entries({ ...constants, ...functions })) environment.set(name, value);
+    for (const [name, value] of Object.entries(variables)) environment.setVariable(name, runtimeOf(value) as never);
     return interpreter.run(program as never).value as string;
   } catch (error) {
     if (error instanceof FieldError) throw error;
@@ -300,4 +302,10 @@ function run(program: Node, variables: Readonly<Record<string, unknown>>): strin
       throw new FieldError("messages", "they are nested too deeply for the chat template");
     throw new Error(`chat template: ${message}`);
   }
+}
+
+const lengthOf = ({ value }: RuntimeValue) => (typeof value === "string" || Array.isArray(value) ? value.length : 0);
+
+function loopedOver(iterable: Node): RuntimeValue {
+  return (iterable.type === "SelectExpression" ? (iterable.lhs as Node) : iterable).value as RuntimeValue;
 }

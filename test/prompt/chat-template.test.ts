@@ -52,7 +52,7 @@ describe("a template cannot", () => {
   });
 
   test("see a field that a message does not have", () => {
-    expect(render("{{ messages[0].constructor is defined }}{{ messages[0].__proto__ is defined }}")).toBe("falsefalse");
+    expect(render("{{ messages[0].constructor is defined }}{{ messages[0].__proto__ is defined }}")).toBe("FalseFalse");
   });
 });
 
@@ -84,7 +84,7 @@ describe("Jinja as transformers runs it", () => {
       "{{ range(3) | join(',') }} {{ range(1, 8, 3) | join(',') }} {{ range(2, -1, -1) | join(',') }}",
       "0,1,2 1,4,7 2,1,0",
     ],
-    ["no tools are none", "{{ tools is none }}{{ documents is none }}", "truetrue"],
+    ["no tools are none", "{{ tools is none }}{{ documents is none }}", "TrueTrue"],
     ["the first token, and none where there is none", "{{ bos_token }}|{{ eos_token }}", "<s>|"],
   ])("%s", (_, source, expected) => {
     expect(render(source, { messages: [{ role: "user", content: text }] })).toBe(expected);

@@ -34,7 +34,7 @@ export function forcedBytes(recognizer: Recognizer, frames: readonly Frame[]): F
 function onlyByte(recognizer: Recognizer, frames: readonly Frame[]): number | undefined {
   let only: number | undefined;
   for (const frame of frames) {
-    if (frame.kind === "free" || tokenOf(frame) !== undefined) return undefined;
+    if (frame.kind === "free" || recognizer.tokenOf(frame) !== undefined) return undefined;
     for (let byte = 0; byte < 256; byte++) {
       if (byte === only || recognizer.step(frame, byte).length === 0) continue;
       if (only !== undefined) return undefined;
@@ -46,19 +46,10 @@ function onlyByte(recognizer: Recognizer, frames: readonly Frame[]): number | un
 
 function isOver(recognizer: Recognizer, frames: readonly Frame[]): boolean {
   return frames.every((frame) => {
-    if (frame.kind === "free" || tokenOf(frame) !== undefined) return false;
+    if (frame.kind === "free" || recognizer.tokenOf(frame) !== undefined) return false;
     for (let byte = 0; byte < 256; byte++) if (recognizer.step(frame, byte).length > 0) return false;
     return true;
   });
-}
-
-/** A control token that may come at this frame. */
-function tokenOf(frame: Frame): number | undefined {
-  if (frame.kind !== "script") return undefined;
-  const { script } = frame;
-  if (script.kind === "token") return script.id;
-  if (script.kind !== "choice") return undefined;
-  return script.options.find((option) => option.kind === "token")?.id;
 }
 
 /**
@@ -91,7 +82,7 @@ export function forcedTokens(
 
 /** The first place from which a token could reach beyond the end of `bytes` and go on as the stacks allow. */
 function certainEnd(trie: TokenTrie, recognizer: Recognizer, frames: readonly Frame[], bytes: Uint8Array): number {
-  if (frames.every((frame) => frame.kind === "script" && tokenOf(frame) !== undefined)) return bytes.length;
+  if (frames.every((frame) => frame.kind === "script" && recognizer.tokenOf(frame) !== undefined)) return bytes.length;
   for (let from = Math.max(0, bytes.length - trie.deepest); from < bytes.length; from++) {
     const node = nodeOf(trie, bytes.subarray(from));
     if (node !== undefined && reachesToken(trie, recognizer, frames, node)) return from;

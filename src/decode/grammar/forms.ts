@@ -3,7 +3,7 @@
 // by it. A script strings values, fixed texts and control tokens together: the frame of a tool call.
 
 import type { Automaton } from "./automaton.ts";
-import { type ByteMachine, literals } from "./byte-machine.ts";
+import { type ByteMachine, literals, tabulate } from "./byte-machine.ts";
 import { includes, type Language, lengths, without, words } from "./language.ts";
 import { anyNumber, judgedNumber, numberMachine } from "./number.ts";
 import { countNumbers, type NumberRange } from "./number-range.ts";
@@ -108,15 +108,26 @@ export type Script =
       readonly next: Script;
       /** Whether the whole text may end in it. */
       readonly mayEnd: boolean;
-    };
+      /** Whether the token of `next` may come in a state; absent: in all. */
+      mayLeave?(state: number): boolean;
+    }
+  /** Another script, which comes back to `next` where it ends; made when it is entered, inside `depth` brackets. */
+  | { readonly kind: "sub"; script(depth: number): Script; readonly opens: 0 | 1; readonly next: Script };
 
-/** A fixed part of a script: literal text, or a control token by its id. */
-export type FramePart = { readonly text: string } | { readonly token: number };
+/**
+ * A fixed part of a script: literal text, a control token by its id (and its text), or a number or an id of a call, which
+ * mean nothing.
+ */
+export type FramePart =
+  | { readonly text: string }
+  | { readonly token: number; readonly spelled?: string }
+  | { readonly hole: "index" | "id" };
 
 /** Parts that follow each other, and what comes after them. */
 export function parts(list: readonly FramePart[], next: Script): Script {
   return list.reduceRight<Script>((next, part) => {
     if ("token" in part) return { kind: "token", id: part.token, next };
+    if ("hole" in part) return { kind: "value", value: holes[part.hole], next };
     return part.text === "" ? next : { kind: "text", text: new TextEncoder().encode(part.text), next };
   }, next);
 }
@@ -167,6 +178,23 @@ export function textForm(language: Language, escapes: Escapes): ScalarForm {
       return stringMachine(without(language, texts), escapes);
     },
   };
+}
+
+/** Any text of `min` to `max` such characters of ASCII. */
+const characters = (pattern: RegExp, min: number, max: number): Value => {
+  const machine = tabulate<number>({
+    start: 0,
+    key: (length) => length,
+    step: (length, byte) => (length < max && pattern.test(String.fromCharCode(byte)) ? length + 1 : undefined),
+    accepts: (length) => length >= min,
+  });
+  return { forms: [machineForm(machine)], height: 0 };
+};
+const holes = { index: characters(/[0-9]/, 1, 4), id: characters(/[A-Za-z0-9]/, 9, 9) };
+
+/** A form of which nothing but its texts is known. */
+export function machineForm(machine: ByteMachine): ScalarForm {
+  return { kind: "scalar", machine, count: Infinity, without: () => machine };
 }
 
 export const nullForm = literalForm([null]);

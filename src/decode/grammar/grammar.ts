@@ -11,6 +11,7 @@
 //   token-trie.ts mask.ts a vocabulary as a trie, and which of its tokens may come
 //   matcher.ts forced.ts  one sequence's place in a grammar; text without a choice
 //   tools.ts free-text.ts strict-tools.ts    tool calls, the text before them, DeepSeek's rules; expected.ts: words for people
+//   notation.ts raw-string.ts    arguments that are not JSON: tags, Python's calls, text that is not quoted
 //
 // Everything counts bytes and states, never seconds (limits.ts).
 
@@ -96,9 +97,11 @@ function scriptOf(spec: GrammarSpec, style: Style): Script {
     case "json_schema":
       return whole(inField("schema", () => valueOfSchema(spec.schema, style)));
     case "tools":
-      return toolScript(spec, (parameters, i) =>
-        inField(`tools[${i}].parameters`, () => valueOfSchema(parameters, style)),
-      );
+      return toolScript(spec, {
+        parameters: (parameters, i) => inField(`tools[${i}].parameters`, () => valueOfSchema(parameters, style)),
+        answer: (schema) => inField("otherwise", () => valueOfSchema(schema, style)),
+        begins,
+      });
     default: // a caller without types
       throw new FieldError(
         "kind",
@@ -106,4 +109,12 @@ function scriptOf(spec: GrammarSpec, style: Style): Script {
         "unknown",
       );
   }
+}
+
+/** Whether a text begins one that a script allows, as a model writes it. */
+function begins(script: Script, text: string): boolean {
+  const recognizer = createRecognizer(script, written);
+  let frames = recognizer.start;
+  for (const byte of new TextEncoder().encode(text)) frames = frames.flatMap((frame) => recognizer.step(frame, byte));
+  return frames.length > 0;
 }

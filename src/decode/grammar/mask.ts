@@ -284,6 +284,8 @@ function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(fram
 
   const seenName = (seen: Seen | undefined): number =>
     seen ? named(`v ${seenName(seen.before)} ${JSON.stringify(seen.value())}`) : -1;
+  const placeOf = ({ parent, depth }: { parent: Frame | undefined; depth: number }) =>
+    parent ? `${depth} ${nameOf(parent)}` : "";
 
   const describe = (frame: Frame): string => {
     switch (frame.kind) {
@@ -305,9 +307,9 @@ function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(fram
       case "colon":
         return `c ${frame.passed} ${numberOf(frame.value)} ${frame.spaces} ${nameOf(frame.parent)}`;
       case "script":
-        return `t ${numberOf(frame.script)} ${frame.at}`;
+        return `t ${numberOf(frame.script)} ${frame.at} ${placeOf(frame)}`;
       case "free":
-        return `f ${numberOf(frame.script)} ${frame.state}`;
+        return `f ${numberOf(frame.script)} ${frame.state} ${placeOf(frame)}`;
     }
   };
   const nameOf = (frame: Frame): number => {

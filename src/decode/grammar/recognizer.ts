@@ -115,17 +115,23 @@ interface ColonFrame extends Logged {
   readonly parent: ObjectFrame;
 }
 
-interface ScriptFrame extends Logged {
+interface ScriptFrame extends Logged, Within {
   readonly kind: "script";
   readonly script: Script;
   /** Bytes of a text, or of white space, so far. */
   readonly at: number;
 }
 
-interface FreeFrame extends Logged {
+interface FreeFrame extends Logged, Within {
   readonly kind: "free";
   readonly script: Extract<Script, { kind: "free" }>;
   readonly state: number;
+}
+
+/** Where a script that was entered from another goes on at its end, and how many brackets are open there. */
+interface Within {
+  readonly parent: Frame | undefined;
+  readonly depth: number;
 }
 
 const none: readonly Frame[] = [];
@@ -167,6 +173,8 @@ export interface Recognizer {
   candidates(frame: Frame): readonly number[];
   /** As `step`, for a control token. */
   stepToken(frame: Frame, id: number): readonly Frame[];
+  /** A control token that may come at a frame outside free text. */
+  tokenOf(frame: Frame): number | undefined;
   /** What follows a scalar or key whose machine accepts; `text` is read if it has to be known which it was. */
   leave(frame: ScalarFrame | KeyFrame | FreeFrame, state: number, text: () => string): Frame;
 }
@@ -323,21 +331,27 @@ export function createRecognizer(script: Script, { spaces, escapes, judged }: St
 
   // ---- Scripts
 
-  const enter = (script: Script): Frame =>
-    script.kind === "free" ? { kind: "free", script, state: script.machine.start } : { kind: "script", script, at: 0 };
+  const enter = (script: Script, within: Within): Frame => {
+    const { parent, depth } = within;
+    if (script.kind === "end" && parent) return parent;
+    if (script.kind === "free") return { kind: "free", script, state: script.machine.start, parent, depth };
+    if (script.kind !== "sub") return { kind: "script", script, at: 0, parent, depth };
+    return enter(script.script(depth), { parent: enter(script.next, within), depth: depth + script.opens });
+  };
 
-  const stepScript = ({ script, at }: ScriptFrame, byte: number): readonly Frame[] => {
+  const stepScript = (frame: ScriptFrame, byte: number): readonly Frame[] => {
+    const { script, at } = frame;
     switch (script.kind) {
       case "text":
         if (script.text[at] !== byte) return none;
-        return [at + 1 < script.text.length ? { kind: "script", script, at: at + 1 } : enter(script.next)];
+        return [at + 1 < script.text.length ? { ...frame, at: at + 1 } : enter(script.next, frame)];
       case "value":
-        if (isSpace(byte)) return at < spaces.around ? [{ kind: "script", script, at: at + 1 }] : none;
-        return begin(script.value, byte, enter(script.next), 0);
+        if (isSpace(byte)) return at < spaces.around ? [{ ...frame, at: at + 1 }] : none;
+        return begin(script.value, byte, enter(script.next, frame), frame.depth);
       case "choice":
-        return script.options.flatMap((option) => step(enter(option), byte));
+        return script.options.flatMap((option) => step(enter(option, frame), byte));
       case "end":
-        return isSpace(byte) && at < spaces.around ? [{ kind: "script", script, at: at + 1 }] : none;
+        return isSpace(byte) && at < spaces.around ? [{ ...frame, at: at + 1 }] : none;
       default:
         return none;
     }
@@ -388,7 +402,7 @@ export function createRecognizer(script: Script, { spaces, escapes, judged }: St
         if (script.kind === "text") return [script.text[at]];
         if (script.kind === "value") return [...spaceBytes, ...firstBytes(script.value)];
         if (script.kind === "choice")
-          return [...new Set(script.options.flatMap((option) => candidates(enter(option))))];
+          return [...new Set(script.options.flatMap((option) => candidates(enter(option, frame))))];
         return script.kind === "end" ? spaceBytes : [];
       }
       default:
@@ -398,16 +412,25 @@ export function createRecognizer(script: Script, { spaces, escapes, judged }: St
 
   const stepToken = (frame: Frame, id: number): readonly Frame[] => {
     if (frame.kind === "free") {
-      const { next } = frame.script;
-      return next.kind === "token" && next.id === id ? [enter(next.next)] : none;
+      const { next, mayLeave } = frame.script;
+      if (next.kind !== "token" || next.id !== id || mayLeave?.(frame.state) === false) return none;
+      return [enter(next.next, frame)];
     }
     if (frame.kind !== "script") return none;
     const { script } = frame;
-    if (script.kind === "choice") return script.options.flatMap((option) => stepToken(enter(option), id));
-    return script.kind === "token" && script.id === id ? [enter(script.next)] : none;
+    if (script.kind === "choice") return script.options.flatMap((option) => stepToken(enter(option, frame), id));
+    return script.kind === "token" && script.id === id ? [enter(script.next, frame)] : none;
   };
 
-  const leave = (frame: FreeFrame): Frame => enter((frame.script.next as { next: Script }).next);
+  const tokenOf = (frame: Frame): number | undefined => {
+    if (frame.kind !== "script") return undefined;
+    const { script } = frame;
+    if (script.kind === "token") return script.id;
+    if (script.kind !== "choice") return undefined;
+    return script.options.map((option) => tokenOf(enter(option, frame))).find((id) => id !== undefined);
+  };
+
+  const leave = (frame: FreeFrame): Frame => enter((frame.script.next as { next: Script }).next, frame);
 
   /** Steps that keep the text in the frames. */
   const logged = (frame: Frame, byte: number): readonly Frame[] => {
@@ -416,10 +439,11 @@ export function createRecognizer(script: Script, { spaces, escapes, judged }: St
   };
 
   return {
-    start: [enter(script)],
+    start: [enter(script, { parent: undefined, depth: 0 })],
     step: judged && hasUnique(script) ? logged : step,
     candidates,
     stepToken,
+    tokenOf,
     leave(frame, state, text) {
       if (frame.kind === "key") return afterKey(frame, state, text) as Frame;
       return frame.kind === "free" ? leave(frame) : afterScalar(frame, text);
@@ -431,7 +455,7 @@ export function createRecognizer(script: Script, { spaces, escapes, judged }: St
 function hasUnique(script: Script): boolean {
   if (script.kind === "end") return false;
   if (script.kind === "choice") return script.options.some(hasUnique);
-  if (script.kind !== "value") return hasUnique(script.next);
+  if (script.kind !== "value") return hasUnique(script.next); // the notations of calls, in sub-scripts, are not judged
   const seen = new Set([script.value]);
   for (const value of seen)
     for (const form of value.forms) {
@@ -444,12 +468,13 @@ function hasUnique(script: Script): boolean {
 
 /** Whether the text may end with this stack. */
 export function mayEnd(frame: Frame): boolean {
+  if (frame.kind !== "free" && frame.kind !== "script") return false;
+  const { parent } = frame;
   const ends = (script: Script): boolean =>
-    script.kind === "end" ||
-    (script.kind === "free" && script.mayEnd) ||
-    (script.kind === "choice" && script.options.some(ends));
-  if (frame.kind === "free") return frame.script.mayEnd;
-  return frame.kind === "script" && ends(frame.script);
+    script.kind === "end" ? !parent || mayEnd(parent) : script.kind === "choice" && script.options.some(ends);
+  const free = (script: Script): boolean =>
+    (script.kind === "free" && script.mayEnd) || (script.kind === "choice" && script.options.some(free));
+  return ends(frame.script) || free(frame.script);
 }
 
 /** The text of a key, its quotes left out. */

@@ -1,9 +1,10 @@
 // Tool calls as a script: the fixed text and control tokens that a model family writes around a call are data, the name is
 // one of those offered, and the arguments are valid against that tool's parameters. Which text a family writes is not here.
 
-import { FieldError } from "../../field-error.ts";
+import { FieldError, inField } from "../../field-error.ts";
 import { type FramePart, parts, type Script, type Value } from "./forms.ts";
 import { freeText } from "./free-text.ts";
+import { argumentsScript, type Notation } from "./notation.ts";
 
 /** What a family writes around tool calls: `begin (before NAME between ARGUMENTS after) separator (…) end`. */
 export interface ToolFrame {
@@ -11,8 +12,12 @@ export interface ToolFrame {
   readonly before: readonly FramePart[];
   readonly between: readonly FramePart[];
   readonly after: readonly FramePart[];
+  /** What may stand between arguments and `after`. */
+  readonly optional?: readonly FramePart[];
   readonly separator: readonly FramePart[];
   readonly end: readonly FramePart[];
+  /** How arguments are written; absent: as one JSON object. */
+  readonly notation?: Notation;
 }
 
 export interface ToolsSpec {
@@ -25,7 +30,12 @@ export interface ToolsSpec {
   readonly frame: ToolFrame;
   /** How calls are told from free text. */
   readonly opening?: Opening;
+  /** With "auto": what an answer is that calls no tool; absent: free text. */
+  readonly otherwise?: JsonSpec;
 }
+
+/** JSON that an answer may be instead of calls. */
+export type JsonSpec = { readonly kind: "json_object" } | { readonly kind: "json_schema"; readonly schema: unknown };
 
 /** How a call is told from free text, in which no control token comes but the one that begins a call. */
 export interface Opening {
@@ -39,15 +49,24 @@ export interface Opening {
   readonly reserved: readonly string[];
 }
 
+/** What a script of tools needs to be made: values of schemas, and whether a text begins one that a script allows. */
+export interface Making {
+  /** What the parameters of tool i describe. */
+  parameters(schema: unknown, i: number): Value;
+  answer(schema: unknown): Value;
+  begins(script: Script, text: string): boolean;
+}
+
 /**
- * The script of a request with tools; `valueFor` makes what the parameters of tool i describe.
- * @throws FieldError of `tools` or `choice` if there is nothing to call
+ * The script of a request with tools.
+ * @throws FieldError of `tools` or `choice` if there is nothing to call, or if parameters cannot stand in the notation
  */
-export function toolScript(spec: ToolsSpec, valueFor: (parameters: unknown, i: number) => Value): Script {
-  const { tools, choice, parallel, frame, opening } = spec;
+export function toolScript(spec: ToolsSpec, making: Making): Script {
+  const { tools, choice, frame, opening, otherwise } = spec;
+  const parallel = spec.parallel && typeof choice !== "object"; // who names a tool wants it called once
   const isOffered = (name: string) => typeof choice !== "object" || name === choice.name;
   const options = tools.flatMap(({ name, parameters = { type: "object" } }, i) =>
-    isOffered(name) ? [{ name, value: valueFor(parameters, i) }] : [],
+    isOffered(name) ? [{ name, i, value: making.parameters(parameters, i) }] : [],
   );
   if (tools.length === 0) throw new FieldError("tools", "there are no tools, expected at least one", "missing");
   if (options.length === 0)
@@ -56,12 +75,18 @@ export function toolScript(spec: ToolsSpec, valueFor: (parameters: unknown, i: n
   const end = parts(frame.end, { kind: "end" });
   // A call leads to what follows it, which may be another call: the choice is made first and filled in after.
   const following: Script[] = [end];
-  const afterCall = parts(frame.after, parallel ? { kind: "choice", options: following } : end);
+  const closed = parts(frame.after, parallel ? { kind: "choice", options: following } : end);
+  const afterCall: Script = frame.optional
+    ? { kind: "choice", options: [closed, parts(frame.optional, closed)] }
+    : closed;
+  const argumentsOf = (i: number, value: Value): Script => {
+    const { notation } = frame;
+    if (!notation) return { kind: "value", value, next: afterCall };
+    return inField(`tools[${i}].parameters`, () => argumentsScript(value, notation, afterCall));
+  };
   const calls: Script = {
     kind: "choice",
-    options: options.map(({ name, value }) =>
-      parts([{ text: name }], parts(frame.between, { kind: "value", value, next: afterCall })),
-    ),
+    options: options.map(({ name, i, value }) => parts([{ text: name }], parts(frame.between, argumentsOf(i, value)))),
   };
   const call = parts(frame.before, calls);
   if (parallel) following.push(parts(frame.separator, call));
@@ -71,7 +96,30 @@ export function toolScript(spec: ToolsSpec, valueFor: (parameters: unknown, i: n
   const refused = beginnings.flatMap((text) =>
     text.includes("NAME") ? options.map(({ name }) => text.replace("NAME", name)) : [text],
   );
+  if (choice === "auto" && otherwise)
+    return { kind: "choice", options: [first, jsonScript(otherwise, refused, making)] };
   if (choice === "auto" && place === "anywhere") return freeText({ until: first, reserved, refused, mayEnd: true });
   const text = freeText({ reserved, refused, mayEnd: true });
   return choice === "auto" ? { kind: "choice", options: [first, text] } : text;
+}
+
+/** JSON that cannot be taken for a call. @throws FieldError where a schema's own texts would be */
+function jsonScript(spec: JsonSpec, refused: readonly string[], { answer, begins }: Making): Script {
+  const value = answer(spec.kind === "json_schema" ? spec.schema : { type: "object" });
+  // Keys that no property declares need not be those with which a call begins.
+  const keys = refused.flatMap((text) => /^\{"([^"]*)"/.exec(text)?.[1] ?? []);
+  const forms = value.forms.map((form) => {
+    if (form.kind !== "object") return form;
+    const extra = keys.filter((key) => !form.properties.some(({ name }) => name === key));
+    return { ...form, forbidden: [...form.forbidden, ...extra] };
+  });
+  const script: Script = { kind: "value", value: { ...value, forms }, next: { kind: "end" } };
+  const taken = refused.find((text) => begins(script, text));
+  if (taken !== undefined)
+    throw new FieldError(
+      "otherwise",
+      `an answer in it could begin with ${taken}, which begins a call of this model's tools`,
+      "unsupported",
+    );
+  return script;
 }

@@ -1,0 +1,195 @@
+"""Writes what Python's Jinja makes of conversations by chat templates: ../prompt/templates.json.gz, or a file of your own.
+
+Run from the root of the checkout:  python test/golden/make-templates.py
+or, for templates from elsewhere:   python test/golden/make-templates.py --out OUT.json.gz FOLDER...
+Needs Python >= 3.10 and `jinja2`; `npm test` needs neither.
+
+A folder is searched for files *.jinja (a template each), *.json with a field chat_template, *.py with string constants
+named *_template. Templates that say the same are taken once. Those of others stay where they are; the ones in
+../prompt/templates are written for this project, one for each form of calls.
+
+Jinja is set up as transformers does it: utils/chat_template_utils.py, _compile_jinja_template.
+"""
+
+import argparse
+import ast
+import datetime
+import gzip
+import json
+import pathlib
+
+import jinja2
+from jinja2 import nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+HERE = pathlib.Path(__file__).resolve().parent
+OWN = HERE.parent / "prompt" / "templates"
+NOW = datetime.datetime(2026, 1, 2, 3, 4, 5)
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "sound_depth",
+            "description": 'Sounds the "depth" <here>.',
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "depth": {"type": "integer", "description": "How deep.", "minimum": 0},
+                    "note": {"type": "string", "description": "A text."},
+                    "list": {"type": "array", "items": {}, "description": "Some things."},
+                },
+                "required": ["depth"],
+            },
+        },
+    },
+    {
+        "type": "function",
+        "function": {
+            "name": "now",
+            "description": "The time.",
+            "parameters": {"type": "object", "properties": {"zone": {"type": "string", "enum": ["UTC", "CET"], "description": "Which."}}, "required": []},
+        },
+    },
+]
+FIRST = {"depth": 70071, "note": "in <b>\n\"it\"'s \\ \u00e9", "list": ["x", True, None, 2, {"k": 1.5}]}
+SECOND = {"zone": "UTC"}
+
+
+def user(content):
+    return {"role": "user", "content": content}
+
+
+def assistant(content, **more):
+    return {"role": "assistant", "content": content, **more}
+
+
+def call(i, name, arguments, id=None):
+    return {"id": id or f"call0000{i}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}}
+
+
+def result(i, name, content):
+    return {"role": "tool", "tool_call_id": f"call0000{i}", "name": name, "content": content}
+
+
+SYSTEM = {"role": "system", "content": "Be brief: 1 < 2."}
+ONE = assistant(None, tool_calls=[call(1, "sound_depth", FIRST)])
+TWO = assistant(None, tool_calls=[call(1, "sound_depth", FIRST), call(2, "now", SECOND)])
+NAMED = "functions.sound_depth:0"  # Kimi's ids name the function; its templates write nothing else for a name
+CONVERSATIONS = {
+    "plain": {"messages": [user("How deep?")]},
+    "turns": {"messages": [user("How deep?"), assistant("Very."), user("\u00dcber alles \u4e2d")]},
+    "system": {"messages": [SYSTEM, user("How deep?"), assistant("Very."), user("Sure?")]},
+    "tools": {"messages": [user("How deep?")], "tools": TOOLS},
+    "tools and system": {"messages": [SYSTEM, user("How deep?"), assistant("Where?"), user("Here.")], "tools": TOOLS},
+    "a call": {"messages": [user("How deep?"), ONE, result(1, "sound_depth", "seven fathoms")], "tools": TOOLS},
+    "a call and more": {"messages": [user("How deep?"), ONE, result(1, "sound_depth", '{"m": 12.8}'), assistant("Seven."), user("Thanks.")], "tools": TOOLS},
+    "two calls": {"messages": [user("How deep?"), TWO, result(1, "sound_depth", "seven"), result(2, "now", "noon")], "tools": TOOLS},
+    "ids that name functions": {
+        "messages": [user("How deep?"), assistant(None, tool_calls=[call(1, "sound_depth", FIRST, NAMED)]), {**result(1, "sound_depth", "seven fathoms"), "tool_call_id": NAMED}],
+        "tools": TOOLS,
+    },
+    "words and a call": {"messages": [user("How deep?"), {**ONE, "content": "Let me see."}, result(1, "sound_depth", "seven")], "tools": TOOLS},
+}
+
+
+class Generation(Extension):
+    """{% generation %}: marks what a model is trained on; nothing else comes of it."""
+
+    tags = {"generation"}
+
+    def parse(self, parser):
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+        return nodes.CallBlock(self.call_method("as_it_is"), [], [], body).set_lineno(line)
+
+    def as_it_is(self, caller):
+        return caller()
+
+
+def environment():
+    def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+    def raise_exception(message):
+        raise jinja2.exceptions.TemplateError(message)
+
+    made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    made.filters["tojson"] = tojson
+    made.globals["raise_exception"] = raise_exception
+    made.globals["strftime_now"] = NOW.strftime
+    return made
+
+
+def variants(messages):
+    """The messages as a template may want them: arguments of calls as objects or as text, no content as None or as ""."""
+    if not any(message.get("tool_calls") for message in messages):
+        return {"": messages}
+
+    def given(objects, empty):
+        made = []
+        for message in messages:
+            calls = message.get("tool_calls")
+            if calls:
+                calls = [{**one, "function": {**one["function"], "arguments": json.loads(one["function"]["arguments"]) if objects else one["function"]["arguments"]}} for one in calls]
+                message = {**message, "content": empty if message["content"] is None else message["content"], "tool_calls": calls}
+            made.append(message)
+        return made
+
+    return {f"{'objects' if objects else 'text'} {json.dumps(empty)}": given(objects, empty) for objects in (True, False) for empty in (None, "")}
+
+
+def rendered(template, messages, tools):
+    try:
+        return {"text": template.render(messages=messages, tools=tools, documents=None, add_generation_prompt=True, bos_token="<|bos|>", eos_token="<|eos|>")}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def renderings(source):
+    try:
+        template = environment().from_string(source)
+    except jinja2.exceptions.TemplateError as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {
+        name: {variant: rendered(template, messages, request.get("tools")) for variant, messages in variants(request["messages"]).items()}
+        for name, request in CONVERSATIONS.items()
+    }
+
+
+def sources(path):
+    text = path.read_bytes().decode()
+    if path.suffix == ".jinja":
+        yield path.stem, text
+    elif path.suffix == ".json":
+        made = json.loads(text).get("chat_template")
+        if isinstance(made, str):
+            yield path.stem, made
+    elif path.suffix == ".py":
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.endswith("_template"):
+                if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) and "{%" in node.value.value:
+                    yield f"{path.stem}.{node.targets[0].id}", node.value.value
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=pathlib.Path, default=[OWN])
+    parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "prompt" / "templates.json.gz")
+    options = parser.parse_args()
+    found = {}
+    for folder in options.folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".jinja", ".json", ".py"):
+                for name, source in sources(path):
+                    if source.strip() and source not in found.values():
+                        found[name if name not in found else f"{folder.name}/{name}"] = source
+    templates = [{"name": name, "source": source, "renderings": renderings(source)} for name, source in found.items()]
+    content = {"versions": {"jinja2": jinja2.__version__}, "now": NOW.isoformat(), "conversations": CONVERSATIONS, "templates": templates}
+    options.out.write_bytes(gzip.compress(json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode(), mtime=0))
+    print(len(templates), "templates")
+
+
+if __name__ == "__main__":
+    main()
