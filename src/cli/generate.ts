@@ -3,8 +3,7 @@
 import type { Command } from "commander";
 import type { GrammarSpec } from "../decode/grammar/grammar.ts";
 import type { DecodeParameters } from "../decode/parameters.ts";
-import { readJson } from "./grammar.ts";
-import { list, loadFrom, type ModelOptions, modelApart, number, readStdin, withModel } from "./options.ts";
+import { list, loadFrom, type ModelOptions, modelApart, number, readJson, readStdin, withModel } from "./options.ts";
 
 type Options = ModelOptions &
   DecodeParameters & { schema?: string; jsonObject?: true; parseSpecial?: true; json?: true };

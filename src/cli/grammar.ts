@@ -8,6 +8,7 @@ import { checked, compileGrammar, type GrammarSpec } from "../decode/grammar/gra
 import { read } from "../decode/grammar/matcher.ts";
 import { mayEnd } from "../decode/grammar/recognizer.ts";
 import { FieldError } from "../field-error.ts";
+import { readJson } from "./options.ts";
 
 interface Options {
   schema?: string;
@@ -58,14 +59,4 @@ async function grammar({ schema, check = [], json }: Options): Promise<void> {
   for (const { file, accepted, byte, expected } of json ? [] : verdicts)
     console.log(`${file}: ${accepted ? "accepted" : `refused at byte ${byte}: expected ${expected}`}`);
   if (verdicts.some(({ accepted }) => !accepted)) process.exitCode = 1;
-}
-
-/** The value in a JSON file. @throws an Error that names the file if it is not JSON. */
-export async function readJson(file: string): Promise<unknown> {
-  const text = await readFile(file, "utf8");
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${file} is not JSON: ${(error as Error).message}`);
-  }
 }

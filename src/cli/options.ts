@@ -1,5 +1,6 @@
 // Options that several commands share, and how their values are read.
 
+import { readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type KvDType, kvDTypes } from "../model/kv-cache.ts";
 import { type WeightDType, weightDTypes } from "../model/load.ts";
@@ -63,4 +64,14 @@ export async function readStdin(): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The value in a JSON file. @throws an Error that names the file if it is not JSON. */
+export async function readJson(file: string): Promise<unknown> {
+  const text = await readFile(file, "utf8");
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${file} is not JSON: ${(error as Error).message}`);
+  }
 }

@@ -3,9 +3,7 @@
 
 import type { Constraint } from "../decode/constraint.ts";
 import { createDecoder, type DecodedToken, type FinishReason, wantOf } from "../decode/decoder.ts";
-import { type GrammarSpec, grammarOf } from "../decode/grammar/grammar.ts";
-import { createConstraint } from "../decode/grammar/matcher.ts";
-import { vocabularyOf } from "../decode/grammar/token-trie.ts";
+import type { GrammarSpec } from "../decode/grammar/grammar.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
 import type { Output } from "../decode/outputs.ts";
 import { type DecodeParameters, decodeParameterNames, decodingOf } from "../decode/parameters.ts";
@@ -104,7 +102,7 @@ export async function* generate(
   const began = performance.now();
   checkNames(options, generateOptionNames);
   const { engine, config, tokenizer, endIds } = served;
-  const constraint = other ?? constraintOf(options, tokenizer);
+  const constraint = other ?? (options.grammar && (await constraintFor(options.grammar, tokenizer)));
   const prompt = promptOf(options.input, tokenizer, config);
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
   const room = roomAfter(prompt.rows, config.maxSeqLen, engine.cacheTokens, least);
@@ -191,9 +189,14 @@ function promptJudge(prompt: Prompt, alternatives: number) {
   };
 }
 
-/** @throws FieldError inside of `grammar`: what cannot be honored, or the byte of its prefix that cannot stand there. */
-function constraintOf({ grammar }: GenerateOptions, tokenizer: Tokenizer): Constraint | undefined {
-  if (!grammar) return undefined;
-  const { prefix, ...spec } = grammar;
-  return inField("grammar", () => createConstraint(grammarOf(spec), vocabularyOf(tokenizer), prefix));
+/**
+ * The constraint that a grammar asks for; who asks for none does not load what makes them.
+ * @throws FieldError inside of `grammar`: what cannot be honored, or the byte of its prefix that cannot stand there.
+ */
+async function constraintFor(
+  { prefix, ...spec }: NonNullable<GenerateOptions["grammar"]>,
+  tokenizer: Tokenizer,
+): Promise<Constraint> {
+  const { constraintOf } = await import("../decode/grammar/matcher.ts");
+  return inField("grammar", () => constraintOf(spec, tokenizer, prefix));
 }

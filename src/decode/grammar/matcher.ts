@@ -2,13 +2,14 @@
 // open, has them masked, and moves them on. Not the grammar (compiled once and shared), not the model.
 
 import { FieldError } from "../../field-error.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Constraint } from "../constraint.ts";
 import { forcedBytes, forcedTokens } from "./forced.ts";
-import type { Grammar } from "./grammar.ts";
+import { type Grammar, type GrammarSpec, grammarOf } from "./grammar.ts";
 import { maxStacks } from "./limits.ts";
 import { applyMask, type Masks } from "./mask.ts";
 import { type Frame, mayEnd, type Recognizer } from "./recognizer.ts";
-import type { Vocabulary } from "./token-trie.ts";
+import { type Vocabulary, vocabularyOf } from "./token-trie.ts";
 
 /** Reads `bytes`; the stacks after them, or how many of them could be read. */
 export function read(
@@ -26,6 +27,11 @@ export function read(
     count++;
   }
   return { frames: now, read: count };
+}
+
+/** The constraint of one sequence that is to be what `spec` says. @throws FieldError as `grammarOf` and `createConstraint` */
+export function constraintOf(spec: GrammarSpec, tokenizer: Tokenizer, prefix?: string): Constraint {
+  return createConstraint(grammarOf(spec), vocabularyOf(tokenizer), prefix);
 }
 
 /**
