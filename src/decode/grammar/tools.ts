@@ -15,9 +15,20 @@ export interface ToolFrame {
   readonly end: readonly FramePart[];
 }
 
+/** A tool that may be called. Its arguments are an object, whatever its parameters say or leave out. */
+export interface Callable {
+  readonly name: string;
+  /** A JSON Schema, as JSON.parse or parseOrdered (json-text.ts) gives it. */
+  readonly parameters?: unknown;
+  /** The same as text, whose order of keys is kept. */
+  readonly parametersText?: string;
+  /** What cannot be honored of them is left out, instead of being refused. */
+  readonly nearest?: boolean;
+}
+
 export interface ToolsSpec {
   readonly kind: "tools";
-  readonly tools: readonly { readonly name: string; readonly parameters?: unknown }[];
+  readonly tools: readonly Callable[];
   /** "none": free text; "auto": free text that may go over into calls; "required": calls; a name: calls of that tool. */
   readonly choice: "none" | "auto" | "required" | { readonly name: string };
   /** Whether several calls may follow each other. */
@@ -40,14 +51,14 @@ export interface Opening {
 }
 
 /**
- * The script of a request with tools; `valueFor` makes what the parameters of tool i describe.
+ * The script of a request with tools; `valueFor` makes what the arguments of tool i may be.
  * @throws FieldError of `tools` or `choice` if there is nothing to call
  */
-export function toolScript(spec: ToolsSpec, valueFor: (parameters: unknown, i: number) => Value): Script {
+export function toolScript(spec: ToolsSpec, valueFor: (tool: Callable, i: number) => Value): Script {
   const { tools, choice, parallel, frame, opening } = spec;
   const isOffered = (name: string) => typeof choice !== "object" || name === choice.name;
-  const options = tools.flatMap(({ name, parameters = { type: "object" } }, i) =>
-    isOffered(name) ? [{ name, value: valueFor(parameters, i) }] : [],
+  const options = tools.flatMap((tool, i) =>
+    isOffered(tool.name) ? [{ name: tool.name, value: valueFor(tool, i) }] : [],
   );
   if (tools.length === 0) throw new FieldError("tools", "there are no tools, expected at least one", "missing");
   if (options.length === 0)
