@@ -3,14 +3,15 @@
 // leap seconds, addresses without anything behind the colon) a narrower one is what is written: valid for everybody. Formats of
 // no standard are only written. Sources: RFC 3339, 3986, 3987, 4122, 4291, 5321, 6531, 6570, 6901, 1123; ajv-formats; zod.
 
-import { type Automaton, intersect, searchAutomaton } from "./automaton.ts";
+import { type Automaton, searchAutomaton } from "./automaton.ts";
 import { parseRegex } from "./regex.ts";
 
-/** A text fits if it matches every pattern, from end to end. */
 interface Format {
-  readonly written: readonly string[];
+  readonly written: string;
   /** The same if absent; "anything": no standard says what it is. */
-  readonly judged?: readonly string[] | "anything";
+  readonly judged?: string;
+  /** The standard allows more than the pattern says: what does not match it may still be right. */
+  readonly more?: true;
   /** Code points. */
   readonly longest?: number;
 }
@@ -110,32 +111,33 @@ const regex = `${regexTerms(`(?:${regexAtom}|${regexGroup})`)}(?:\\|${regexTerms
 const base64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?";
 const urlSafe = "[A-Za-z0-9_-]";
 
-const ours = (pattern: string): Format => ({ written: [pattern], judged: "anything" });
+const ours = (pattern: string): Format => ({ written: pattern, judged: "anything" });
 const formats = new Map<string, Format>(
   Object.entries({
-    "date-time": { written: [`${date}T${time}`], judged: [`${date}[Tt]${anyTime}`] },
-    date: { written: [date] },
-    time: { written: [time], judged: [anyTime] },
-    duration: { written: [duration] },
-    email: { written: [email], judged: [anyEmail] },
-    "idn-email": { written: [idnEmail], judged: [anyIdnEmail] },
-    hostname: { written: [labels], longest: 253 },
+    "date-time": { written: `${date}T${time}`, judged: `${date}[Tt]${anyTime}` },
+    date: { written: date },
+    time: { written: time, judged: anyTime },
+    duration: { written: duration },
+    email: { written: email, judged: anyEmail },
+    "idn-email": { written: idnEmail, judged: anyIdnEmail },
+    hostname: { written: labels, longest: 253 },
     "idn-hostname": {
-      written: [labels],
+      written: labels,
       longest: 253,
-      judged: [`(?:${anyLabel}[.\\u3002\\uff0e\\uff61])*${anyLabel}`],
+      judged: `(?:${anyLabel}[.\\u3002\\uff0e\\uff61])*${anyLabel}`,
+      more: true,
     },
-    ipv4: { written: [ipv4] },
-    ipv6: { written: [ipv6] },
-    uuid: { written: [`${hex}{8}-${hex}{4}-${hex}{4}-${hex}{4}-${hex}{12}`] },
-    uri: { written: [uri.written], judged: [uri.judged] },
-    "uri-reference": { written: [uri.reference] },
-    iri: { written: [iri.written], judged: [iri.judged] },
-    "iri-reference": { written: [iri.reference] },
-    "uri-template": { written: [uriTemplate] },
-    "json-pointer": { written: [pointer] },
-    "relative-json-pointer": { written: [`(?:0|[1-9][0-9]*)(?:#|${pointer})`] },
-    regex: { written: [regex], judged: "anything" },
+    ipv4: { written: ipv4 },
+    ipv6: { written: ipv6 },
+    uuid: { written: `${hex}{8}-${hex}{4}-${hex}{4}-${hex}{4}-${hex}{12}` },
+    uri: { written: uri.written, judged: uri.judged },
+    "uri-reference": { written: uri.reference },
+    iri: { written: iri.written, judged: iri.judged },
+    "iri-reference": { written: iri.reference },
+    "uri-template": { written: uriTemplate },
+    "json-pointer": { written: pointer },
+    "relative-json-pointer": { written: `(?:0|[1-9][0-9]*)(?:#|${pointer})` },
+    regex: { written: regex, more: true },
     // Of no standard
     "ip-address": ours(ipv4),
     "host-name": ours(labels),
@@ -170,17 +172,18 @@ export const isKnownFormat = (name: string) => formats.has(name);
 
 const made = new Map<string, Automaton>();
 
-/** The automaton of a known format, as it is written or judged; undefined: it says nothing. Made once. */
-export function formatAutomaton(name: string, judged: boolean): Automaton | undefined {
-  const { written, judged: allowed = written } = formats.get(name) as Format;
-  const patterns = judged ? allowed : written;
-  if (patterns === "anything") return undefined;
-  const key = `${name} ${patterns === written}`;
-  let automaton = made.get(key);
+/**
+ * The automaton of a known format as it is written, as it is judged, or of all texts that may be right; undefined: that is
+ * every text. Made once.
+ */
+export function formatAutomaton(name: string, as: "written" | "judged" | "perhaps"): Automaton | undefined {
+  const { written, judged = written, more } = formats.get(name) as Format;
+  const pattern = as === "written" ? written : judged;
+  if (pattern === "anything" || (as === "perhaps" && more)) return undefined;
+  let automaton = made.get(pattern);
   if (!automaton) {
-    const parts = patterns.map((pattern) => searchAutomaton(parseRegex(`^(?:${pattern})$`)) as Automaton);
-    automaton = parts.reduce((a, b) => intersect(a, b) as Automaton);
-    made.set(key, automaton);
+    automaton = searchAutomaton(parseRegex(`^(?:${pattern})$`)) as Automaton;
+    made.set(pattern, automaton);
   }
   return automaton;
 }

@@ -18,10 +18,13 @@
 import { FieldError, inField, shown } from "../../field-error.ts";
 import { anyJson, type Script, type Value } from "./forms.ts";
 import { afterThoughts, type ThoughtsSpec } from "./free-text.ts";
+import { orderedText, parseOrdered } from "./json-text.ts";
 import { maxKeptGrammars } from "./limits.ts";
 import { createMasks, type Masks } from "./mask.ts";
 import { createRecognizer, type Recognizer, type Style } from "./recognizer.ts";
 import { valueOfSchema } from "./schema/compile.ts";
+import { type Types, types } from "./schema/keywords.ts";
+import { nearestValue } from "./schema/nearest.ts";
 import type { Vocabulary } from "./token-trie.ts";
 import { type ToolsSpec, toolScript } from "./tools.ts";
 
@@ -29,7 +32,15 @@ import { type ToolsSpec, toolScript } from "./tools.ts";
 export type GrammarSpec = (
   | /** Any JSON value. */ { readonly kind: "json" }
   | /** Any JSON object, no key twice. */ { readonly kind: "json_object" }
-  | { readonly kind: "json_schema"; readonly schema: unknown }
+  | {
+      readonly kind: "json_schema";
+      /** As JSON.parse gives it: then keys that look like integers come first, or as parseOrdered does (json-text.ts). */
+      readonly schema?: unknown;
+      /** The same as text, whose order of keys is kept. */
+      readonly schemaText?: string;
+      /** What cannot be honored is left out and named in `dropped`, instead of being refused. */
+      readonly nearest?: boolean;
+    }
   | ToolsSpec
 ) & {
   /** What a model may think before it writes what it must. */
@@ -39,6 +50,8 @@ export type GrammarSpec = (
 /** What a text is to be, compiled. Shared by all sequences that ask for it. */
 export interface Grammar {
   readonly recognizer: Recognizer;
+  /** Keywords that are not held to, where the nearest grammar was asked for; `field` is that of the schema they stand in. */
+  readonly dropped: readonly { readonly field: string; readonly keyword: string }[];
   /** The masks over a vocabulary; made once for each. */
   masks(vocabulary: Vocabulary): Masks;
 }
@@ -56,12 +69,15 @@ export const checked: Style = {
  * inside the schema, if a schema is not one, cannot be honored in full, or cannot be satisfied.
  */
 export function compileGrammar(spec: GrammarSpec, style: Style = written): Grammar {
-  const script = scriptOf(spec, style);
+  const dropped: { field: string; keyword: string }[] = [];
+  const script = scriptOf(spec, style, dropped);
   const recognizer = createRecognizer(spec.thoughts ? afterThoughts(spec.thoughts, script) : script, style);
   const byVocabulary = new WeakMap<Vocabulary, Masks>();
   return {
     recognizer,
+    dropped,
     masks(vocabulary) {
+      if (style.judged) throw new Error("texts that are judged have no masks: what has begun may have no end");
       let masks = byVocabulary.get(vocabulary);
       if (!masks) {
         masks = createMasks(recognizer, vocabulary);
@@ -76,7 +92,7 @@ const recent = new Map<string, Grammar>();
 
 /** The grammar for text that a model writes; the last few that were asked for are kept. Throws as `compileGrammar`. */
 export function grammarOf(spec: GrammarSpec): Grammar {
-  const name = JSON.stringify(spec);
+  const name = orderedText(spec);
   const grammar = recent.get(name) ?? compileGrammar(spec);
   recent.delete(name);
   recent.set(name, grammar);
@@ -87,18 +103,32 @@ export function grammarOf(spec: GrammarSpec): Grammar {
   return grammar;
 }
 
-function scriptOf(spec: GrammarSpec, style: Style): Script {
+function scriptOf(spec: GrammarSpec, style: Style, dropped: { field: string; keyword: string }[]): Script {
   const whole = (value: Value): Script => ({ kind: "value", value, next: { kind: "end" } });
+  const valueIn = (field: string, schema: unknown, isNearest: boolean, only?: Types): Value => {
+    if (!isNearest) return inField(field, () => valueOfSchema(schema, style, { only }));
+    const nearest = nearestValue(schema, style, only);
+    for (const { path, keyword } of nearest.dropped)
+      dropped.push({ field: path === "" ? field : `${field}${path.startsWith("[") ? "" : "."}${path}`, keyword });
+    return nearest.value;
+  };
   switch (spec.kind) {
     case "json":
       return whole(anyJson);
     case "json_object":
       return whole(valueOfSchema({ type: "object" }, style));
-    case "json_schema":
-      return whole(inField("schema", () => valueOfSchema(spec.schema, style)));
+    case "json_schema": {
+      const { schema, schemaText, nearest = false } = spec;
+      if (schemaText === undefined) return whole(valueIn("schema", schema, nearest));
+      return whole(valueIn("schemaText", schemaOf("schemaText", schemaText), nearest));
+    }
     case "tools":
       return toolScript(spec, {
-        parameters: (parameters, i) => inField(`tools[${i}].parameters`, () => valueOfSchema(parameters, style)),
+        parameters({ parameters, parametersText, nearest = false }, i) {
+          const field = `tools[${i}].parameters${parametersText === undefined ? "" : "Text"}`;
+          const schema = parametersText === undefined ? (parameters ?? {}) : schemaOf(field, parametersText);
+          return valueIn(field, schema, nearest, types.object);
+        },
         answer: (schema) => inField("otherwise", () => valueOfSchema(schema, style)),
         begins,
       });
@@ -117,4 +147,13 @@ function begins(script: Script, text: string): boolean {
   let frames = recognizer.start;
   for (const byte of new TextEncoder().encode(text)) frames = frames.flatMap((frame) => recognizer.step(frame, byte));
   return frames.length > 0;
+}
+
+/** A schema as text, its keys in order. Throws a FieldError if it is not JSON. */
+function schemaOf(field: string, text: string): unknown {
+  try {
+    return parseOrdered(text);
+  } catch (error) {
+    throw new FieldError(field, `it is not JSON: ${(error as Error).message}`);
+  }
 }

@@ -7,11 +7,21 @@ export const maxDepth = 512;
 /** Schemas inside schemas, and parentheses inside a pattern; both are read by recursive functions. */
 export const maxNesting = 200;
 
+/** Keywords of one schema that are left out before all of it is. */
+export const maxDropped = 40;
+
 /** Places of a compiled schema: one for each distinct set of schemas that apply together. */
 export const maxValues = 20_000;
 
 /** Alternatives of one place, after anyOf inside anyOf inside allOf has been multiplied out. */
 export const maxForms = 2_000;
+
+/**
+ * Alternatives of one place above which "not this schema" is taken in its plainest forms only: fewer where a text is
+ * written, because each of them costs at every token.
+ */
+export const maxWrittenBranches = 40;
+export const maxJudgedBranches = 500;
 
 /** Times that schemas are looked at together, to tell whether they contradict each other. */
 export const maxLooks = 20_000;

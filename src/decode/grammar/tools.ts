@@ -20,9 +20,20 @@ export interface ToolFrame {
   readonly notation?: Notation;
 }
 
+/** A tool that may be called. Its arguments are an object, whatever its parameters say or leave out. */
+export interface Callable {
+  readonly name: string;
+  /** A JSON Schema, as JSON.parse or parseOrdered (json-text.ts) gives it. */
+  readonly parameters?: unknown;
+  /** The same as text, whose order of keys is kept. */
+  readonly parametersText?: string;
+  /** What cannot be honored of them is left out, instead of being refused. */
+  readonly nearest?: boolean;
+}
+
 export interface ToolsSpec {
   readonly kind: "tools";
-  readonly tools: readonly { readonly name: string; readonly parameters?: unknown }[];
+  readonly tools: readonly Callable[];
   /** "none": free text; "auto": free text that may go over into calls; "required": calls; a name: calls of that tool. */
   readonly choice: "none" | "auto" | "required" | { readonly name: string };
   /** Whether several calls may follow each other. */
@@ -51,8 +62,8 @@ export interface Opening {
 
 /** What a script of tools needs to be made: values of schemas, and whether a text begins one that a script allows. */
 export interface Making {
-  /** What the parameters of tool i describe. */
-  parameters(schema: unknown, i: number): Value;
+  /** What the arguments of tool i may be. */
+  parameters(tool: Callable, i: number): Value;
   answer(schema: unknown): Value;
   begins(script: Script, text: string): boolean;
 }
@@ -65,8 +76,8 @@ export function toolScript(spec: ToolsSpec, making: Making): Script {
   const { tools, choice, frame, opening, otherwise } = spec;
   const parallel = spec.parallel && typeof choice !== "object"; // who names a tool wants it called once
   const isOffered = (name: string) => typeof choice !== "object" || name === choice.name;
-  const options = tools.flatMap(({ name, parameters = { type: "object" } }, i) =>
-    isOffered(name) ? [{ name, i, value: making.parameters(parameters, i) }] : [],
+  const options = tools.flatMap((tool, i) =>
+    isOffered(tool.name) ? [{ name: tool.name, i, value: making.parameters(tool, i) }] : [],
   );
   if (tools.length === 0) throw new FieldError("tools", "there are no tools, expected at least one", "missing");
   if (options.length === 0)

@@ -247,7 +247,7 @@ describe("what cannot be honored is refused by name", () => {
 
 describe("formats", () => {
   const fits = (name: string, judged: boolean, text: string) => {
-    const automaton = formatAutomaton(name, judged);
+    const automaton = formatAutomaton(name, judged ? "judged" : "written");
     return automaton === undefined || includes(languageOf(automaton), text);
   };
   test.each([
@@ -299,6 +299,7 @@ describe("formats", () => {
     ["uri-template", ["http://h/{a}/{+b*}{?c,d:3}", ""], ["http://h/{a", "{}"]],
     ["json-pointer", ["", "/", "/a~1b/~0/0"], ["a", "/~2", "/~"]],
     ["relative-json-pointer", ["0", "1/a", "2#"], ["/a", "01", "-1"]],
+    ["regex", ["^[a-z]+$", "(?:a|b)*c?", "\\d", "a.b", ""], ["[", "(", "a)", "*a", "\\"]],
   ] as const)("%s", (name, valid, invalid) => {
     for (const judged of [false, true]) {
       expect(valid.filter((text) => !fits(name, judged, text))).toEqual([]);
@@ -311,14 +312,12 @@ describe("formats", () => {
     ["email", ["a@localhost", '"a b"@c.d', "a@[127.0.0.1]", "a@[IPv6:::1]"]],
     ["idn-hostname", ["실례.테스트"]],
     ["uri", ["foo:", "urn:"]],
-    ["regex", ["(((a)))|(?<=b)c"]],
   ])("%s: rarities of the standard are judged to be right, and not written", (name, texts) => {
     expect(texts.filter((text) => !fits(name, true, text))).toEqual([]);
     expect(texts.filter((text) => fits(name, false, text))).toEqual([]);
   });
 
   test.each([
-    ["regex", ["^[a-z]+$", "(?:a|b)*c?", "\\d{3}".slice(0, 2), "a.b"], ["[", "(", "a)", "*a", "\\"]],
     ["ulid", ["01ARZ3NDEKTSV4RRFFQ69G5FAV"], ["81ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3"]],
     ["base64", ["", "YQ==", "YWI=", "YWJj"], ["YQ", "YQ=", "a b="]],
     ["jwt", ["a.b.c"], ["a.b", "a.b.c.d"]],
@@ -328,6 +327,6 @@ describe("formats", () => {
   ])("%s: written as others read it, judged by no standard", (name, valid, invalid) => {
     expect(valid.filter((text) => !fits(name, false, text))).toEqual([]);
     expect(invalid.filter((text) => fits(name, false, text))).toEqual([]);
-    expect(formatAutomaton(name, true)).toBe(undefined);
+    expect(formatAutomaton(name, "judged") === undefined).toBe(true);
   });
 });

@@ -50,6 +50,8 @@ interface State {
 /** What branches are made with. */
 export interface Tools {
   readonly outlines: Outlines;
+  /** Branches above which only the plainest ways to fail a schema are taken. */
+  readonly maxPlainBranches: number;
   /** Hears why there are none. */
   conflict(at: string, what: string): void;
   /** Whether a key is one of `keys`. */
@@ -67,7 +69,7 @@ export function branchesOf(places: readonly Place[], tools: Tools): Branch[] {
  */
 function expanded(
   places: readonly Place[],
-  { outlines, conflict, isMeant }: Tools,
+  { outlines, conflict, isMeant, maxPlainBranches }: Tools,
   narrow: boolean,
 ): Branch[] | undefined {
   const branches = new Map<string, Branch>();
@@ -242,8 +244,7 @@ interface Keyed {
 }
 
 const deepestFormula = 12;
-/** Branches above which only the plainest ways to fail a schema are taken, and how many of those. */
-const maxPlainBranches = 40;
+/** How many of the plainest ways to fail a schema are taken. */
 const mostPlainWays = 2;
 
 function memberOf(name: string, at: string, { objects, others }: Keyed): Member {

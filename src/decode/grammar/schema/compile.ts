@@ -12,7 +12,7 @@ import type { Automaton } from "../automaton.ts";
 import { languageOf } from "../automaton.ts";
 import type { Form, Value } from "../forms.ts";
 import { includes } from "../language.ts";
-import { maxDepth, maxForms, maxLooks, maxValues } from "../limits.ts";
+import { maxDepth, maxForms, maxJudgedBranches, maxLooks, maxValues, maxWrittenBranches } from "../limits.ts";
 import { settleHeights } from "../satisfiable.ts";
 import { arrayForms } from "./arrays.ts";
 import { branchesOf, type Tools } from "./branches.ts";
@@ -20,19 +20,26 @@ import type { Compiler, Spelling } from "./compiler.ts";
 import { constantsOf, enumeratedForms } from "./constants.ts";
 import { readSchema } from "./dialect.ts";
 import { schemaFault } from "./fault.ts";
-import { allTypes, type Branch, type Exists, type Member, type Place, types } from "./keywords.ts";
+import { allTypes, type Branch, type Exists, type Member, type Place, placeOf, type Types, types } from "./keywords.ts";
 import { objectForms } from "./objects.ts";
 import { createOutlines } from "./outline.ts";
 import { createPatterns } from "./patterns.ts";
 import { constantForms, numberForms, stringAutomaton, stringForms } from "./scalars.ts";
 
+export interface Restriction {
+  /** Of these types alone. */
+  readonly only?: Types | undefined;
+  /** JSON pointers of what is passed over, as `readSchema` has them. */
+  readonly without?: ReadonlySet<string>;
+}
+
 /**
  * The value that a schema describes. Throws a FieldError about the keyword, its field the path inside the schema, if it is
- * not a schema, cannot be honored in full, is too large, or cannot be satisfied. `without`: JSON pointers of keywords that
- * are passed over.
+ * not a schema, cannot be honored in full, is too large, or cannot be satisfied.
  */
-export function valueOfSchema(schema: unknown, spelling: Spelling, without?: ReadonlySet<string>): Value {
-  const root = readSchema(schema, without);
+export function valueOfSchema(schema: unknown, spelling: Spelling, { only, without }: Restriction = {}): Value {
+  const places = [readSchema(schema, spelling.judged, without)];
+  if (only !== undefined) places.push(placeOf("only", "", () => ({ at: "", types: only })));
   const values = new Map<string, Value>();
   const queue: { value: Value; places: readonly Place[] }[] = [];
   const conflicts: string[] = [];
@@ -83,9 +90,10 @@ export function valueOfSchema(schema: unknown, spelling: Spelling, without?: Rea
     return automaton !== undefined && includes(languageOf(automaton), key);
   };
   const compiler: Compiler = { ...spelling, patterns, valueAt, conflict, namesIn };
-  const tools: Tools = { outlines, conflict, isMeant };
+  const maxPlainBranches = spelling.judged ? maxJudgedBranches : maxWrittenBranches;
+  const tools: Tools = { outlines, conflict, isMeant, maxPlainBranches };
 
-  const value = valueAt([root]);
+  const value = valueAt(places);
   const checks: (() => void)[] = [];
   for (const { value, places } of queue) {
     value.forms = branchesOf(places, tools).flatMap((branch) => formsOf(branch, compiler));

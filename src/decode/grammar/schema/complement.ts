@@ -29,13 +29,16 @@ export interface Way {
 const known = new WeakMap<Place, readonly Way[]>();
 
 /** The ways to fail a place; together all of its complement that has a form. */
-export function waysToFail(place: Place): readonly Way[] {
-  const ways = known.get(place) ?? makeWays(place);
-  known.set(place, ways);
+export function waysToFail(place: Place, depth = 0): readonly Way[] {
+  const ways = known.get(place) ?? makeWays(place, depth);
+  if (depth === 0) known.set(place, ways);
   return ways;
 }
 
-function makeWays(place: Place): Way[] {
+/** How far schemas inside allOf are taken apart; one could be inside itself. */
+const deepest = 10;
+
+function makeWays(place: Place, depth: number): Way[] {
   const { schema, at } = place;
   if (typeof schema === "boolean")
     return schema ? [] : [{ place: placeOf(`¬${place.name}`, at, () => true), weight: 0 }];
@@ -98,7 +101,7 @@ function makeWays(place: Place): Way[] {
       way(
         `property ${name}`,
         { types: types.object, presence: has(name), properties: new Map([[name, complementOf(value)]]) },
-        weightOf(value),
+        weightOf(value) + 1,
       );
   }
   if (absent.length > 0) way("absent", { types: types.object, presence: any(absent.map(has)) });
@@ -125,7 +128,8 @@ function makeWays(place: Place): Way[] {
 
   // ---- Combinations
   for (const [i, part] of (schema.allOf ?? []).entries())
-    way(`allOf${i}`, { allOf: [complementOf(part)] }, weightOf(part));
+    if (depth < deepest) ways.push(...waysToFail(part, depth + 1));
+    else way(`allOf${i}`, { allOf: [complementOf(part)] }, weightOf(part));
   for (const [i, part] of (schema.not ?? []).entries()) way(`not${i}`, { allOf: [part] }, weightOf(part));
   for (const [i, { exactly, options }] of (schema.choices ?? []).entries()) {
     way(`choice${i}`, { allOf: options.map(complementOf) }, 2);
@@ -140,6 +144,7 @@ function makeWays(place: Place): Way[] {
 function weightOf({ schema }: Place): number {
   if (typeof schema === "boolean") return 0;
   const { allOf, choices, not, properties, patternProperties, additionalProperties, items, prefixItems } = schema;
+  if (not?.every((part) => weightOf(part) === 0) && !allOf && !choices && !properties) return 0;
   return allOf || choices || not || properties || patternProperties || additionalProperties || items || prefixItems
     ? 2
     : 0;

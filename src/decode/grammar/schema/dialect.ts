@@ -52,6 +52,13 @@ const namesByName: Check = [
   (value) => isObject(value) && Object.values(value).every(isStrings),
 ];
 
+/** The draft that brought a keyword, for those that have not always been there. */
+const since: Readonly<Record<string, number>> = {
+  ...{ const: 6, contains: 6, propertyNames: 6, if: 7, dependentRequired: 2019, dependentSchemas: 2019 },
+  ...{ minContains: 2019, maxContains: 2019, unevaluatedItems: 2019, unevaluatedProperties: 2019, $recursiveRef: 2019 },
+  ...{ prefixItems: 2020, $dynamicRef: 2020 },
+};
+
 /** Every keyword that says which values are valid. */
 const checks = new Map<string, Check>([
   ["$ref", text],
@@ -121,9 +128,11 @@ const checks = new Map<string, Check>([
 
 /**
  * The schema in a JSON value. Places are read, and checked, only as they are looked at: a FieldError that names the keyword
- * comes from their `schema`. `without`: JSON pointers of keywords that are passed over.
+ * comes from their `schema`. `exactly`: keywords of later drafts than the schema's own say nothing, as its draft has it; else
+ * they are taken as they are meant. `without`: JSON pointers of keywords and
+ * schemas that are passed over; with a ! behind it, a oneOf that is read as anyOf.
  */
-export function readSchema(raw: unknown, without: ReadonlySet<string> = new Set()): Place {
+export function readSchema(raw: unknown, exactly: boolean, without: ReadonlySet<string> = new Set()): Place {
   const document = createDocument(raw);
   const places = new Map<string, Place>();
   const placeAt = (raw: unknown, at: string, around: Resource): Place => {
@@ -131,6 +140,7 @@ export function readSchema(raw: unknown, without: ReadonlySet<string> = new Set(
     if (known) return known;
     const place = placeOf(`#${at}`, at, () => {
       if (typeof raw === "boolean") return raw;
+      if (without.has(at) && at !== "") return true;
       if (!isObject(raw))
         throw schemaFault(at, `expected a schema (an object or a boolean), got ${shown(raw)}`, "invalid_type");
       return read(raw, at, document.enter(raw, at, around));
@@ -140,8 +150,9 @@ export function readSchema(raw: unknown, without: ReadonlySet<string> = new Set(
   };
 
   const read = (all: Json, at: string, resource: Resource): Keywords => {
-    const raw = checkKeywords(all, at, without);
     const { draft } = resource;
+    const isLater = (keyword: string) => exactly && draft !== undefined && (since[keyword] ?? 0) > draft;
+    const raw = checkKeywords(all, at, (keyword, where) => isLater(keyword) || without.has(where));
     const to = (keyword: string, ...steps: (string | number)[]) =>
       [at, keyword, ...steps].map((step, i) => (i === 0 ? step : escapePointer(step))).join("/");
     const below = (keyword: string) => placeAt(raw[keyword], to(keyword), resource);
@@ -201,7 +212,10 @@ export function readSchema(raw: unknown, without: ReadonlySet<string> = new Set(
 
     // ---- Combinations
     for (const keyword of ["anyOf", "oneOf"] as const)
-      if (raw[keyword]) choices.push({ at: to(keyword), exactly: keyword === "oneOf", options: list(keyword) });
+      if (raw[keyword]) {
+        const exactly = keyword === "oneOf" && !without.has(`${to(keyword)}!`);
+        choices.push({ at: to(keyword), exactly, options: list(keyword) });
+      }
     if (raw.if !== undefined && (raw.then !== undefined || raw.else !== undefined)) {
       const condition = below("if");
       const also = (keyword: string) => (raw[keyword] === undefined ? [] : [below(keyword)]);
@@ -256,12 +270,16 @@ export function readSchema(raw: unknown, without: ReadonlySet<string> = new Set(
 }
 
 /** The keywords that are there and mean something; throws a FieldError about the first whose value is not what it must be. */
-export function checkKeywords(raw: Json, at: string, without: ReadonlySet<string> = new Set()): Json {
+export function checkKeywords(
+  raw: Json,
+  at: string,
+  isLeftOut: (keyword: string, where: string) => boolean = () => false,
+): Json {
   const kept: Record<string, unknown> = {};
   for (const [keyword, content] of Object.entries(raw)) {
     if (content === null && keyword !== "const") continue;
     const where = `${at}/${escapePointer(keyword)}`;
-    if (without.has(where)) continue;
+    if (isLeftOut(keyword, where)) continue;
     if (keyword === "nullable") kept[keyword] = content;
     const expectation = checks.get(keyword);
     if (!expectation) continue;

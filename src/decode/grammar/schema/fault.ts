@@ -33,7 +33,8 @@ export function stepsOf(pointer: string): string[] {
     .map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
-function fieldOf(pointer: string): string {
+/** The path of a JSON pointer, as in a FieldError. */
+export function fieldOf(pointer: string): string {
   const parts = stepsOf(pointer).map((step) => {
     if (/^\d+$/.test(step)) return `[${step}]`;
     return /^[$\w-]+$/.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;

@@ -25,7 +25,7 @@ export function createPatterns(judged: boolean): Patterns {
   const made = new Map<string, Automaton | undefined>();
   /** What is known to be right, for known values and for what must not be. */
   const widest = (kind: Kind, name: string, at: string) =>
-    kind === "format" ? (formatAutomaton(name, true) ?? anyText) : automaton(kind, { name, not: false, at });
+    kind === "format" ? (formatAutomaton(name, "perhaps") ?? anyText) : automaton(kind, { name, not: false, at });
   const automaton = (kind: Kind, { name, not, at }: Signed): Automaton | undefined => {
     const key = `${not} ${kind} ${name}`;
     if (made.has(key)) return made.get(key);
@@ -33,7 +33,7 @@ export function createPatterns(judged: boolean): Patterns {
     if (not) {
       const base = widest(kind, name, at);
       result = base ? limited(at, kind, () => complementAutomaton(base)) : anyText;
-    } else if (kind === "format") result = formatAutomaton(name, judged) ?? anyText;
+    } else if (kind === "format") result = formatAutomaton(name, judged ? "judged" : "written") ?? anyText;
     else result = limited(at, `"pattern"`, () => searchAutomaton(parseRegex(name)));
     made.set(key, result);
     return result;
