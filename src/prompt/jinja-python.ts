@@ -3,6 +3,7 @@
 // rest is the engine's. Sources: Jinja's documentation, "Template Designer"; Python's str(), repr() and json.dumps().
 
 import { Environment } from "@huggingface/jinja";
+import { withoutInk } from "./ink.ts";
 import { JsonNumber } from "./json-text.ts";
 
 /** A node of the engine's syntax tree. */
@@ -187,13 +188,13 @@ function equal(a: RuntimeValue, b: RuntimeValue): boolean {
       [...left].every(([key, item]) => right.has(key) && equal(item, right.get(key) as RuntimeValue))
     );
   }
-  return a.value === b.value;
+  return isText(a) ? withoutInk(textOf(a)) === withoutInk(textOf(b)) : a.value === b.value;
 }
 
 function contains(container: RuntimeValue, item: RuntimeValue): boolean {
   if (isList(container)) return itemsOf(container).some((one) => equal(one, item));
   if (isDictionary(container)) return mapOf(container).has(keyOf(item) ?? "");
-  if (isText(container) && isText(item)) return textOf(container).includes(textOf(item));
+  if (isText(container) && isText(item)) return withoutInk(textOf(container)).includes(withoutInk(textOf(item)));
   if (isMissing(container)) return false;
   throw new Error(`in: cannot look for ${item.type} in ${container.type}`);
 }
@@ -215,6 +216,31 @@ const kinds: Readonly<Record<string, (value: RuntimeValue) => boolean>> = {
   sequence: (value) => isList(value) || isDictionary(value) || isText(value) || isMissing(value),
   number: (value) => isNumber(value) || isBoolean(value),
   float: ({ type }) => type === "FloatValue",
+};
+
+/**
+ * Methods that look for a text in another: whether it is in ink (ink.ts) makes no difference to what is found, and what is
+ * found keeps its ink.
+ */
+const searches: Readonly<Record<string, (text: string, wanted: string, max?: number) => RuntimeValue>> = {
+  startswith: (text, wanted) => runtime(withoutInk(text).startsWith(withoutInk(wanted))),
+  endswith: (text, wanted) => runtime(withoutInk(text).endsWith(withoutInk(wanted))),
+  split(text, wanted, max = -1) {
+    const characters = Array.from(text);
+    const plain = characters.map(withoutInk);
+    const sought = Array.from(withoutInk(wanted));
+    const parts: string[] = [];
+    let start = 0;
+    for (let at = 0; at + sought.length <= plain.length && (max < 0 || parts.length < max); ) {
+      if (sought.some((character, i) => plain[at + i] !== character)) at++;
+      else {
+        parts.push(characters.slice(start, at).join(""));
+        at += sought.length;
+        start = at;
+      }
+    }
+    return list([...parts, characters.slice(start).join("")].map(runtime));
+  },
 };
 
 const methodsOfDictionaries = ["items", "keys", "values", "get"];
@@ -262,7 +288,16 @@ export function evaluatePython(node: Node, evaluate: Evaluate, engine: Engine): 
       const value = evaluate((select ? over.lhs : over) as Node);
       const items = iterated(value);
       if (!items) throw new Error(`for: ${value.type} has no items`);
-      const iterable = given(isList(value) ? value : list(items));
+      // The engine takes lists apart, and no tuples.
+      const isTuple = ({ type }: RuntimeValue) => type === "TupleValue";
+      const apart = (node.loopvar as Node).type === "TupleLiteral" && items.some(isTuple);
+      const iterable = given(
+        apart
+          ? list(items.map((item) => (isTuple(item) ? list(itemsOf(item)) : item)))
+          : isList(value)
+            ? value
+            : list(items),
+      );
       return engine({ ...node, iterable: select ? { ...over, lhs: iterable } : iterable });
     }
     case "BinaryExpression":
@@ -292,6 +327,14 @@ export function evaluatePython(node: Node, evaluate: Evaluate, engine: Engine): 
         return property.value === "items"
           ? runtimeFunction(() => pairs(object))
           : (object.builtins.get(property.value as string) as RuntimeValue);
+      const search = !node.computed && isText(object) ? searches[property.value as string] : undefined;
+      if (search)
+        return runtimeFunction(([wanted, max], scope) => {
+          if (wanted && isText(wanted) && textOf(wanted) !== "" && (!max || isNumber(max)))
+            return search(textOf(object), textOf(wanted), max?.value as number | undefined);
+          const own = object.builtins.get(property.value as string)?.value as RuntimeFunction;
+          return own(max === undefined ? (wanted === undefined ? [] : [wanted]) : [wanted, max], scope);
+        });
       if (node.computed && property.type !== "SliceExpression") {
         const key = evaluate(property);
         if (isDictionary(object)) return mapOf(object).get(keyOf(key) ?? "") ?? undefinedValue;
@@ -305,11 +348,13 @@ export function evaluatePython(node: Node, evaluate: Evaluate, engine: Engine): 
   }
 }
 
-/** A function of the engine's that gives one of its values. */
-function runtimeFunction(make: () => RuntimeValue): RuntimeValue {
-  const made = runtime(() => null) as { value: unknown };
-  made.value = make;
-  return made as RuntimeValue;
+type RuntimeFunction = (args: readonly RuntimeValue[], scope: unknown) => RuntimeValue;
+
+/** A function of the engine's that takes and gives its values. */
+function runtimeFunction(made: RuntimeFunction): RuntimeValue {
+  const value = runtime(() => null) as { value: unknown };
+  value.value = made;
+  return value as RuntimeValue;
 }
 
 function binary(node: Node, evaluate: Evaluate, engine: Engine, given: (value: RuntimeValue) => Node): RuntimeValue {

@@ -94,6 +94,30 @@ CONVERSATIONS = {
 }
 
 
+# Where templates have met engines that are not Python: each is written, or fails. `v` is DATA.
+DATA = '{"text": "a\\"b\\u00e9\\n", "quote": "it\'s", "both": "\'\\"", "none": null, "yes": true, "whole": 7, "real": 1.0, "small": 1e-7, "large": 1e16, "exact": 12345678901234567890, "list": ["x", null, false, 2.5, {"k": []}], "items": {"b": 1, "1": 2, "a": 3}, "empty": {}}'
+EXPRESSIONS = [
+    *(f"{{{{ v.{name} }}}}" for name in ("text", "quote", "none", "yes", "whole", "real", "small", "large", "exact", "list", "empty", "missing")),
+    *(f"{{{{ v['{name}'] | string }}}}" for name in ("list", "items", "both", "none", "yes", "real")),
+    *(f"{{{{ v['{name}'] | tojson }}}}" for name in ("text", "list", "items", "real", "small", "large", "exact", "none")),
+    "{{ v | tojson(indent=2, sort_keys=true) }}", "{{ v['items'] | tojson(separators=(',', ':')) }}", "{{ v.text | tojson(ensure_ascii=true) }}", "{{ v.missing | tojson }}",
+    "{{ v.none ~ v.yes ~ v.list }}", "{{ 'a' + v.none }}", "{{ 'a' + v.whole }}", "{{ 'a' ~ v.missing ~ 'b' }}", "{{ 'ab' * 2 }}", "{{ 7 // 2 }} {{ 7 / 2 }} {{ 7 % 4 }} {{ 2 ** 3 }}",
+    "{{ 1 == '1' }} {{ none == false }} {{ v.missing == none }} {{ [] == [] }} {{ {'a': 1} == {'a': 1.0} }} {{ true == 1 }}",
+    "{{ 'x' in v.list }} {{ none in v.list }} {{ 'b' in v['items'] }} {{ 'a' in v.text }} {{ 1 in v.missing }}", "{{ 1 in v.none }}",
+    "{% for c in 'a\u00e9b' %}[{{ c }}]{% endfor %}", "{% for k in v['items'] %}{{ k }} {% endfor %}", "{% for k, x in v['items'].items() %}{{ k }}={{ x }} {% endfor %}", "{% for k, x in v['items'] | dictsort %}{{ k }}={{ x }} {% endfor %}",
+    "{% for x in v.missing %}x{% else %}none{% endfor %}", "{% for x in v.none %}x{% endfor %}", "{% for x in 5 %}x{% endfor %}",
+    "{{ v['items']['1'] }}", "{{ v.empty.items() | list }}", "{{ v.get('whole') }} {{ v.get('no') }} {{ v.get('no', 'other') }}",
+    "{% set d = {0: 'a', 512: 'b', -1: 'c'} %}{{ d[512] }} {{ d }} {% for k, x in d | dictsort %}{{ k <= 0 }}{{ x }}{% endfor %}", "{{ {1: 2}[v.missing] }}|",
+    "{{ v.missing | length }} {{ v.missing | upper }}| {{ v.missing | list }} {{ v.missing | join('-') }}|", "{{ v.none | upper }}", "{{ v.none | length }}",
+    "{{ 'abc' | list }} {{ 'abc' | first }} {{ v['items'] | list }} {{ v.list | length }} {{ v['items'] | length }}", "{{ v.list | join(', ') }}", "{{ [{'a': 1}, {'a': 2}] | map(attribute='a') | join('+') }} {{ ['a', 'b'] | map('upper') | list }}",
+    "{{ [{'a': 1}, {'b': 2}, {'a': 0}] | selectattr('a') | list }} {{ [{'a': 1}, {'a': 2}] | rejectattr('a', 'equalto', 2) | list }}", "{{ 'ab' | selectattr('type', 'equalto', 'image') | list }}", "{{ [1, 'a', none] | select('string') | list }}",
+    "{{ v.yes is number }} {{ v['items'] is iterable }} {{ v.text is iterable }} {{ v.whole is iterable }} {{ v['items'] is sequence }} {{ v.list is sequence }} {{ v.real is float }} {{ v['items'] is mapping }}",
+    "{{ ('a', 1) }} {% for a, b in [(1, 2), (3, 4)] %}{{ a + b }} {% endfor %}", "{{ 'a-b-c'.split('-', 1) }} {{ 'a-b'.split('-')[-1] }} {{ ' a  b '.split() }}", "{{ 'abc'.startswith('ab') }} {{ 'abc'.endswith(('x', 'c')) }}",
+    "{{ 'x' if v.missing else 'y' }} {{ v.missing is defined }} {{ v.none is none }}", "{{ [1, 2, 3][1:] }} {{ 'abc'[::-1] }}", "{{ -0.0 }} {{ 0.1 + 0.2 }} {{ 100000.0 }}",
+    "a\r\n{% if true %}\r\nb\r{% endif %}\r\nc", "{{ 'a\\tb' | string }} {{ ['a\\tb\\x07\u200b'] }}",
+]
+
+
 class Generation(Extension):
     """{% generation %}: marks what a model is trained on; nothing else comes of it."""
 
@@ -158,6 +182,18 @@ def renderings(source):
     }
 
 
+def expressions():
+    v = json.loads(DATA)
+
+    def written(source):
+        try:
+            return {"text": environment().from_string(source).render(v=v)}
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    return {"data": DATA, "written": {source: written(source) for source in EXPRESSIONS}}
+
+
 def sources(path):
     text = path.read_bytes().decode()
     if path.suffix == ".jinja":
@@ -186,7 +222,7 @@ def main():
                     if source.strip() and source not in found.values():
                         found[name if name not in found else f"{folder.name}/{name}"] = source
     templates = [{"name": name, "source": source, "renderings": renderings(source)} for name, source in found.items()]
-    content = {"versions": {"jinja2": jinja2.__version__}, "now": NOW.isoformat(), "conversations": CONVERSATIONS, "templates": templates}
+    content = {"versions": {"jinja2": jinja2.__version__}, "now": NOW.isoformat(), "expressions": expressions(), "conversations": CONVERSATIONS, "templates": templates}
     options.out.write_bytes(gzip.compress(json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode(), mtime=0))
     print(len(templates), "templates")
 

@@ -4,6 +4,8 @@ import { describe, expect, test } from "vitest";
 import { FieldError } from "../../src/field-error.ts";
 import { createChatTemplate } from "../../src/prompt/chat-template.ts";
 import { stretchesOf, withoutInk } from "../../src/prompt/ink.ts";
+import { readJson } from "../../src/prompt/json-text.ts";
+import { readGoldens } from "./template-goldens.ts";
 
 const tokens = { control: ["<|a|>", "<|user|>", "<s>"], bos: "<s>", eos: undefined };
 const question = [{ role: "user", content: "q" }];
@@ -98,6 +100,16 @@ describe("Jinja as transformers runs it", () => {
   });
 });
 
+describe("as Python's Jinja writes it", () => {
+  const { expressions } = readGoldens(new URL("templates.json.gz", import.meta.url));
+  const v = readJson(expressions.data);
+  test.each(Object.entries(expressions.written))("%s", (written, golden) => {
+    const source = `{% if v is defined %}${written}{% endif %}`; // templates are tried without it first
+    if ("text" in golden) expect(render(source, { v })).toBe(golden.text);
+    else expect(() => render(source, { v })).toThrow(/^chat template: /);
+  });
+});
+
 describe("ink", () => {
   const inkOf = (source: string, content: string) =>
     stretchesOf(
@@ -136,8 +148,15 @@ describe("ink", () => {
     expect(inkOf(named, "user")).toEqual(["<|user|>"]);
   });
 
-  test("a template that takes its own tokens for data is refused, not run unsafely", () => {
-    const source = "{% set t = '<|a|>' %}{{ 'yes' if t == '<|a|>' else 'no' }}";
+  test("a template may take its own tokens for data", () => {
+    const source =
+      "{% set t = '<|a|>x' %}{{ 'yes' if t == '<|a|>x' and '<|a|>' in t and t.startswith('<|a|>') else 'no' }}{{ t.split('<|a|>')[1] }}{{ messages[0].content.split('<|a|>')[1] }}";
+    expect(render(source, { messages: [{ role: "user", content: "q<|a|>r" }] })).toBe("yesxr");
+    expect(inkOf(source, "q<|a|>r")).toEqual([]);
+  });
+
+  test("a template that changes its own tokens is refused, not run unsafely", () => {
+    const source = "{% set t = '<|a|>' %}{{ t | upper }}";
     expect(() => createChatTemplate(source, tokens)).toThrow(
       "chat template: it uses control tokens in a way in which they cannot be told from the same letters in a message",
     );

@@ -19,6 +19,8 @@ export interface GoldenTemplate {
 export interface TemplateGoldens {
   readonly versions: { readonly jinja2: string };
   readonly now: string;
+  /** Pieces of templates, and what they write with `data`, a text of JSON, as `v`. */
+  readonly expressions: { readonly data: string; readonly written: Readonly<Record<string, Rendering>> };
   readonly conversations: Readonly<Record<string, ChatRequest>>;
   readonly templates: readonly GoldenTemplate[];
 }

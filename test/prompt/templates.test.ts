@@ -28,6 +28,13 @@ afterAll(() => {
   vi.useRealTimers();
 });
 
+const formats = new Map<GoldenTemplate, ChatFormat>();
+function formatOf(golden: GoldenTemplate): ChatFormat {
+  const format = formats.get(golden) ?? createChatFormat(golden.source, tokenizerOf(golden.source));
+  formats.set(golden, format);
+  return format;
+}
+
 type Verdict = "equal" | "refused" | { readonly adapted: string } | { readonly differs: string };
 
 /** Jinja escapes what it puts beside a text marked `|safe`: in prompts, that is a fault of the template's. */
@@ -65,7 +72,9 @@ function verdictOf(golden: GoldenTemplate, format: ChatFormat, goldens: Template
     if (!shows(all, "70071")) reasons.push("it writes no calls");
     else if (!habits.calls) reasons.push("it writes calls that it does not close");
     if (!shows(all, "seven fathoms")) reasons.push("it shows no results");
-    if (calls.length > 1 && !shows(["two calls"], "70071", "UTC")) reasons.push("it writes one call a turn");
+    // The second call's value stands in the tools too: a template that writes it has it once more than beside one call.
+    const count = (conversation: string) => Math.max(0, ...texts(conversation).map((text) => text.split("UTC").length));
+    if (calls.length > 1 && count("two calls") <= count("a call")) reasons.push("it writes one call a turn");
     if (habits.calls && !habits.calls.besideContent && messages.some((one) => one.content === "Let me see."))
       reasons.push("it drops words beside calls");
     if (toolFormat.ids !== undefined && !theirs.some((text) => text === ours)) reasons.push("it wants ids of a form");
@@ -89,7 +98,7 @@ describe("a form of calls", () => {
   test.each(forms.map((golden) => [golden.name, golden] as const))(
     "%s is found, and written as Jinja has it",
     (name, golden) => {
-      const format = createChatFormat(golden.source, tokenizerOf(golden.source));
+      const format = formatOf(golden);
       expect(format.toolFormat.name).toBe(formOf(name));
       const conversation = format.toolFormat.ids === "functions" ? "ids that name functions" : "a call";
       const calls = own.conversations[conversation].messages.flatMap((message) => message.tool_calls ?? []);
@@ -114,7 +123,7 @@ function verdicts(goldens: TemplateGoldens) {
   for (const golden of goldens.templates) {
     let format: ChatFormat;
     try {
-      format = createChatFormat(golden.source, tokenizerOf(golden.source));
+      format = formatOf(golden);
     } catch (error) {
       expect((error as Error).message).toMatch(/^chat template: /); // refused by name
       counts.refused += Object.keys(goldens.conversations).length;
