@@ -82,12 +82,8 @@ const decoders: Readonly<Record<BlockDType, Decode>> = {
     const scales = at + 4;
     const quants = at + 16;
     for (let group = 0; group < 8; group++) {
-      // Scales 0 to 3 and minima 0 to 3 lie in 6 bits each; 4 to 7 in the nibbles of the last four bytes and, their two
-      // upper bits, above those of the first eight.
-      const j = group & 3;
-      const late = bytes[scales + 8 + j];
-      const scale = group < 4 ? bytes[scales + j] & 63 : (late & 15) | ((bytes[scales + j] >>> 2) & 48);
-      const minimum = group < 4 ? bytes[scales + 4 + j] & 63 : (late >>> 4) | ((bytes[scales + 4 + j] >>> 2) & 48);
+      const scale = kScale(bytes, scales, group);
+      const minimum = kScaleMinimum(bytes, scales, group);
       const shift = (group & 1) * 4;
       const from = quants + (group >>> 1) * 32;
       for (let i = 0; i < 32; i++) {
@@ -107,6 +103,21 @@ const decoders: Readonly<Record<BlockDType, Decode>> = {
     }
   },
 };
+
+// In the 12 bytes of q4_K's scales, 0 to 3 and minima 0 to 3 lie in 6 bits each; 4 to 7 in the nibbles of the last four bytes
+// and, their two upper bits, above those of the first eight.
+
+/** Scale `group` (of 8) in the 12 bytes from `at` on. */
+export function kScale(bytes: Uint8Array, at: number, group: number): number {
+  const j = group & 3;
+  return group < 4 ? bytes[at + j] & 63 : (bytes[at + 8 + j] & 15) | ((bytes[at + j] >>> 2) & 48);
+}
+
+/** Minimum `group` (of 8) in the same bytes. */
+export function kScaleMinimum(bytes: Uint8Array, at: number, group: number): number {
+  const j = 4 + (group & 3);
+  return group < 4 ? bytes[at + j] & 63 : (bytes[at + 4 + j] >>> 4) | ((bytes[at + j] >>> 2) & 48);
+}
 
 function f16At(bytes: Uint8Array, at: number): number {
   return f16ToNumber(bytes[at] | (bytes[at + 1] << 8));

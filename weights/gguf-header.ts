@@ -180,6 +180,17 @@ export function ggufByteLength(file: string, name: string, type: GgufTensorType,
   return Number(total);
 }
 
+/** Whether the id of a special token says that there is none: all bits set, in 32 (signed or not) or in 64. */
+export function isNoToken(id: unknown): boolean {
+  return [0xffffffff, -1, 0xffffffffn, -1n, 0xffffffffffffffffn].some((none) => none === id);
+}
+
+/** Elements and bytes of a block of a tensor type. */
+export function ggufBlock(type: GgufTensorType): { readonly elements: number; readonly bytes: number } {
+  const [, elements, bytes] = tensorTypes[type];
+  return { elements, bytes };
+}
+
 /** The number of a value type, or of a tensor type, in a file. */
 export const valueTypeNumber = (type: GgufValueType): number => valueTypes.indexOf(type);
 export const tensorTypeNumber = (type: GgufTensorType): number => tensorTypes[type][0];

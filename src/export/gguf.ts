@@ -26,7 +26,8 @@ import {
 } from "../model/families/gguf-architectures.ts";
 import { ropeFactorsName, withRopeFactors } from "../model/families/rope-json.ts";
 import { floatDTypes } from "../model/families/take-weights.ts";
-import { familyOf, type WeightDType } from "../model/load.ts";
+import { familyOf } from "../model/families/known-families.ts";
+import type { WeightDType } from "../model/load.ts";
 import { openModel } from "../model/open.ts";
 import { ropeFrequencies, yarnMagnitude } from "../model/rope.ts";
 import type { SourceTensor, TensorSource } from "../model/tensor-source.ts";

@@ -4,20 +4,14 @@
 import { totalMemory } from "#platform";
 import type { Ops } from "../../kernels/ops.ts";
 import { fingerprintOf } from "../../weights/fingerprint.ts";
-import type { Json } from "../../weights/folder.ts";
 import { FieldError } from "../field-error.ts";
 import { fieldsOf } from "./families/config-json.ts";
-import type { Family } from "./families/family.ts";
-import { gpt2 } from "./families/gpt2.ts";
-import { llama } from "./families/llama.ts";
-import { qwen2, qwen3 } from "./families/qwen.ts";
+import { familyOf } from "./families/known-families.ts";
 import { ropeFactorsName, withRopeFactors } from "./families/rope-json.ts";
 import { bytesInMemory, weightsOf } from "./families/take-weights.ts";
 import type { Model } from "./model.ts";
 import { type OpenModel, openModel } from "./open.ts";
 import type { TensorSource } from "./tensor-source.ts";
-
-const families: readonly Family[] = [llama, qwen2, qwen3, gpt2];
 
 /** Dtypes that weights can be turned into at load. */
 export const weightDTypes = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"] as const;
@@ -35,6 +29,8 @@ export interface LoadedModel {
   /** Ids that end a text. */
   readonly endIds: readonly number[];
   readonly files: readonly string[];
+  /** What was read otherwise than the files have it, in sentences: other tensor names, another dtype. */
+  readonly notes: readonly string[];
   /** Tells the checkpoint from any other. */
   readonly fingerprint: string;
 }
@@ -54,7 +50,7 @@ export async function loadModel(ops: Ops, place: string, options: LoadOptions = 
  * if the kernels do not read the dtype that was asked for.
  */
 export async function buildModel(ops: Ops, opened: OpenModel, options: LoadOptions = {}): Promise<LoadedModel> {
-  const { place, json, where, source, endIds } = opened;
+  const { place, json, where, source, endIds, notes } = opened;
   const { name, weightDTypes } = ops.kernels;
   if (options.dtype && !weightDTypes.includes(options.dtype))
     throw new FieldError(
@@ -68,9 +64,11 @@ export async function buildModel(ops: Ops, opened: OpenModel, options: LoadOptio
   const taken = new Set(config.rope?.scaling.type === "factors" ? [ropeFactorsName] : []);
   const model = await family.model(config, fields, weightsOf(ops, source, taken, options));
   const extra = [...source.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name));
-  if (extra.length > 0)
-    throw new Error(`${place}: ${extra.length} tensors have no place in a ${config.modelType} model: ${some(extra)}`);
-  return { model, endIds, files: source.files, fingerprint: await fingerprintOf(config, source) };
+  if (extra.length > 0) {
+    const names = some(extra.map((name) => source.storedName?.(name) ?? name));
+    throw new Error(`${place}: ${extra.length} tensors have no place in a ${config.modelType} model: ${names}`);
+  }
+  return { model, endIds, files: source.files, notes, fingerprint: await fingerprintOf(config, source) };
 }
 
 /** Complains before anything is read when the weights are more than the kernel set, or this machine, can hold. */
@@ -83,14 +81,6 @@ function assertFits(ops: Ops, place: string, source: TensorSource, dtype: Weight
     throw new Error(
       `${place}: the weights need ${mebibytes(needed)} of memory, ${most === maxBytes ? `the ${name} kernels hold` : "this machine has"} ${mebibytes(most)} (dtype q8_0 or q4_0 makes them smaller)`,
     );
-}
-
-/** The family that `model_type` names. @throws if there is none; the error lists those that we know. */
-export function familyOf(json: Json, where: string): Family {
-  const family = families.find((candidate) => candidate.modelTypes.includes(String(json.model_type)));
-  if (family) return family;
-  const known = families.flatMap((candidate) => candidate.modelTypes).join(", ");
-  throw new Error(`${where}: model_type is ${JSON.stringify(json.model_type)}, expected one of ${known}`);
 }
 
 function some(names: readonly string[]): string {

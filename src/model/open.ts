@@ -6,6 +6,8 @@ import { type Folder, folderAt, type Json, readJson } from "../../weights/folder
 import type { GgufMetadata } from "../../weights/gguf-header.ts";
 import { assertComplete } from "../../weights/manifest.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
+import { familyOf } from "./families/known-families.ts";
+import { withFamilyNames } from "./families/wrapped-names.ts";
 import type { TensorSource } from "./tensor-source.ts";
 
 /** What a model is made of, read but not yet understood. */
@@ -21,6 +23,8 @@ export interface OpenModel {
   readonly endIds: readonly number[];
   /** Of a GGUF file, which holds its tokenizer too. */
   readonly metadata: GgufMetadata | undefined;
+  /** What is read otherwise than the files have it, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -38,8 +42,15 @@ export async function openModel(place: string): Promise<OpenModel> {
   if (!json)
     throw new Error(`${place}: config.json is missing, expected a model in Hugging Face layout, or a .gguf file`);
   const endIds = await endIdsOf(folder, json);
-  const source = await openSafetensors(folder);
-  return { place, json, where: folder.placeOf("config.json"), source, endIds, metadata: undefined };
+  const where = folder.placeOf("config.json");
+  const { names } = familyOf(json, where);
+  const checkpoint = await openSafetensors(folder);
+  try {
+    return { place, json, where, endIds, metadata: undefined, ...withFamilyNames(checkpoint, names) };
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
 }
 
 async function endIdsOf(folder: Folder, json: Json): Promise<number[]> {

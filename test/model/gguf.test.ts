@@ -5,19 +5,22 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
-import { sizeOf } from "../../kernels/tensor.ts";
+import { sizeOf, type Tensor } from "../../kernels/tensor.ts";
 import { convertToGguf } from "../../src/export/gguf.ts";
 import { load } from "../../src/index.ts";
+import { floatDTypes } from "../../src/model/families/take-weights.ts";
 import { loadModel, type WeightDType } from "../../src/model/load.ts";
 import { type Model, tensorsOf } from "../../src/model/model.ts";
 import { encodeF32 } from "../../weights/dtype.ts";
 import { openGguf } from "../../weights/gguf.ts";
-import { GgufError, type GgufField, type GgufTensorType } from "../../weights/gguf-header.ts";
+import { GgufError, type GgufField, type GgufTensorType, ggufBlock } from "../../weights/gguf-header.ts";
 import { writeGguf } from "../../weights/gguf-write.ts";
 import { openSafetensors, readF32, writeSafetensors } from "../../weights/safetensors.ts";
+import { type UnpackedType, unpackings } from "../../weights/unpack.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { type Golden, goldenCases, readGolden } from "../golden/golden.ts";
 import { smollm2, smollm2Gguf } from "../outside-data.ts";
@@ -119,10 +122,10 @@ test.each([
 });
 
 /** A random checkpoint whose rows are whole blocks of 32, those of the goldens being smaller. */
-async function wideCheckpoint(modelType: "llama" | "gpt2"): Promise<string> {
-  const directory = join(folder, `wide-${modelType}`);
+async function wideCheckpoint(modelType: "llama" | "gpt2", dModel = 64): Promise<string> {
+  const directory = join(folder, `wide-${modelType}-${dModel}`);
   await mkdir(directory, { recursive: true });
-  const [dModel, dFf, heads, vocab] = [64, 96, 4, 40];
+  const [dFf, heads, vocab] = [96, 4, 40];
   const common = { model_type: modelType, vocab_size: vocab };
   const config =
     modelType === "llama"
@@ -198,32 +201,138 @@ describe.each(["q8_0", "q4_0", "q4_1", "bf16"] as const)("in %s", (dtype) => {
   });
 });
 
+/** A file, that of llama-gqa if none is given, with some metadata and tensors otherwise. */
+async function changed(
+  metadata: Record<string, GgufField | undefined>,
+  tensors: Record<string, { dtype: GgufTensorType; shape: readonly number[]; data: Uint8Array } | undefined> = {},
+  original?: string,
+): Promise<string> {
+  const file = await openGguf(original ?? (await converted(await readGolden("llama-gqa"))));
+  const pairs = new Map(file.metadata);
+  for (const [key, field] of Object.entries(metadata)) {
+    if (field) pairs.set(key, field);
+    else pairs.delete(key);
+  }
+  const kept = [...file.tensors.values()]
+    .filter(({ name }) => !(name in tensors))
+    .map((entry) => ({ ...entry, data: () => file.read(entry.name) }));
+  const others = Object.entries(tensors).flatMap(([name, tensor]) =>
+    tensor ? [{ name, dtype: tensor.dtype, shape: tensor.shape, data: tensor.data }] : [],
+  );
+  const path = join(folder, "changed.gguf");
+  await writeGguf(path, pairs, [...kept, ...others]);
+  await file.close();
+  return path;
+}
+
+describe("block types that are unpacked as they are read", () => {
+  test.each(Object.keys(unpackings) as UnpackedType[])("%s: the model of the same values in f32", async (type) => {
+    const golden = await openSafetensors(
+      fileURLToPath(new URL("../weights/golden/unpack.safetensors", import.meta.url)),
+    );
+    const { elements, bytes } = ggufBlock(type);
+    const block = (await golden.read(`${type}.blocks`)).subarray(8 * bytes, 20 * bytes); // after the extremes
+    const values = (await readF32(golden, `${type}.values`)).subarray(8 * elements, 20 * elements);
+    await golden.close();
+
+    // Rows of 256, so that they are whole blocks of every type; of q and k (whose rows move), v, and a feed-forward.
+    const original = pathOf("widest");
+    if (!existsSync(original)) await convertToGguf(await wideCheckpoint("llama", 256), original, { tokenizer });
+    const tensors = (dtype: GgufTensorType, source: Uint8Array) =>
+      Object.fromEntries(
+        ["attn_q", "attn_k", "attn_v", "ffn_up"].map((module, m) => {
+          const rows = { attn_q: 256, attn_k: 128, attn_v: 128, ffn_up: 96 }[module] as number;
+          const length = (source.length / values.length) * rows * 256;
+          const data = Uint8Array.from({ length }, (_, i) => source[(i + m * (length / rows)) % source.length]);
+          return [`blk.0.${module}.weight`, { dtype, shape: [rows, 256], data }];
+        }),
+      );
+    const plain = await loadModel(ops, await changed({}, tensors("F32", encodeF32("f32", values)), original));
+    const path = await changed({}, tensors(type, block), original);
+    const packed = await loadModel(ops, path);
+    const { to } = unpackings[type];
+    expect(packed.notes).toEqual([`4 tensors are ${type} in the file, held as ${to} with the same values`]);
+    expect(plain.notes).toEqual([]);
+    expect(packed.model.layers[0].attn.q.weight.dtype).toBe(floatDTypes[to]);
+    const others = tensorsOf(plain.model);
+    for (const [name, tensor] of tensorsOf(packed.model))
+      expect(await ops.read(tensor), name).toEqual(await ops.read(others.get(name) ?? tensor));
+
+    // Where the kernels do not read the block type, and written again.
+    const fewer = createOps({ ...referenceKernels(), name: "fewer", weightDTypes: ["f32"] });
+    expect((await loadModel(fewer, path)).model.layers[0].attn.q.weight.dtype).toBe("f32");
+    await convertToGguf(path, pathOf("widest-again"), { tokenizer });
+    await expectSameTensors((await loadModel(ops, pathOf("widest-again"))).model, packed.model);
+  });
+});
+
+describe("what llama.cpp reads too", () => {
+  const list = (...value: number[]): GgufField => ({ type: "array", of: "u32", value });
+
+  test("numbers by layer, where all are equal", async () => {
+    const golden = await readGolden("llama-gqa");
+    const { config } = (await loadModel(ops, await converted(golden))).model;
+    const { nHeads, nKvHeads, dFf, nLayers } = config;
+    const each = (value: number) => list(...new Array(nLayers).fill(value));
+    const path = await changed({
+      "llama.attention.head_count": each(nHeads),
+      "llama.attention.head_count_kv": each(nKvHeads),
+      "llama.feed_forward_length": each(dFf),
+    });
+    expect((await loadModel(ops, path)).model.config).toEqual(config);
+  });
+
+  test("64-bit numbers", async () => {
+    const { config } = (await loadModel(ops, await changed({}))).model;
+    const wide = (value: number): GgufField => ({ type: "u64", value: BigInt(value) });
+    const path = await changed({
+      "llama.block_count": wide(config.nLayers),
+      "llama.attention.head_count_kv": wide(config.nKvHeads),
+      "tokenizer.ggml.eos_token_id": wide(7),
+    });
+    const loaded = await loadModel(ops, path);
+    expect(loaded.model.config).toEqual(config);
+    expect(loaded.endIds).toEqual([7]);
+  });
+
+  test("an end of text that is none", async () => {
+    for (const none of [
+      { type: "u32", value: 0xffffffff },
+      { type: "i32", value: -1 },
+      { type: "u64", value: 0xffffffffffffffffn },
+    ] as const) {
+      const path = await changed({
+        "tokenizer.ggml.eos_token_id": none,
+        "tokenizer.ggml.eot_token_id": { type: "u32", value: 3 },
+      });
+      expect((await loadModel(ops, path)).endIds).toEqual([3]);
+    }
+  });
+
+  test("biases of q, k and v without one of the output", async () => {
+    const golden = await readGolden("llama-bias");
+    const original = await converted(golden);
+    const without: Record<string, undefined> = {};
+    for (let i = 0; i < 8; i++) without[`blk.${i}.attn_output.bias`] = undefined;
+    const { model } = await loadModel(ops, await changed({}, without, original));
+    for (const { attn } of model.layers) {
+      expect([attn.q, attn.k, attn.v].every(({ bias }) => bias)).toBe(true);
+      expect(attn.o.bias).toBeUndefined();
+    }
+    const full = await loadModel(ops, original);
+    expect(await ops.read(model.layers[0].attn.q.bias as Tensor)).toEqual(
+      await ops.read(full.model.layers[0].attn.q.bias as Tensor),
+    );
+    // In one layer only it is a fault.
+    await expect(loadModel(ops, await changed({}, { "blk.1.attn_output.bias": undefined }, original))).rejects.toThrow(
+      "tensor blk.1.attn_output.bias is missing",
+    );
+  });
+});
+
 describe("what is refused", () => {
   const word = (value: string): GgufField => ({ type: "string", value });
   const count = (value: number): GgufField => ({ type: "u32", value });
-
-  /** The file of llama-gqa, with some metadata and tensors otherwise. */
-  async function changed(
-    metadata: Record<string, GgufField | undefined>,
-    tensors: Record<string, { dtype: GgufTensorType; shape: readonly number[]; bytes: number } | undefined> = {},
-  ): Promise<string> {
-    const file = await openGguf(await converted(await readGolden("llama-gqa")));
-    const pairs = new Map(file.metadata);
-    for (const [key, field] of Object.entries(metadata)) {
-      if (field) pairs.set(key, field);
-      else pairs.delete(key);
-    }
-    const kept = [...file.tensors.values()]
-      .filter(({ name }) => !(name in tensors))
-      .map((entry) => ({ ...entry, data: () => file.read(entry.name) }));
-    const others = Object.entries(tensors).flatMap(([name, tensor]) =>
-      tensor ? [{ name, dtype: tensor.dtype, shape: tensor.shape, data: new Uint8Array(tensor.bytes) }] : [],
-    );
-    const path = join(folder, "changed.gguf");
-    await writeGguf(path, pairs, [...kept, ...others]);
-    await file.close();
-    return path;
-  }
 
   test.each<[what: string, metadata: Record<string, GgufField | undefined>, message: string]>([
     ["no architecture", { "general.architecture": undefined }, "missing, expected one of llama, qwen2, qwen3, gpt2"],
@@ -236,7 +345,22 @@ describe("what is refused", () => {
     [
       "heads by layer",
       { "llama.attention.head_count_kv": { type: "array", of: "u32", value: [1, 2] } },
-      "an array of 2",
+      "1 in one layer, 2 in another, expected the same in all",
+    ],
+    [
+      "heads for other layers",
+      { "llama.attention.head_count": { type: "array", of: "u32", value: [4] } },
+      "an array of 1",
+    ],
+    [
+      "heads as text",
+      { "llama.attention.head_count": { type: "array", of: "string", value: ["a", "a"] } },
+      "NaN in one",
+    ],
+    [
+      "layers by layer",
+      { "llama.block_count": { type: "array", of: "u32", value: [2, 2] } },
+      "an array of 2, expected one",
     ],
     ["values of another width", { "llama.attention.value_length": count(7) }, "7, expected"],
     ["half a head turned", { "llama.rope.dimension_count": count(4) }, "4, expected"],
@@ -254,17 +378,17 @@ describe("what is refused", () => {
   });
 
   test("a quantization that we do not compute with, named with those we do", async () => {
-    const file = await openGguf(await converted(await readGolden("llama-gqa")));
-    const [rows] = file.tensors.get("blk.0.ffn_up.weight")?.shape ?? [];
-    await file.close();
-    const path = await changed({}, { "blk.0.ffn_up.weight": { dtype: "Q5_0", shape: [rows, 32], bytes: rows * 22 } });
+    const original = pathOf("widest");
+    await convertToGguf(await wideCheckpoint("llama", 256), original, { tokenizer });
+    const tensor = { dtype: "IQ2_XXS", shape: [96, 256], data: new Uint8Array(96 * 66) } as const;
+    const path = await changed({}, { "blk.0.ffn_up.weight": tensor }, original);
     await expect(loadModel(ops, path)).rejects.toThrow(
-      /dtype Q5_0, expected F64, F32, BF16, F16, Q8_0, Q4_0, Q4_1, Q4_K, Q6_K/,
+      /dtype IQ2_XXS, expected F64, F32, BF16, F16, Q8_0, Q4_0, Q4_1, Q4_K, Q6_K, Q5_0, IQ4_NL, Q3_K, Q5_1, Q2_K/,
     );
   });
 
   test("a tensor too many, one too few, and one of another shape", async () => {
-    const extra = { dtype: "F32", shape: [3], bytes: 12 } as const;
+    const extra = { dtype: "F32", shape: [3], data: new Uint8Array(12) } as const;
     const load = async (tensors: Parameters<typeof changed>[1]) => loadModel(ops, await changed({}, tensors));
     await expect(load({ "blk.0.surprise.weight": { ...extra, shape: [3] } })).rejects.toThrow("blk.0.surprise.weight");
     await expect(load({ "blk.0.ffn_up.weight": undefined })).rejects.toThrow("tensor blk.0.ffn_up.weight is missing");

@@ -9,12 +9,22 @@ import type { Fields } from "./config-json.ts";
 export interface Family {
   /** Values of `model_type` in config.json. */
   readonly modelTypes: readonly string[];
+  readonly names: TensorNames;
   /** @throws if the file asks for something that this family does not compute; the error names the field. */
   config(fields: Fields): ModelConfig;
   /** @throws (through `weights`) if a tensor is missing or has another shape. */
   model(config: ModelConfig, fields: Fields, weights: Weights): Promise<Model>;
   /** Tensors that checkpoints of this family carry and no forward pass needs. */
   ignores(name: string): boolean;
+}
+
+/** Where a family's tensors are found in a checkpoint that a wrapper has named. */
+export interface TensorNames {
+  /** What stands in front of all names but the head's; the first is what `model` takes where a wrapper adds more. */
+  readonly roots: readonly string[];
+  readonly embedding: string;
+  /** What stands in front of a layer's number. */
+  readonly layers: string;
 }
 
 /** A checkpoint that is being turned into a Model; what nobody takes is an error at the end. */

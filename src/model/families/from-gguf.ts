@@ -5,7 +5,8 @@
 
 import type { Json } from "../../../weights/folder.ts";
 import { type GgufFile, openGguf } from "../../../weights/gguf.ts";
-import { GgufError, type GgufMetadata } from "../../../weights/gguf-header.ts";
+import { GgufError, type GgufMetadata, isNoToken } from "../../../weights/gguf-header.ts";
+import { isUnpacked, unpackBlocks, unpackings } from "../../../weights/unpack.ts";
 import { yarnMagnitude } from "../rope.ts";
 import type { SourceTensor, TensorSource } from "../tensor-source.ts";
 import {
@@ -22,6 +23,8 @@ export interface GgufModel {
   readonly source: TensorSource;
   readonly endIds: readonly number[];
   readonly metadata: GgufMetadata;
+  /** What was read otherwise than the file has it, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -34,7 +37,8 @@ export async function openGgufModel(path: string): Promise<GgufModel> {
   try {
     const architecture = architectureOf(file);
     const json = configOf(file, architecture);
-    return { json, source: sourceOf(file, architecture, json), endIds: endIdsOf(file), metadata: file.metadata };
+    const source = sourceOf(file, architecture, json);
+    return { json, source, endIds: endIdsOf(file), metadata: file.metadata, notes: unpackedIn(file) };
   } catch (error) {
     await file.close();
     throw error;
@@ -69,10 +73,15 @@ const refused: Readonly<Record<string, number>> = {
   "rope.scaling.yarn_ext_factor": 1,
 };
 
+// What llama.cpp lets a file say layer by layer. A model here has one number, so they must be equal.
+const perLayer = ["attention.head_count", "attention.head_count_kv", "feed_forward_length"];
+
 function configOf(opened: GgufFile, architecture: GgufArchitecture): Json {
   const { file, tensors } = opened;
   const key = (name: string) => `${architecture.name}.${name}`;
-  const read = (name: string) => numberOf(opened, key(name));
+  const read = (name: string) =>
+    (perLayer.includes(name) ? equalInLayers(opened, key(name), key("block_count")) : undefined) ??
+    numberOf(opened, key(name));
   for (const [name, harmless] of Object.entries(refused)) {
     const value = read(name);
     if (value !== undefined && value !== harmless) {
@@ -100,6 +109,7 @@ function configOf(opened: GgufFile, architecture: GgufArchitecture): Json {
     head_dim: headDim,
     num_key_value_heads: read("attention.head_count_kv") ?? heads,
     attention_bias: tensors.has("blk.0.attn_q.bias"),
+    attention_output_bias: tensors.has("blk.0.attn_output.bias"),
     mlp_bias: tensors.has("blk.0.ffn_up.bias"),
     rope_theta: read("rope.freq_base") ?? 10000,
     rope_scaling: ropeScalingOf(opened, key),
@@ -135,9 +145,15 @@ function sourceOf(opened: GgufFile, architecture: GgufArchitecture, json: Json):
   for (const [ggufName, entry] of opened.tensors) {
     const name = translate(ggufName, architecture, "huggingFace") ?? ggufName;
     const turned = architecture.turned.includes(partsOf(name).module);
+    const dtype = isUnpacked(entry.dtype) ? unpackings[entry.dtype].to : entry.dtype;
     ggufNames.set(name, ggufName);
-    tensors.set(name, { ...entry, file, ...(turned ? { turned } : {}) });
+    tensors.set(name, { ...entry, file, dtype, ...(turned ? { turned } : {}) });
   }
+  const readStored = async (ggufName: string, into?: Uint8Array) => {
+    const { dtype } = opened.tensors.get(ggufName) ?? {};
+    if (dtype === undefined || !isUnpacked(dtype)) return opened.read(ggufName, into);
+    return unpackBlocks(dtype, await opened.read(ggufName), into);
+  };
   return {
     tensors,
     files: [file],
@@ -148,8 +164,8 @@ function sourceOf(opened: GgufFile, architecture: GgufArchitecture, json: Json):
     async read(name, into) {
       const ggufName = ggufNames.get(name) ?? name;
       if (!architecture.neighborPairs || !/\.attn_[qk]\.(weight|bias)$/.test(ggufName))
-        return opened.read(ggufName, into);
-      const stored = await opened.read(ggufName);
+        return readStored(ggufName, into);
+      const stored = await readStored(ggufName);
       const [rows] = (opened.tensors.get(ggufName) as { shape: readonly number[] }).shape;
       return toHalves(stored, into ?? new Uint8Array(stored.length), rows, json.head_dim as number);
     },
@@ -166,10 +182,41 @@ function toHalves(stored: Uint8Array, into: Uint8Array, rows: number, headDim: n
   return into;
 }
 
+/** How many tensors are unpacked as they are read, and to what. */
+function unpackedIn({ tensors }: GgufFile): string[] {
+  const counts = new Map<string, number>();
+  for (const { dtype } of tensors.values())
+    if (isUnpacked(dtype)) {
+      const change = `${dtype} in the file, held as ${unpackings[dtype].to} with the same values`;
+      counts.set(change, (counts.get(change) ?? 0) + 1);
+    }
+  return [...counts].map(([change, count]) => `${count} ${count === 1 ? "tensor is" : "tensors are"} ${change}`);
+}
+
 function endIdsOf(opened: GgufFile): number[] {
   // End of text, of turn, of message: files name those that they have.
-  const ids = ["eos", "eot", "eom"].map((name) => numberOf(opened, `tokenizer.ggml.${name}_token_id`));
-  return [...new Set(ids.filter((id): id is number => id !== undefined))];
+  const keys = ["eos", "eot", "eom"].map((name) => `tokenizer.ggml.${name}_token_id`);
+  const named = keys.filter((key) => !isNoToken(opened.metadata.get(key)?.value));
+  return [...new Set(named.map((key) => numberOf(opened, key)).filter((id) => id !== undefined))];
+}
+
+/** The number that every layer has, where a key holds one for each. */
+function equalInLayers({ file, metadata }: GgufFile, key: string, countKey: string): number | undefined {
+  const field = metadata.get(key);
+  if (field?.type !== "array") return undefined;
+  const layers = numberOf({ file, metadata }, countKey);
+  const values = Array.from(field.value, Number);
+  if (values.length !== layers)
+    throw new GgufError(
+      file,
+      "metadata",
+      `an array of ${values.length}, expected one number or ${layers}: one a layer`,
+      key,
+    );
+  const other = values.find((value) => value !== values[0]);
+  if (other === undefined && Number.isSafeInteger(values[0])) return values[0];
+  const problem = `${values[0]} in one layer, ${other ?? "no whole number"} in another, expected the same in all (layers that differ are not computed here)`;
+  throw new GgufError(file, "metadata", problem, key);
 }
 
 /** The number under a key, undefined where there is none. */

@@ -8,6 +8,7 @@ import type { Family } from "./family.ts";
 
 export const gpt2: Family = {
   modelTypes: ["gpt2"],
+  names: { roots: ["transformer.", ""], embedding: "wte.weight", layers: "h." },
 
   config(fields) {
     expectText(fields, "activation_function", ["gelu_new", "gelu_pytorch_tanh"]);

@@ -4,16 +4,20 @@
 import type { ModelConfig, RopeConfig } from "../config.ts";
 import type { Layer, Model } from "../model.ts";
 import { expectText, type Fields } from "./config-json.ts";
-import type { Family, Weights } from "./family.ts";
+import type { Family, TensorNames, Weights } from "./family.ts";
 import { ropeOf } from "./rope-json.ts";
+
+export const decoderNames: TensorNames = { roots: ["model."], embedding: "embed_tokens.weight", layers: "layers." };
 
 export const llama: Family = {
   modelTypes: ["llama"],
+  names: decoderNames,
   config: (fields) => decoderConfig(fields, {}),
   model: (config, fields, weights) =>
     decoderModel(config, weights, {
       qkvBias: fields.flag("attention_bias", false),
-      outputBias: fields.flag("attention_bias", false),
+      // Not in config.json, where one field says both: GGUF files may have the one without the other.
+      outputBias: fields.flag("attention_output_bias", fields.flag("attention_bias", false)),
       feedForwardBias: fields.flag("mlp_bias", false),
       headNorms: false,
     }),

@@ -3,10 +3,11 @@
 
 import type { Fields } from "./config-json.ts";
 import type { Family } from "./family.ts";
-import { decoderConfig, decoderModel, ignores } from "./llama.ts";
+import { decoderConfig, decoderModel, decoderNames, ignores } from "./llama.ts";
 
 export const qwen2: Family = {
   modelTypes: ["qwen2"],
+  names: decoderNames,
   config(fields) {
     refuseSlidingWindow(fields);
     return decoderConfig(fields, {});
@@ -18,13 +19,15 @@ export const qwen2: Family = {
 
 export const qwen3: Family = {
   modelTypes: ["qwen3"],
+  names: decoderNames,
   config(fields) {
     refuseSlidingWindow(fields);
     return decoderConfig(fields, { headDim: 128 });
   },
   model(config, fields, weights) {
     const bias = fields.flag("attention_bias", false);
-    return decoderModel(config, weights, { qkvBias: bias, outputBias: bias, feedForwardBias: false, headNorms: true });
+    const outputBias = fields.flag("attention_output_bias", bias);
+    return decoderModel(config, weights, { qkvBias: bias, outputBias, feedForwardBias: false, headNorms: true });
   },
   ignores,
 };

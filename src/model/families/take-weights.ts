@@ -3,6 +3,7 @@
 
 import type { Ops } from "../../../kernels/ops.ts";
 import { blockOf, decodeF32, encodeF32, type FloatDType, recode } from "../../../weights/dtype.ts";
+import { unpackings } from "../../../weights/unpack.ts";
 import type { Linear } from "../model.ts";
 import type { TensorSource } from "../tensor-source.ts";
 import type { Weights } from "./family.ts";
@@ -33,7 +34,7 @@ export function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, op
     const dtype = floatDTypes[entry.dtype];
     if (!dtype)
       throw new Error(
-        `${entry.file}: tensor ${shown} has dtype ${entry.dtype}, expected ${Object.keys(floatDTypes).join(", ")}`,
+        `${entry.file}: tensor ${shown} has dtype ${entry.dtype}, expected ${[...Object.keys(floatDTypes), ...Object.keys(unpackings)].join(", ")}`,
       );
     taken.add(name);
     return { file: entry.file, dtype, bytes: entry.end - entry.begin, turned: entry.turned };
