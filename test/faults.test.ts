@@ -375,6 +375,7 @@ const answers: [string, Fault][] = [
     {
       call: ["chat", { messages: [user("json")], responseFormat: { type: "json_schema", schema } }],
       field: "responseFormat.schema",
+      code: "unsupported",
       problem: schemaProblem,
       request: ["/chat/completions", { messages: [user("json")], response_format: asFormat(schema) }],
       param: "response_format.json_schema.schema",
@@ -408,6 +409,7 @@ const answers: [string, Fault][] = [
     {
       call: ["chat", { messages: [user("Hi")], tools: twoTools }],
       field: "tools[1].function.parameters",
+      code: "unsupported",
       problem: schemaProblem,
       request: ["/chat/completions", { messages: [user("Hi")], tools: twoTools }],
     },

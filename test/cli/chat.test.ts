@@ -1,30 +1,10 @@
 // The commands chat and fim as a person has them, on the default model.
 
-import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { program } from "../program.ts";
-
-interface Result {
-  code: number | null;
-  out: string;
-  err: string;
-}
-
-function run(args: readonly string[], input = ""): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...args]);
-    let out = "";
-    let err = "";
-    child.stdout.on("data", (text) => (out += text));
-    child.stderr.on("data", (text) => (err += text));
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, out, err }));
-    child.stdin.end(input);
-  });
-}
+import { runHere as run } from "./in-process.ts";
 
 const greedy = ["--temperature", "0"];
 

@@ -1,29 +1,16 @@
 // The command line as a person meets it: output, exit codes, one line for an error.
 
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { defaultModel, load } from "../../src/index.ts";
-import { program } from "../program.ts";
+import { runAlone, runHere } from "./in-process.ts";
 
-/** Runs the program with `args`, `input` on its standard input. */
-function run(args: string[], input = ""): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...args]);
-    let stdout = "";
-    let stderr = "";
-    child.stdout.on("data", (chunk) => {
-      stdout += chunk;
-    });
-    child.stderr.on("data", (chunk) => {
-      stderr += chunk;
-    });
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, stdout, stderr }));
-    child.stdin.end(input);
-  });
+/** Runs the program with `args`, `input` on its standard input; in a process of its own where `start` says so. */
+async function run(args: string[], input = "", start: typeof runHere = runHere) {
+  const { code, out: stdout, err: stderr } = await start(args, input);
+  return { code, stdout, stderr };
 }
 
 const greedy = ["--max-tokens", "12", "--temperature", "0"];
@@ -37,7 +24,7 @@ async function expected(): Promise<string> {
 
 describe("generate", () => {
   test("prints the continuation alone", async () => {
-    const { code, stdout, stderr } = await run(["generate", "Once upon a time", ...greedy]);
+    const { code, stdout, stderr } = await run(["generate", "Once upon a time", ...greedy], "", runAlone);
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${await expected()}\n`, stderr: "" });
   });
 
@@ -152,9 +139,8 @@ test("inspect says shape, parameters, dtypes, memory, and which kernel set and w
 });
 
 test("inspect --trace says what lies at places; with --json, all of it", async () => {
-  const [whole, short] = await Promise.all(
-    [["--json"], []].map((more) => run(["inspect", "--trace", "layers.*.probs", "--prompt", "A cat sat", ...more])),
-  );
+  const args = ["inspect", "--trace", "layers.*.probs", "--prompt", "A cat sat"];
+  const [whole, short] = [await run([...args, "--json"]), await run(args)];
   const model = await load();
   const trace = await model.trace({ input: "A cat sat", names: ["layers.*.probs"] });
   await model.close();

@@ -49,18 +49,14 @@ test("every flag that gives a parameter or an option of loading is found by that
 
 const folder = mkdtempSync(join(tmpdir(), "plainformer-report-"));
 const schema = join(folder, "schema.json");
-writeFileSync(schema, '{"type":"object","properties":{"a":{"not":{}}}}');
+writeFileSync(schema, '{"type":"object","properties":{"a":{"$ref":"https://example.com/a.json"}}}');
 const one = join(folder, "one.jsonl");
 writeFileSync(one, '{"prompt":"a","completion":"b"}\n{"prompt":"a"}\n');
 
 test.each<[string[], number, string | RegExp]>([
   [["generate", "a", "--top-p", "1.5"], 2, "--top-p: got 1.5, expected a number from 0 to 1"],
   [["generate", "a", "--stop", ""], 2, "--stop: it is empty, expected at least one character"],
-  [
-    ["generate", "a", "--schema", schema],
-    2,
-    '--schema: JSON Schema: the keyword "not" is not supported (at #/properties/a/not)',
-  ],
+  [["generate", "a", "--schema", schema], 2, /^--schema: .*"\$ref".* is not supported/],
   [["score", "a", "b", ""], 2, "targets[1]: it is empty, expected at least one token"],
   [["bench", "--rounds", "0"], 2, "--rounds: got 0, expected a whole number ≥ 1"],
   [["fim", "--prefix", "a", "--max-tokens", "99999"], 2, /^--max-tokens: /],

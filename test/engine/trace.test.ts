@@ -22,6 +22,7 @@ import {
 import { loadModel } from "../../src/model/load.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { readGolden } from "../golden/golden.ts";
+import { long } from "../long.ts";
 import { collect, logitsOf } from "../model/run.ts";
 
 const scratch = await mkdtemp(join(tmpdir(), "plainformer-trace-"));
@@ -109,7 +110,7 @@ test("text, ids and embeddings are one kind of input", async () => {
   await withPrompts.close();
 });
 
-test("beside other requests everything is as it is alone", async () => {
+test.runIf(long)("beside other requests everything is as it is alone (test:long)", async () => {
   const prompts = ["Once upon a time", "The little fox", "A cat and a dog"];
   const long: TraceOptions = { input: [{ ids: ids(1300) }], names: ["residual.3", "layers.*.v"] };
   const short: TraceOptions = { input: prompts[1], names };

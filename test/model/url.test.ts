@@ -12,6 +12,7 @@ import { defaultModel, load, loadInWorker, type ServedModel } from "../../src/in
 import { loadModel } from "../../src/model/load.ts";
 import { tensorsOf } from "../../src/model/model.ts";
 import { readGolden } from "../golden/golden.ts";
+import { long } from "../long.ts";
 import { type FileServer, serveFiles } from "../weights/file-server.ts";
 
 const ops = createOps(referenceKernels());
@@ -57,28 +58,31 @@ test.each(["llama-gqa", "gpt2"])("%s as a GGUF file", async (name) => {
   await expectSame(`${url}model.gguf?download=true`, file);
 });
 
-test("the whole library, in this thread and in a worker; in one thread as in a GGUF file", async () => {
-  const { url } = await serve(defaultModel);
-  const text = async (model: ServedModel) => {
-    for await (const event of model.generate({ input: "Once upon a time", maxTokens: 8, temperature: 0 }))
-      if (event.type === "end") {
-        await model.close();
-        return event.text;
-      }
-    throw new Error("no end");
-  };
-  const expected = await text(await load());
-  const remote = await load(url);
-  expect(remote.directory).toBe(url);
-  expect(remote.files).toEqual([`${url}model.safetensors`]);
-  expect(remote.chatTemplate).toEqual(expect.any(String));
-  expect(await text(remote)).toBe(expected);
-  expect(await text(await loadInWorker(url))).toBe(expected);
-  await convertToGguf(url, join(folder, "model.gguf"));
-  const gguf = await serveFiles(folder);
-  expect(await text(await loadInWorker(`${gguf.url}model.gguf`))).toBe(expected);
-  await gguf.close();
-});
+test.runIf(long)(
+  "the whole library, in this thread and in a worker; in one thread as in a GGUF file (test:long)",
+  async () => {
+    const { url } = await serve(defaultModel);
+    const text = async (model: ServedModel) => {
+      for await (const event of model.generate({ input: "Once upon a time", maxTokens: 8, temperature: 0 }))
+        if (event.type === "end") {
+          await model.close();
+          return event.text;
+        }
+      throw new Error("no end");
+    };
+    const expected = await text(await load());
+    const remote = await load(url);
+    expect(remote.directory).toBe(url);
+    expect(remote.files).toEqual([`${url}model.safetensors`]);
+    expect(remote.chatTemplate).toEqual(expect.any(String));
+    expect(await text(remote)).toBe(expected);
+    expect(await text(await loadInWorker(url))).toBe(expected);
+    await convertToGguf(url, join(folder, "model.gguf"));
+    const gguf = await serveFiles(folder);
+    expect(await text(await loadInWorker(`${gguf.url}model.gguf`))).toBe(expected);
+    await gguf.close();
+  },
+);
 
 test("what is not there, or breaks off, is named", async () => {
   const { directory } = await readGolden("llama-gqa");

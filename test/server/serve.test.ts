@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import type { Operation } from "../../src/server/operation.ts";
+import { runHere } from "../cli/in-process.ts";
 import { program } from "../program.ts";
 import { type Child, child } from "./child.ts";
 import { start } from "./start.ts";
@@ -102,11 +103,10 @@ describe("plainformer serve", () => {
     ["half a request", ["--rate-limit", "0.5"], "--rate-limit: got 0.5, expected a whole number ≥ 0", 2],
     ["no model", ["--model", "/nowhere"], "/nowhere", 1],
   ])("%s: one sentence", async (_, args, message, exitCode) => {
-    const server = child(main, ["serve", "--port", "0", ...args.map((arg) => arg.replace("$", folder))]);
-    const { code, stdout, stderr } = await server.ended;
-    expect({ code, stdout }).toEqual({ code: exitCode, stdout: "" });
-    expect(stderr).toMatch(/^plainformer: [^\n]+\n$/);
-    expect(stderr).toContain(message);
+    const { code, out, err } = await runHere(["serve", "--port", "0", ...args.map((arg) => arg.replace("$", folder))]);
+    expect({ code, out }).toEqual({ code: exitCode, out: "" });
+    expect(err).toMatch(/^plainformer: [^\n]+\n$/);
+    expect(err).toContain(message);
   });
 
   test("a port in use: one sentence", async () => {

@@ -10,7 +10,7 @@ import { loadInWorker } from "../../../src/plainformer.ts";
 import type { ServedModel } from "../../../src/served-model.ts";
 import { cpuClock } from "../../cpu-time.ts";
 import { schemas } from "../../decode/grammar/schemas.ts";
-import { times } from "../../long.ts";
+import { long, times } from "../../long.ts";
 import { api, type Json } from "./api.ts";
 
 const { ask, send, stream, refused, served } = await api();
@@ -222,30 +222,33 @@ describe("tools", () => {
     expect(chat.choices[0].message.tool_calls).toBe(undefined); // free to call nothing
   });
 
-  test("128 tools with parameters of their own: names offered, arguments valid; in pieces the same", async () => {
-    const kinds = [{ type: "integer" }, { enum: ["a", "b"] }, { type: "boolean" }, { const: 5 }, { maxLength: 9 }];
-    const many = Array.from({ length: 128 }, (_, i) => {
-      const properties = { [`key_${i}`]: kinds[i % kinds.length] };
-      const parameters = { type: "object", properties, required: [`key_${i}`], additionalProperties: i % 8 === 2 };
-      return { type: "function", function: { name: `tool_${i}`, ...(i % 4 < 2 ? {} : { parameters }) } };
-    });
-    let calls = 0;
-    for (let seed = 0; seed < times(1, 4); seed++) {
-      const body = { ...hot, tools: many, tool_choice: "required", seed, max_tokens: times(120, 300) };
-      const { choices } = await ask("/chat/completions", body);
-      const [{ message, finish_reason }] = choices;
-      const whole = finish_reason === "length" ? message.tool_calls.slice(0, -1) : message.tool_calls;
-      for (const { function: call } of whole) {
-        const offered = many.find((tool) => tool.function.name === call.name);
-        expect(offered, call.name).toBeDefined();
-        expectValid(offered?.function.parameters ?? { maxProperties: 0 }, call.arguments);
-        calls++;
+  test.runIf(long)(
+    "128 tools with parameters of their own: names offered, arguments valid; in pieces the same (test:long)",
+    async () => {
+      const kinds = [{ type: "integer" }, { enum: ["a", "b"] }, { type: "boolean" }, { const: 5 }, { maxLength: 9 }];
+      const many = Array.from({ length: 128 }, (_, i) => {
+        const properties = { [`key_${i}`]: kinds[i % kinds.length] };
+        const parameters = { type: "object", properties, required: [`key_${i}`], additionalProperties: i % 8 === 2 };
+        return { type: "function", function: { name: `tool_${i}`, ...(i % 4 < 2 ? {} : { parameters }) } };
+      });
+      let calls = 0;
+      for (let seed = 0; seed < times(1, 4); seed++) {
+        const body = { ...hot, tools: many, tool_choice: "required", seed, max_tokens: times(120, 300) };
+        const { choices } = await ask("/chat/completions", body);
+        const [{ message, finish_reason }] = choices;
+        const whole = finish_reason === "length" ? message.tool_calls.slice(0, -1) : message.tool_calls;
+        for (const { function: call } of whole) {
+          const offered = many.find((tool) => tool.function.name === call.name);
+          expect(offered, call.name).toBeDefined();
+          expectValid(offered?.function.parameters ?? { maxProperties: 0 }, call.arguments);
+          calls++;
+        }
+        const { chunks } = await stream("/chat/completions", body);
+        expect(joined(chunks).calls).toEqual(message.tool_calls.map(({ function: call }: Json) => call));
       }
-      const { chunks } = await stream("/chat/completions", body);
-      expect(joined(chunks).calls).toEqual(message.tool_calls.map(({ function: call }: Json) => call));
-    }
-    expect(calls).toBeGreaterThanOrEqual(times(1, 4));
-  });
+      expect(calls).toBeGreaterThanOrEqual(times(1, 4));
+    },
+  );
 
   test("four calls at once, and one where they are not parallel", async () => {
     // The model that ships likes to call once: it is led away from the token that ends the calls, more and more.
