@@ -30,7 +30,7 @@ export default defineConfig({
     setupFiles: "test/setup.ts",
     reporters: ["default", "./test/reporter.ts"],
     globalSetup: "test/build.ts",
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: long ? 600_000 : 60_000,
     hookTimeout: 60_000,
   },

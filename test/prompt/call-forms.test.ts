@@ -15,6 +15,7 @@ import { type ToolFormat, toolFormats } from "../../src/prompt/tool-formats.ts";
 import { writeCalls } from "../../src/prompt/written-calls.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { noiseSource } from "../decode/grammar/generate.ts";
+import { times } from "../long.ts";
 import { tokenizerOf } from "./template-goldens.ts";
 
 const parameters = {
@@ -215,7 +216,7 @@ describe.each(toolFormats.map((format) => [format.name, format] as const))("%s",
           );
         }
       }),
-      { numRuns: 25 },
+      { numRuns: times(8, 25) },
     );
   });
 
