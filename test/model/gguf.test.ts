@@ -23,6 +23,7 @@ import { openSafetensors, readF32, writeSafetensors } from "../../weights/safete
 import { type UnpackedType, unpackings } from "../../weights/unpack.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { type Golden, goldenCases, readGolden } from "../golden/golden.ts";
+import { sampled } from "../long.ts";
 import { smollm2, smollm2Gguf } from "../outside-data.ts";
 import { logitsOf } from "./run.ts";
 
@@ -57,7 +58,7 @@ async function expectSameTensors(actual: Model, expected: Model): Promise<void> 
 // YaRN without whole pairs is what GGUF has no key for.
 const cases = goldenCases().filter((name) => name !== "rope-yarn-no-truncate");
 
-describe.each(cases)("%s", (name) => {
+describe.each(sampled(cases, 2))("%s", (name) => {
   test("as a GGUF file it is the same model, and PyTorch's", async () => {
     const golden = await readGolden(name);
     const path = await converted(golden);

@@ -250,7 +250,7 @@ describe("tools", () => {
     },
   );
 
-  test("four calls at once, and one where they are not parallel", async () => {
+  test.runIf(long)("four calls at once, and one where they are not parallel (test:long)", async () => {
     // The model that ships likes to call once: it is led away from the token that ends the calls, more and more.
     const end = served.tokenizer.idOf("<｜tool▁calls▁end｜>") as number;
     const counts = new Set<number>();
