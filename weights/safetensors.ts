@@ -50,9 +50,10 @@ export interface TensorToWrite {
 
 /**
  * Opens a `.safetensors` file, a `*.safetensors.index.json`, or a folder that holds `model.safetensors` or, failing that,
- * `model.safetensors.index.json`; each by its path or its URL. Throws a SafetensorsError when any rule of the format is broken.
+ * `model.safetensors.index.json`; each by its path or its URL, or a single file as an open source. Throws a SafetensorsError
+ * when any rule of the format is broken.
  */
-export async function openSafetensors(place: string | Folder): Promise<Checkpoint> {
+export async function openSafetensors(place: string | Folder | ByteSource): Promise<Checkpoint> {
   const { found, folder } = await findCheckpoint(place);
   const weightMap = hasExtension(found.name, ".json") ? await readIndex(found) : undefined;
   const sources = new Map<string, ByteSource>();
@@ -172,7 +173,8 @@ async function* partsOf(
 }
 
 /** The file that a place stands for, a single one or an index, and the folder in which an index has its shards. */
-async function findCheckpoint(place: string | Folder): Promise<{ found: ByteSource; folder: Folder }> {
+async function findCheckpoint(place: string | Folder | ByteSource): Promise<{ found: ByteSource; folder: Folder }> {
+  if (typeof place !== "string" && "read" in place) return { found: place, folder: folderOf(place.name) };
   if (typeof place === "string" && !(await isFolder(place)))
     return { found: await ioErrors(place, "cannot be opened", openSource(place)), folder: folderOf(place) };
   const folder = typeof place === "string" ? folderAt(place) : place;

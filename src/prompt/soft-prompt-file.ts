@@ -4,6 +4,7 @@
 // Source: huggingface/peft, src/peft/utils/save_and_load.py.
 
 import { join, kindOf } from "#platform";
+import type { ByteSource } from "../../weights/byte-source.ts";
 import { encodeF32 } from "../../weights/dtype.ts";
 import { openSafetensors, readF32, writeSafetensors } from "../../weights/safetensors.ts";
 import type { FindSoftPrompt, SoftPrompt } from "./soft-prompts.ts";
@@ -13,12 +14,14 @@ export const adapterFile = "adapter_model.safetensors";
 const tensorName = "prompt_embeddings";
 
 /**
- * Reads a file, or the directory that it is in.
+ * Reads a file, open or by its path, or the directory that it is in.
  * @throws one sentence that names the file, if it is not there, is no safetensors file, or does not hold rows of finite numbers.
  */
-export async function readSoftPrompt(path: string): Promise<SoftPrompt> {
-  const file = (await kindOf(path)) === "directory" ? join(path, adapterFile) : path;
-  const checkpoint = await openSafetensors(file);
+export async function readSoftPrompt(place: string | ByteSource): Promise<SoftPrompt> {
+  const inFolder = typeof place === "string" && (await kindOf(place)) === "directory";
+  const source = inFolder ? join(place, adapterFile) : place;
+  const file = typeof source === "string" ? source : source.name;
+  const checkpoint = await openSafetensors(source);
   try {
     const entry = checkpoint.tensors.get(tensorName);
     if (!entry) {

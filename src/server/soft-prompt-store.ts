@@ -2,8 +2,7 @@
 // the model that it was made for. A file appears whole or not at all, so of two uploads of one name the later one is there.
 // Tenants are folders: nobody sees another's.
 
-import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readSoftPrompt, writeSoftPrompt } from "../prompt/soft-prompt-file.ts";
 import type { SoftPrompt } from "../prompt/soft-prompts.ts";
@@ -22,17 +21,13 @@ export interface SoftPromptStore {
   put(tenant: Tenant, name: string, softPrompt: SoftPrompt): Promise<void>;
   /** Whether there was one. */
   delete(tenant: Tenant, name: string): Promise<boolean>;
-  /** What a file's bytes say. @throws as `readSoftPrompt`, with "body" for the file. */
-  parse(bytes: Uint8Array): Promise<SoftPrompt>;
 }
 
 const ending = ".safetensors";
 
 /** Opens a folder, made if need be; what broken uploads left behind is removed. */
 export async function openSoftPromptStore(folder: string): Promise<SoftPromptStore> {
-  const uploads = join(folder, ".uploads");
-  await rm(uploads, { recursive: true, force: true });
-  await mkdir(uploads, { recursive: true });
+  await mkdir(folder, { recursive: true });
   for (const file of await readdir(folder, { recursive: true }))
     if (/(^|[\\/])\.[^\\/]*\.tmp$/.test(file)) await rm(join(folder, file), { force: true });
 
@@ -59,18 +54,6 @@ export async function openSoftPromptStore(folder: string): Promise<SoftPromptSto
       const there = await exists(file);
       await rm(file, { force: true });
       return there;
-    },
-    async parse(bytes) {
-      const file = join(uploads, randomUUID());
-      try {
-        await writeFile(file, bytes);
-        return await readSoftPrompt(file);
-      } catch (error) {
-        (error as Error).message = (error as Error).message.replaceAll(file, "body");
-        throw error;
-      } finally {
-        await rm(file, { force: true });
-      }
     },
   };
 }

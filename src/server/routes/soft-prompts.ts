@@ -2,7 +2,9 @@
 // safetensors file, as PEFT writes it (application/octet-stream), or as JSON with a tensor.
 
 import { z } from "zod";
+import { blobSource } from "../../../weights/byte-source.ts";
 import { FieldError } from "../../field-error.ts";
+import { readSoftPrompt } from "../../prompt/soft-prompt-file.ts";
 import { checkFingerprint, checkSoftPromptName, type SoftPrompt } from "../../prompt/soft-prompts.ts";
 import { ApiError } from "../errors.ts";
 import type { Call, Operation, RouteContext } from "../operation.ts";
@@ -79,7 +81,7 @@ export const putSoftPrompt: Operation<Body> = {
     const store = storeOf(context);
     const { model, limits } = context;
     checkSoftPromptName(name, "name");
-    const given = await rowsOf(context, store, body);
+    const given = await rowsOf(context, body);
     checkFingerprint(given, model.fingerprint, "fingerprint");
     const names = await store.names(call.tenant);
     if (!names.includes(name) && names.length >= limits.maxSoftPrompts)
@@ -88,7 +90,7 @@ export const putSoftPrompt: Operation<Body> = {
         `there are ${names.length} soft prompts already, expected at most ${limits.maxSoftPrompts}`,
       );
     const kept = { ...given, fingerprint: model.fingerprint };
-    await saved(store.put(call.tenant, name, kept));
+    await store.put(call.tenant, name, kept).catch(refuseFullDisk);
     return Response.json(await entryOf(context, store, call.tenant, name, kept));
   },
 };
@@ -106,14 +108,17 @@ export const deleteSoftPrompt: Operation = {
   },
 };
 
-/** What was sent, checked. @throws ApiError 400 */
-async function rowsOf({ model, limits }: RouteContext, store: SoftPromptStore, body: Body): Promise<SoftPrompt> {
+/** What was sent, checked. @throws FieldError */
+async function rowsOf({ model, limits }: RouteContext, body: Body): Promise<SoftPrompt> {
   const { dModel } = model.config;
   if (!body.safetensors) {
     const rows = tensorReader(dModel, limits.maxEmbedRows)(body.embeds, "embeds");
     return { ...rows, fingerprint: body.fingerprint ?? undefined };
   }
-  const found = await saved(store.parse(body.safetensors));
+  const source = blobSource(new Blob([body.safetensors as Uint8Array<ArrayBuffer>]), "safetensors");
+  const found = await readSoftPrompt(source).catch((error: Error) => {
+    throw new FieldError("body", error.message); // whatever is wrong with bytes in memory was sent
+  });
   const [n, width] = found.shape;
   if (width !== dModel)
     throw new FieldError("body", `prompt_embeddings has rows ${width} wide, expected the model's width of ${dModel}`);
@@ -122,18 +127,13 @@ async function rowsOf({ model, limits }: RouteContext, store: SoftPromptStore, b
   return found;
 }
 
-/** What writes to disk: a full or broken one is told as such, a body that is no soft prompt is refused. */
-async function saved<Value>(work: Promise<Value>): Promise<Value> {
-  try {
-    return await work;
-  } catch (error) {
-    const { message } = error as Error;
-    const code = /\b(ENOSPC|EDQUOT|EFBIG|EIO|EROFS|EACCES|EMFILE|ENFILE)\b/.exec(message)?.[1];
-    if (code)
-      throw new ApiError(503, `The server's disk does not take it (${code}): nothing was saved, and nothing was lost`);
-    if (message.startsWith("body: ")) throw new FieldError("body", message.slice("body: ".length));
-    throw error;
-  }
+const diskCodes = ["ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "EACCES", "EMFILE", "ENFILE"];
+
+/** A full or broken disk is told as such. */
+function refuseFullDisk(error: NodeJS.ErrnoException): never {
+  const code = error.code ?? (error.cause as NodeJS.ErrnoException | undefined)?.code;
+  if (code === undefined || !diskCodes.includes(code)) throw error;
+  throw new ApiError(503, `The server's disk does not take it (${code}): nothing was saved, and nothing was lost`);
 }
 
 async function entryOf(

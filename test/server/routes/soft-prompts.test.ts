@@ -178,7 +178,7 @@ test("bodies that are no soft prompt change nothing", async () => {
   }
   expect((await put("steady", {}, { "content-type": "text/plain" })).status).toBe(415);
   expect((await json(get("/steady"))).embeds).toEqual(tensor(rowsOf(2, 4)));
-  expect(await readdir(join(folder, "kept", ".uploads"))).toEqual([]);
+  expect(await readdir(join(folder, "kept"))).toEqual(["open"]);
 });
 
 test("many uploads of one name at once: one wins whole", async () => {
@@ -213,7 +213,7 @@ test("a disk that takes no more: told so, and what was there stays", async () =>
   const full = {
     ...softPrompts,
     put: async () => {
-      throw new Error(said.replace("EFBIG", "ENOSPC"));
+      throw new Error(said, { cause: Object.assign(new Error("no space"), { code: "ENOSPC" }) });
     },
   };
   const { url: there } = await api({ softPrompts: full });
