@@ -107,7 +107,7 @@ export function tabulate<State>({
 }
 
 function grow(table: TransitionTable): void {
-  const capacity = Math.max(8, table.accepting.length * 2);
+  const capacity = Math.max(1, table.accepting.length * 2);
   const next = new Int32Array(capacity * 256).fill(unknown, table.next.length);
   next.set(table.next);
   const accepting = new Uint8Array(capacity);

@@ -132,52 +132,67 @@ export function parts(list: readonly FramePart[], next: Script): Script {
   }, next);
 }
 
+/** A scalar; its machine is made when it is first read. */
+function scalar(
+  make: () => ByteMachine,
+  count: () => number,
+  without: (values: readonly unknown[]) => ByteMachine | undefined,
+): ScalarForm {
+  let machine: ByteMachine | undefined;
+  return {
+    kind: "scalar",
+    get machine() {
+      machine ??= make();
+      return machine;
+    },
+    get count() {
+      return count();
+    },
+    without,
+  };
+}
+
 /** Some of a few values: null, true, false, the members of an enum. */
 export function literalForm(values: readonly Literal[], escapes: Escapes = "needed"): ScalarForm {
   const texts = values.filter((value) => typeof value === "string");
   const others = values.filter((value) => typeof value !== "string").map((value) => JSON.stringify(value));
-  const machine = texts.length > 0 && others.length === 0 ? stringMachine(words(texts), escapes) : literals(others);
-  return {
-    kind: "scalar",
-    machine,
-    count: values.length,
-    without(excluded) {
+  return scalar(
+    () => (others.length === 0 ? stringMachine(words(texts), escapes) : literals(others)),
+    () => values.length,
+    (excluded) => {
       const left = values.filter((value) => !excluded.includes(value));
       return left.length > 0 ? literalForm(left, escapes).machine : undefined;
     },
-  };
+  );
 }
 
 type Literal = string | number | boolean | null;
 
 /** The numbers of a range; undefined if there are none. Throws as `numberMachine`. */
 export function numberForm(range: NumberRange, judged: boolean): ScalarForm | undefined {
-  const writable = numberMachine(range);
-  if (!writable) return undefined;
-  const machine = judged ? judgedNumber(range) : writable;
-  return {
-    kind: "scalar",
-    machine,
-    count: countNumbers(range),
-    without(excluded) {
+  const written = numberMachine(range);
+  if (!written) return undefined;
+  return scalar(
+    () => (judged ? judgedNumber(range) : written),
+    () => countNumbers(range),
+    (excluded) => {
       const except = [...(range.except ?? []), ...excluded.filter((value) => typeof value === "number")];
       return numberMachine({ ...range, except });
     },
-  };
+  );
 }
 
 /** The strings of a language. */
 export function textForm(language: Language, escapes: Escapes): ScalarForm {
-  return {
-    kind: "scalar",
-    machine: stringMachine(language, escapes),
-    count: language.texts(language.start),
-    without(excluded) {
+  const count = () => language.texts(language.start);
+  return scalar(
+    () => stringMachine(language, escapes),
+    count,
+    (excluded) => {
       const texts = excluded.filter((value) => typeof value === "string" && includes(language, value)) as string[];
-      if (language.texts(language.start) <= new Set(texts).size) return undefined;
-      return stringMachine(without(language, texts), escapes);
+      return count() > new Set(texts).size ? stringMachine(without(language, texts), escapes) : undefined;
     },
-  };
+  );
 }
 
 /** Any text of `min` to `max` such characters of ASCII. */
@@ -199,6 +214,8 @@ export function machineForm(machine: ByteMachine): ScalarForm {
 
 export const nullForm = literalForm([null]);
 export const booleanForm = literalForm([true, false]);
+export const freeNumberForm = numberForm({}, false) as ScalarForm;
+export const integerForm = numberForm({ whole: true }, false) as ScalarForm;
 /** Any string. */
 export const stringForm = textForm(lengths(0, Infinity), "all");
 
@@ -208,7 +225,11 @@ const anyJsonObject = anyObject(anyJson, true);
 anyJson.forms = [
   nullForm,
   booleanForm,
-  { kind: "scalar", machine: anyNumber, count: Infinity, without: () => anyNumber },
+  scalar(
+    () => anyNumber,
+    () => Infinity,
+    () => anyNumber,
+  ),
   stringForm,
   anyArray(anyJson),
   anyJsonObject,

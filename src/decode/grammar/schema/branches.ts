@@ -72,32 +72,35 @@ function expanded(
   { outlines, conflict, isMeant, maxPlainBranches }: Tools,
   narrow: boolean,
 ): Branch[] | undefined {
-  const branches = new Map<string, Branch>();
+  const branches: Branch[] = [];
   let steps = 0;
   let fails = false; // whether there is a choice of ways to fail
   let tooMany = false;
 
-  const expand = (state: State | undefined): void => {
+  /** `isPossible`: the schemas so far have been looked at together. */
+  const expand = (state: State | undefined, isPossible: boolean): void => {
     if (tooMany || !state) return;
-    const settled = settle(state);
+    const settled = settle(state, isPossible);
     if (!settled) return;
     if (++steps > maxPlainBranches && fails && !narrow) tooMany = true;
     const { members, open, exists, witness } = settled;
-    const [choice] = [...open].sort((a, b) => a.options().length - b.options().length);
-    if (choice) {
+    if (open.length > 0) {
+      const choice = open.reduce((least, one) => (one.options().length < least.options().length ? one : least));
       const rest = { ...settled, open: open.filter((other) => other !== choice) };
-      for (const { place } of choice.options()) expand(absorb(rest, [{ ...choice, place }]));
+      const isLookedAt = !isOnly(choice, open);
+      for (const { place } of choice.options()) expand(absorb(rest, [{ ...choice, place }]), isLookedAt);
       return;
     }
     if (exists.length > 0) {
-      for (const option of waysToExist(settled, exists[0])) expand(option);
+      for (const option of waysToExist(settled, exists[0])) expand(option, false);
       return;
     }
-    if (branches.size >= maxForms)
+    if (branches.length >= maxForms)
       throw schemaFault(places[0]?.at ?? "", `anyOf, oneOf, not and if multiply to more than ${maxForms} alternatives`);
-    const name = members.map(({ name }) => name).sort();
-    branches.set(`${name.join("\n")} ${witness?.name}`, { members, witness });
+    branches.push({ members, witness });
   };
+  /** An anyOf or oneOf by itself multiplies nothing: its options need not be looked at beforehand. */
+  const isOnly = (choice: Open, open: readonly Open[]) => open.length === 1 && choice.unless === undefined;
 
   /** Adds schemas and all that they bring with them; undefined if one of them allows nothing. */
   const absorb = (state: State, added: readonly Pending[]): State | undefined => {
@@ -147,9 +150,9 @@ function expanded(
   };
 
   /** Drops options that are impossible and choices that are none; undefined if nothing is left. */
-  const settle = (state: State): State | undefined => {
-    if (state.open.length === 0 && state.members.length < 2) return state;
-    if (outlines.isEmpty(state.members)) {
+  const settle = (state: State, isPossible: boolean): State | undefined => {
+    if (state.open.length === 0 && (state.members.length < 2 || isPossible)) return state;
+    if (!isPossible && state.members.length > 1 && outlines.isEmpty(state.members)) {
       const left = state.members.reduce((left, { types = allTypes }) => left & types, allTypes);
       conflict(state.members[0]?.at ?? "", left === 0 ? "no type is left" : "its parts contradict each other");
       return undefined;
@@ -160,6 +163,10 @@ function expanded(
       const open: Open[] = [];
       for (const choice of now.open) {
         if (choice.unless && outlines.isEmpty(now.members, choice.unless)) continue;
+        if (isOnly(choice, now.open)) {
+          open.push(choice);
+          continue;
+        }
         const all = choice.options();
         let options: readonly Way[] = all.filter(({ place }) => !outlines.isEmpty(now.members, place));
         if (narrow && choice.unless) options = plainest(options);
@@ -202,13 +209,24 @@ function expanded(
     return ways;
   }
 
-  expand(
-    absorb(
-      { members: [], open: [], exists: [], known: new Set(), witness: undefined },
-      places.map((place) => ({ place, lineage: [], above: [] })),
-    ),
+  const start: State = { members: [], open: [], exists: [], known: new Set(), witness: undefined };
+  const first = absorb(
+    start,
+    places.map((place) => ({ place, lineage: [], above: [] })),
   );
-  return tooMany ? undefined : [...branches.values()];
+  expand(first, false);
+  return tooMany ? undefined : different(branches);
+}
+
+/** Branches of the same schemas are one. */
+function different(branches: readonly Branch[]): Branch[] {
+  if (branches.length < 2) return [...branches];
+  const nameOf = ({ members, witness }: Branch) =>
+    `${members
+      .map(({ name }) => name)
+      .sort()
+      .join("\n")} ${witness?.name}`;
+  return [...new Map(branches.map((branch) => [nameOf(branch), branch])).values()];
 }
 
 function plainest(ways: readonly Way[]): readonly Way[] {

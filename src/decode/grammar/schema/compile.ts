@@ -55,8 +55,9 @@ export function valueOfSchema(schema: unknown, spelling: Spelling, { only, witho
   });
 
   const valueAt = (places: readonly Place[]): Value => {
-    const byName = new Map(places.filter(({ schema }) => schema !== true).map((place) => [place.name, place]));
-    const name = [...byName.keys()].sort().join("\n");
+    const byName = new Map<string, Place>();
+    for (const place of places) if (place.schema !== true) byName.set(place.name, place);
+    const name = places.length === 1 && byName.size === 1 ? places[0].name : [...byName.keys()].sort().join("\n");
     let value = values.get(name);
     if (!value) {
       if (values.size >= maxValues) throw schemaFault("", `it has more than ${maxValues} places`);

@@ -10,7 +10,17 @@ import {
 } from "../automaton.ts";
 import { counted } from "../counted.ts";
 import { longestOf } from "../formats.ts";
-import { booleanForm, type Form, literalForm, nullForm, numberForm, stringForm, textForm } from "../forms.ts";
+import {
+  booleanForm,
+  type Form,
+  freeNumberForm,
+  integerForm,
+  literalForm,
+  nullForm,
+  numberForm,
+  stringForm,
+  textForm,
+} from "../forms.ts";
 import { includes, type Language, lengths, without } from "../language.ts";
 import type { Bound, NumberRange } from "../number-range.ts";
 import type { Compiler } from "./compiler.ts";
@@ -67,6 +77,8 @@ export function numberForms(branch: Branch, allowed: Types, compiler: Compiler):
   const range = rangeOf(branch, allowed);
   const where = branch.find(({ multiples }) => multiples) ?? branch.find(({ min, max }) => min || max) ?? branch[0];
   const at = where?.multiples ? `${where.at}/multipleOf` : (where?.at ?? "");
+  const isFree = !range.min && !range.max && !range.multiples && !range.notMultiples && !range.except;
+  if (isFree && range.whole !== false && !compiler.judged) return [range.whole ? integerForm : freeNumberForm];
   const form = limited(at, '"multipleOf"', () => numberForm(range, compiler.judged));
   return form ? [form] : compiler.conflict(where?.at ?? "", "no number lies between the bounds");
 }
