@@ -20,10 +20,10 @@ export interface PassContext extends Pick<RouteContext, "draining" | "balanceOf"
   readonly localNamesOnly: boolean;
 }
 
-/** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says for its method. */
+/** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says. */
 export type Destination = { readonly prefix: string } & (
   | { readonly operation: Operation; readonly missing?: undefined }
-  | { readonly operation?: undefined; missing(method: string): ApiError }
+  | { readonly operation?: undefined; missing(request: Request): ApiError }
 );
 
 export function passesOf(context: PassContext, destination: Destination): [Pass, ...Pass[]] {
@@ -41,7 +41,7 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
     headers.set("x-request-id", exchange.requestId);
     headers.set("x-ds-trace-id", exchange.requestId);
     for (const text of exchange.warnings) headers.append("warning", `299 - ${quoted(text)}`);
-    if (draining()) headers.set("connection", "close");
+    if (draining() || c.res.status === 408) headers.set("connection", "close");
   };
 
   const namesThisMachine: Pass = (c, next) => {
@@ -55,7 +55,7 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
   };
 
   const hasRoute: Pass = (c, next) => {
-    if (missing) throw missing(c.req.method);
+    if (missing) throw missing(c.req.raw);
     return next();
   };
 

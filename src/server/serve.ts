@@ -12,8 +12,8 @@ export interface ListenOptions {
   host: string;
   /** 0: any free one */
   port: number;
-  /** Seconds that a client may take to send a request. Default 60 */
-  sendSeconds?: number;
+  /** Seconds that a client may take to send a request's headers; its body is the app's to wait for. Default 20 */
+  headerSeconds?: number;
 }
 
 export interface Listening {
@@ -30,7 +30,7 @@ export interface Listening {
 const maxHeaderSize = 16 * 1024;
 
 /** Listens. @throws one sentence if the address cannot be had. */
-export async function listen(app: App, { host, port, sendSeconds = 60 }: ListenOptions): Promise<Listening> {
+export async function listen(app: App, { host, port, headerSeconds = 20 }: ListenOptions): Promise<Listening> {
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
     errorHandler: () => errorResponse(new ApiError(400, "The request line or the Host header is not valid")),
@@ -38,9 +38,9 @@ export async function listen(app: App, { host, port, sendSeconds = 60 }: ListenO
   const server = createServer(
     {
       maxHeaderSize,
-      headersTimeout: Math.min(20, sendSeconds) * 1000,
-      requestTimeout: sendSeconds * 1000,
-      connectionsCheckingInterval: Math.min(1000, sendSeconds * 250),
+      headersTimeout: headerSeconds * 1000,
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.min(1000, headerSeconds * 250),
       keepAliveTimeout: 30_000,
     },
     (request: IncomingMessage, response: ServerResponse) => void listener(request, response),
@@ -58,11 +58,11 @@ export async function listen(app: App, { host, port, sendSeconds = 60 }: ListenO
 }
 
 async function stop(app: App, server: HttpServer, drainSeconds: number): Promise<void> {
-  app.drain();
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  app.drain(); // it listens on, so that whoever asks is told: /health by a 503, all else too
   await until(() => app.inFlight() === 0, drainSeconds * 1000);
   app.abort();
   await until(() => app.inFlight() === 0, 5000);
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const timer = setInterval(() => server.closeIdleConnections(), 20); // those that have their answer
   await Promise.race([closed, sleep(1000)]);
   clearInterval(timer);

@@ -10,6 +10,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { jsonLog } from "../../src/server/log.ts";
 import type { Operation } from "../../src/server/operation.ts";
 import { runHere } from "../cli/in-process.ts";
 import { program } from "../program.ts";
@@ -149,13 +150,15 @@ describe("SIGTERM", () => {
     await health.json();
     server.kill("SIGTERM");
     await new Promise((resolve) => setTimeout(resolve, 100));
-    const late = fetch(`${url}/spend`, { method: "POST", headers, body: "{}" });
-    expect([503, "refused"]).toContain(
-      await late.then(
-        ({ status }) => status,
-        () => "refused",
-      ),
-    );
+    // On connections of their own, as a load balancer's are.
+    const late = await fetch(`${url}/spend`, {
+      method: "POST",
+      headers: { ...headers, connection: "close" },
+      body: "{}",
+    });
+    expect(late.status).toBe(503);
+    const state = await fetch(`${url}/health`, { headers: { connection: "close" } });
+    expect([state.status, await state.json()]).toMatchObject([503, { status: "stopping", in_flight: 1 }]);
     expect(await text).toMatch(/^data: 0\n\n.*data: 39\n\ndata: \[DONE\]\n\n$/s);
     expect((await server.ended).code).toBe(0); // long before the time to drain is over
   });
@@ -219,13 +222,23 @@ describe("connections", () => {
     expect((await fetch(`${url}/health`, { headers: { x: "x".repeat(15_000) } })).status).toBe(200);
   });
 
-  test("who sends too slowly is cut off with a 408, in headers or body", { timeout: 20_000 }, async () => {
-    const { url } = await start({ operations: [echo] }, { sendSeconds: 0.3 });
+  test("who sends too slowly is cut off with a 408, in headers or body; a body is one line of the log", {
+    timeout: 20_000,
+  }, async () => {
+    const lines: string[] = [];
+    const log = jsonLog((line) => lines.push(line));
+    const { url } = await start({ operations: [echo], sendSeconds: 0.3, log }, { headerSeconds: 0.3 });
     for (const bytes of [
       "GET /health HTTP/1.1\r\nhost",
       'POST /echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"a',
     ]) {
-      expect(await raw(url, bytes)).toMatch(/^HTTP\/1.1 408 /); // Node's own limit is a minute, the test's twenty seconds
+      const text = await raw(url, bytes); // Node's own limit is a minute, the test's twenty seconds
+      expect(text).toMatch(/^HTTP\/1.1 408 /);
+      expect(text).toMatch(/connection: close/i);
+      expect(text).toContain("came too slowly");
     }
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0])).toMatchObject({ level: "info", route: "/echo", status: 408 });
+    expect(lines[0]).not.toContain("    at ");
   });
 });
