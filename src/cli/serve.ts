@@ -15,6 +15,7 @@ import { listen } from "../server/serve.ts";
 import { untilSignal } from "../server/shutdown.ts";
 import { openSoftPromptStore } from "../server/soft-prompt-store.ts";
 import { list, type ModelOptions, number, withModel } from "./options.ts";
+import { goOnUnread, writeLog } from "./output.ts";
 import { progressBar } from "./progress.ts";
 
 interface Options extends ModelOptions {
@@ -83,7 +84,7 @@ async function serve(options: Options): Promise<void> {
   const ledger =
     options.prices && options.journal ? await openLedger(options.journal, await readPrices(options.prices)) : undefined;
 
-  const log = options.quiet ? noLog : jsonLog((line) => process.stderr.write(line));
+  const log = options.quiet ? noLog : jsonLog(writeLog);
   const model = await loadModel(options);
   const modelId = options.modelId ?? nameOf(options.model);
   const app = createApp(model, {
@@ -100,6 +101,7 @@ async function serve(options: Options): Promise<void> {
     log,
   });
   const listening = await listen(app, { host, port });
+  goOnUnread();
 
   const { name, why } = model.kernels;
   console.log(`plainformer serves ${modelId} at ${listening.url}

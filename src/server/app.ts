@@ -14,7 +14,7 @@ import { createExchanges, type Exchange } from "./exchange.ts";
 import { missingRoute } from "./foreign-routes.ts";
 import { formatsOf } from "./formats.ts";
 import { parseBody, readBody } from "./json-body.ts";
-import type { Ledger } from "./ledger.ts";
+import { type Ledger, LedgerFullError } from "./ledger.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
@@ -111,6 +111,7 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
   const { timeoutSeconds = 600, sendSeconds = 60, beta = false, corsOrigins = [] } = options;
   const exchanges = createExchanges({ metrics, log, ledger, timeoutSeconds, beta });
   let draining = false;
+  let journalProblem: string | undefined;
   let latest: { load: EngineLoad; at: number } | undefined;
 
   const context: RouteContext = {
@@ -125,6 +126,14 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
     openApi: buildOpenApi(operations, [modelId, ...aliases]),
     draining: () => draining,
     inFlight: exchanges.inFlight,
+    async journalProblem() {
+      if (!ledger) return undefined;
+      await admitTo(ledger).then(
+        (leave) => leave(),
+        () => {},
+      );
+      return journalProblem;
+    },
     metrics: metrics.text,
     async counters() {
       const asked = model.load().then((load) => {
@@ -157,8 +166,27 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
     return result;
   }
 
+  /** Makes room for one more charge; what changes about it is in the log. @throws ApiError */
+  async function admitTo(ledger: Ledger): Promise<() => void> {
+    try {
+      const leave = await ledger.admit();
+      if (journalProblem) log("info", "journal", { problem: "none any more" });
+      journalProblem = undefined;
+      return leave;
+    } catch (error) {
+      if (!(error instanceof LedgerFullError)) throw error;
+      if (journalProblem !== error.message) log("error", "journal", { problem: error.message });
+      journalProblem = error.message;
+      throw new ApiError(503, "The server takes no paid requests now: what they cost cannot be written down", {
+        retryAfter: 30,
+      });
+    }
+  }
+
+  const localNamesOnly = options.localNamesOnly ?? false;
+  const admit = ledger && (() => admitTo(ledger));
   const passes = (destination: Destination) =>
-    passesOf({ ...context, exchanges, rates, keys, localNamesOnly: options.localNamesOnly ?? false }, destination);
+    passesOf({ ...context, exchanges, rates, keys, localNamesOnly, admit }, destination);
   const methodsOf = new Map<string, string>();
   for (const { path, method } of operations)
     methodsOf.set(path, [methodsOf.get(path), method.toUpperCase()].filter(Boolean).join(", "));

@@ -27,7 +27,7 @@ export interface Exchange extends Call {
   readonly warnings: readonly string[];
   /** Whether a stream tells the end. */
   readonly streams: boolean;
-  /** Calls `leave` when the request is over; as often as it is given one. */
+  /** Calls each `leave` when the request is over, or at once if it is. */
   atEnd(leave: () => void): void;
   /** Resolves when what was charged is on disk. */
   settled(): Promise<void>;
@@ -106,7 +106,10 @@ export function createExchanges({ metrics, log, ledger, timeoutSeconds, beta }: 
           left: () => exchange.finish(499),
         };
       },
-      atEnd: (leave) => void leaving.push(leave),
+      atEnd(leave) {
+        if (over) leave();
+        else leaving.push(leave);
+      },
       async settled() {
         while (owing) {
           owing = false;

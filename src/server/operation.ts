@@ -60,6 +60,8 @@ export interface RouteContext {
   readonly openApi: object;
   draining(): boolean;
   inFlight(): InFlight;
+  /** Why charges cannot be written down now, tried when it is asked; undefined: they can, or there are none. */
+  journalProblem(): Promise<string | undefined>;
   /** Counters in Prometheus' text form, and its content type. */
   metrics(): Promise<{ body: string; type: string }>;
   /** The engine's counters and their age. Where the model is too busy to tell, those of before; null: it never told. */

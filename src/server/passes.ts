@@ -18,6 +18,8 @@ export interface PassContext extends Pick<RouteContext, "draining" | "balanceOf"
   readonly rates: Rates;
   readonly keys: readonly ApiKey[] | undefined;
   readonly localNamesOnly: boolean;
+  /** Makes room for what a request will be charged; undefined: nothing is charged. @throws ApiError if there is none. */
+  readonly admit: (() => Promise<() => void>) | undefined;
 }
 
 /** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says. */
@@ -27,7 +29,7 @@ export type Destination = { readonly prefix: string } & (
 );
 
 export function passesOf(context: PassContext, destination: Destination): [Pass, ...Pass[]] {
-  const { exchanges, rates, keys, localNamesOnly, draining, balanceOf } = context;
+  const { exchanges, rates, keys, localNamesOnly, admit, draining, balanceOf } = context;
   const { prefix, operation, missing } = destination;
 
   /** It has an id and a signal; log and counters hear of its end. */
@@ -70,9 +72,11 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
     return next();
   };
 
-  const isPaidFor: Pass = (c, next) => {
-    const balance = operation?.body && balanceOf(c.var.exchange.tenant);
+  const isPaidFor: Pass = async (c, next) => {
+    const { exchange } = c.var;
+    const balance = operation?.body && balanceOf(exchange.tenant);
     if (balance && balance.left <= 0) throw new ApiError(402, "Insufficient Balance");
+    if (admit && operation?.body && exchange.tenant !== undefined) exchange.atEnd(await admit());
     return next();
   };
 

@@ -1,7 +1,7 @@
 // The server as a program: what it prints, what it refuses to start with, how it ends; and connections that misbehave.
 
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -124,6 +124,57 @@ describe("plainformer serve", () => {
 });
 
 const headers = { authorization: "Bearer sk-alice-0001", "content-type": "application/json" };
+
+test("a disk that is full: paid requests are refused before they are computed, and /health says so", async () => {
+  const journal = join(folder, "full");
+  const args = ["--api-keys", join(folder, "keys"), "--prices", join(folder, "prices"), "--journal", journal];
+  // For real: a file of this process may have 24 KiB.
+  const server = child(main, ["serve", "--port", "0", "--threads", "1", ...args], {}, "ulimit -f 48");
+  const [, url] = await server.line(/ at (\S+)\n/);
+  const ask = async () =>
+    fetch(`${url}/v1/completions`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify({ model: "plainformer", prompt: "Once", max_tokens: 1 }),
+    });
+  const health = async () => {
+    const response = await fetch(`${url}/health`);
+    return { code: response.status, ...((await response.json()) as { status: string; problem: string | null }) };
+  };
+  let answered = 0;
+  let last = await ask();
+  expect(await health()).toMatchObject({ code: 200, status: "ok", problem: null });
+  for (; last.status === 200 && answered < 200; answered++) last = await ask();
+  expect(last.status).toBe(503);
+  expect([last.headers.get("retry-after"), await last.text()]).toEqual([
+    "30",
+    expect.stringContaining("The server takes no paid requests now"),
+  ]);
+  for (let i = 0; i < 3; i++) expect((await ask()).status).toBe(503);
+  const problem = "the journal cannot be written (EFBIG)";
+  expect(await health()).toMatchObject({ code: 503, status: "no_journal", problem });
+  expect((await fetch(`${url}/v1/models`, { headers })).status).toBe(200); // what costs nothing
+  const metrics = await (await fetch(`${url}/metrics`, { headers })).text();
+  expect(metrics).toContain(`plainformer_tokens_total{kind="completion"} ${answered}\n`); // none was computed in vain
+  server.kill("SIGTERM");
+  const { code, stderr } = await server.ended;
+  expect(code).toBe(0);
+  expect(stderr.match(/"event":"journal"/g)).toHaveLength(1);
+  expect((await readFile(journal, "utf8")).match(/\n/g)).toHaveLength(answered);
+});
+
+test("who reads the log goes away: the server goes on", async () => {
+  const server = child(main, ["serve", "--port", "0", "--threads", "1"]);
+  const [, url] = await server.line(/ at (\S+)\n/);
+  await server.line(/try .*\n/);
+  server.stopReading();
+  for (let i = 0; i < 5; i++) {
+    expect((await fetch(`${url}/nowhere`)).status).toBe(404); // a line of the log each
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+  }
+  server.kill("SIGTERM");
+  expect((await server.ended).code).toBe(0);
+});
 
 describe("SIGTERM", () => {
   async function busy(

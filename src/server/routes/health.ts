@@ -13,7 +13,8 @@ export const health: Operation = {
   open: true,
   responses: {
     200: z.object({
-      status: z.enum(["ok", "stopping"]),
+      status: z.enum(["ok", "stopping", "no_journal"]).describe("no_journal: paid requests are refused."),
+      problem: z.string().nullable(),
       model: z.string(),
       uptime_seconds: z.number(),
       in_flight: z.int().describe("Requests whose answer is not complete."),
@@ -27,11 +28,13 @@ export const health: Operation = {
   },
   async handle(context) {
     const { modelId, created, draining, counters } = context;
+    const problem = (await context.journalProblem()) ?? null;
     const known = await counters();
     const { count, oldestSeconds, waiting, longestWaitSeconds } = context.inFlight();
     return Response.json(
       {
-        status: draining() ? "stopping" : "ok",
+        status: draining() ? "stopping" : problem === null ? "ok" : "no_journal",
+        problem,
         model: modelId,
         uptime_seconds: Math.round(Date.now() / 1000 - created),
         in_flight: count,
@@ -41,7 +44,7 @@ export const health: Operation = {
         load: known ? wireNames({ ...known.load }) : null,
         load_age_ms: known ? Math.round(known.ageMs) : null,
       },
-      { status: draining() ? 503 : 200 },
+      { status: draining() || problem !== null ? 503 : 200 },
     );
   },
 };
