@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
 import type { App } from "./app.ts";
 import { ApiError, type ErrorStatus, errorBody, errorResponse } from "./errors.ts";
+import { watchReaders } from "./stalled-readers.ts";
 
 export interface ListenOptions {
   host: string;
@@ -14,6 +15,8 @@ export interface ListenOptions {
   port: number;
   /** Seconds that a client may take to send a request's headers; its body is the app's to wait for. Default 20 */
   headerSeconds?: number;
+  /** Seconds without taking anything of a stream after which a client counts as gone. Default 60 */
+  stallSeconds?: number;
 }
 
 export interface Listening {
@@ -30,7 +33,10 @@ export interface Listening {
 const maxHeaderSize = 16 * 1024;
 
 /** Listens. @throws one sentence if the address cannot be had. */
-export async function listen(app: App, { host, port, headerSeconds = 20 }: ListenOptions): Promise<Listening> {
+export async function listen(
+  app: App,
+  { host, port, headerSeconds = 20, stallSeconds = 60 }: ListenOptions,
+): Promise<Listening> {
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
     errorHandler: () => errorResponse(new ApiError(400, "The request line or the Host header is not valid")),
@@ -43,8 +49,12 @@ export async function listen(app: App, { host, port, headerSeconds = 20 }: Liste
       connectionsCheckingInterval: Math.min(1000, headerSeconds * 250),
       keepAliveTimeout: 30_000,
     },
-    (request: IncomingMessage, response: ServerResponse) => void listener(request, response),
+    (request: IncomingMessage, response: ServerResponse) => {
+      readers.watch(response);
+      void listener(request, response);
+    },
   );
+  const readers = watchReaders(stallSeconds);
   server.on("clientError", refuse);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new Error(addressFault(error, host, port))));
@@ -53,7 +63,7 @@ export async function listen(app: App, { host, port, headerSeconds = 20 }: Liste
   const { port: actual } = server.address() as AddressInfo;
   return {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${actual}`,
-    stop: (drainSeconds) => stop(app, server, drainSeconds),
+    stop: (drainSeconds) => stop(app, server, drainSeconds).finally(readers.end),
   };
 }
 

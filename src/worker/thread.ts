@@ -35,7 +35,11 @@ try {
 }
 
 async function receive(model: Plainformer, request: Request): Promise<void> {
-  if (request.type === "abort") calls.get(request.id)?.abort();
+  if (request.type === "abort") {
+    calls.get(request.id)?.abort();
+    goOn(request.id);
+  } else if (request.type === "pause") pause(request.id);
+  else if (request.type === "resume") goOn(request.id);
   else if (request.type === "close") {
     await model.close({ drainMs: request.drainMs });
     reply({ type: "closed" });
@@ -48,9 +52,26 @@ async function receive(model: Plainformer, request: Request): Promise<void> {
     } catch (error) {
       reply({ type: "error", id, error: sentError(error) });
     } finally {
+      goOn(id);
       calls.delete(id);
     }
   }
+}
+
+/** Generations whose events nobody takes now, each with what waits for that to end. */
+const paused = new Map<number, { over: Promise<void>; end(): void }>();
+
+function pause(id: number): void {
+  let end = () => {};
+  const over = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  if (calls.has(id)) paused.set(id, { over, end });
+}
+
+function goOn(id: number): void {
+  paused.get(id)?.end();
+  paused.delete(id);
 }
 
 async function answer(
@@ -60,8 +81,10 @@ async function answer(
 ): Promise<unknown> {
   switch (call.method) {
     case "generate":
-      for await (const event of model.generate({ ...call.argument, signal }))
+      for await (const event of model.generate({ ...call.argument, signal })) {
         reply({ type: "event", id: call.id, event });
+        await paused.get(call.id)?.over;
+      }
       return undefined;
     case "score":
       return model.score({ ...call.argument, signal });

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { jsonLog } from "../../src/server/log.ts";
 import type { Operation } from "../../src/server/operation.ts";
+import { textStream } from "../../src/server/wire/stream.ts";
 import { runHere } from "../cli/in-process.ts";
 import { program } from "../program.ts";
 import { type Child, child } from "./child.ts";
@@ -266,6 +267,31 @@ describe("connections", () => {
     const text = await raw(url, bytes);
     expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n"))).error).toMatchObject({ code: "invalid_request_error" });
+  });
+
+  test("who reads nothing of a stream is taken for gone; who waits for one, or for an answer, is not", async () => {
+    const stream = (path: string, next: () => Promise<string>): Operation => ({
+      ...echo,
+      path,
+      handle: async (_, __, call) => textStream(next, call),
+    });
+    const silence = new Promise<string>(() => {});
+    const flood = stream("/flood", async () => "x".repeat(65536));
+    const silent = stream("/silent", () => silence);
+    const slow = { ...echo, path: "/slow", handle: async () => new Response(await silence) };
+    const lines: string[] = [];
+    const log = jsonLog((line) => lines.push(line));
+    const operations = [flood, silent, slow];
+    const { url, app } = await start({ operations, log }, { stallSeconds: 0.3 });
+    const client = new AbortController();
+    const init = { method: "POST", headers, body: "{}", signal: client.signal };
+    for (const { path } of operations) fetch(url + path, init).catch(() => {});
+    await expect
+      .poll(() => lines.map((line) => JSON.parse(line)))
+      .toMatchObject([{ route: "/flood", client_gone: true }]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(app.inFlight()).toBe(2);
+    client.abort();
   });
 
   test("headers of 15 KiB are read", async () => {
