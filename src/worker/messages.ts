@@ -58,7 +58,15 @@ export type Request =
 /** What the program needs to know of a loaded model; it reads the tokenizer itself. */
 export type Facts = Pick<
   ServedModel,
-  "config" | "kernels" | "endIds" | "cacheTokens" | "directory" | "files" | "fingerprint" | "chatTemplate"
+  | "config"
+  | "kernels"
+  | "endIds"
+  | "cacheTokens"
+  | "maxRunning"
+  | "directory"
+  | "files"
+  | "fingerprint"
+  | "chatTemplate"
 >;
 
 /** From the thread to the program, in lists: everything of one turn together. */

@@ -27,8 +27,8 @@ try {
     probe: probe && { ...probe, see: (name, value) => reply({ type: "seen", name, value }) },
   });
   parent.onMessage((request) => receive(model, request as Request));
-  const { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate } = model;
-  const facts = { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate };
+  const { config, kernels, endIds, cacheTokens, maxRunning, directory, files, fingerprint, chatTemplate } = model;
+  const facts = { config, kernels, endIds, cacheTokens, maxRunning, directory, files, fingerprint, chatTemplate };
   reply({ type: "ready", facts });
 } catch (error) {
   reply({ type: "error", id: undefined, error: sentError(error) });
