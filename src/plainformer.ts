@@ -44,7 +44,7 @@ export const defaultModel = locationOf(new URL("../weights/default", import.meta
 export async function load(source: string = defaultModel, options: LoadOptions = {}): Promise<Plainformer> {
   checkNames(options, loadOptionNames);
   const directory = source.startsWith("hf:") ? await fromHub(source, options) : source;
-  const { kernels, why } = await selectKernels(options.kernels, { threads: options.threads });
+  const { kernels, why } = await selectKernels(options.kernels, { threads: options.threads, exact: options.exact });
   try {
     const ops = createOps(kernels);
     const opened = await openModel(directory);
@@ -102,7 +102,13 @@ function assemble(
     config,
     tokenizer,
     model,
-    kernels: { name: kernels.name, about: kernels.about, sameBits: kernels.sameBits, why },
+    kernels: {
+      name: kernels.name,
+      about: kernels.about,
+      sameBits: kernels.sameBits,
+      roundsRows: kernels.roundsRows ?? false,
+      why,
+    },
     endIds,
     cacheTokens,
     maxRunning,

@@ -34,6 +34,11 @@ export interface LoadOptions {
   /** Dtype of the matrices in memory; as in the file where not given. */
   dtype?: WeightDType;
   /**
+   * Multiply quantized weights with activations as they are. Default false: a set may round these to 8 bits first, 32 numbers
+   * at a time, as llama.cpp does, which is several times as fast (`model.kernels.roundsRows` says whether it does).
+   */
+  exact?: boolean;
+  /**
    * Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192 and at
    * most 1 GiB; "many": as many as are good for 128 requests at a time, as far as a quarter of the memory goes, at most 1 GiB.
    */
@@ -63,6 +68,7 @@ export const loadOptionNames = {
   kernels: true,
   threads: true,
   dtype: true,
+  exact: true,
   cacheTokens: true,
   kv: true,
   maxRunning: true,
@@ -85,7 +91,7 @@ export interface ComputedModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   /** Which kernel set runs, and why. */
-  readonly kernels: Pick<Kernels, "name" | "about" | "sameBits"> & { why: string };
+  readonly kernels: Pick<Kernels, "name" | "about" | "sameBits" | "roundsRows"> & { why: string };
   /** Token ids that end a text. */
   readonly endIds: readonly number[];
   readonly cacheTokens: number;

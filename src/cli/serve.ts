@@ -140,6 +140,7 @@ async function loadModel({
   kernels,
   threads,
   dtype,
+  exact,
   kv,
   cacheTokens = "many",
   maxRunning,
@@ -154,7 +155,7 @@ async function loadModel({
   const bar = progressBar();
   try {
     const limits = { cacheTokens, maxRunning, maxWaiting };
-    return await loadInWorker(model, { kernels, threads, dtype, kv, ...limits, onProgress: bar.update });
+    return await loadInWorker(model, { kernels, threads, dtype, exact, kv, ...limits, onProgress: bar.update });
   } finally {
     bar.stop();
   }
