@@ -36,7 +36,7 @@ export function shapeOf(
   heads: Heads,
 ): AttentionShape {
   const n = q.shape[0];
-  const { nHeads, nCacheHeads, kDim, vDim, window = 0, softCap = 0, sinks } = heads;
+  const { nHeads, nCacheHeads, kDim, vDim, scale, window = 0, softCap = 0, sinks } = heads;
   if (nHeads % nCacheHeads !== 0)
     throw new Error(`${op}: ${nHeads} query heads are not a multiple of ${nCacheHeads} cache heads`);
   if (!pages.v && vDim > kDim) throw new Error(`${op}: values of width ${vDim} are no prefix of keys of width ${kDim}`);
@@ -51,7 +51,8 @@ export function shapeOf(
   expect(op, "sequences", rows.sequences, [n], ["i32"]);
   expect(op, "positions", rows.positions, [n], ["i32"]);
   expect(op, "pageTable", rows.pageTable, [-1, -1], ["i32"]);
-  return { ...heads, sinks: sinks?.buffer, rows: n, maxPages: rows.pageTable.shape[1] };
+  const maxPages = rows.pageTable.shape[1];
+  return { rows: n, nHeads, nCacheHeads, kDim, vDim, maxPages, scale, window, softCap, sinks: sinks?.buffer };
 }
 
 export function cacheBuffers({ k, v }: CachePages): CacheBuffers<Buffer> {

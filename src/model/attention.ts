@@ -53,8 +53,8 @@ function groupedQuery(
   v = place("layers.*.v", v, i);
 
   const { scale, softCap, sinks } = weights;
-  const shape = { nHeads, nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim };
-  const heads = { ...shape, scale, softCap, sinks, window: config.windows?.[i] };
+  const window = config.windows?.[i];
+  const heads = { nHeads, nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim, scale, softCap, sinks, window };
   const mixed = ops.attention(q, k, v, batch.cache[i], batch, heads); // [rows, nHeads · headDim]
   if (place.isRead("layers.*.probs", i))
     place("layers.*.probs", ops.attentionProbs(q, batch.cache[i], batch, heads), i); // [rows, nHeads, pages · pageSize]
