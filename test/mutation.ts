@@ -193,7 +193,7 @@ const allFaults: Fault[] = [
   },
   {
     name: "engine: steps pile up while work holds its own",
-    file: "kernels/ops.ts",
+    file: "kernels/arena.ts",
     from: 'if (holds > 0) {\n          kernels.release(mark, null, "f32", 0);',
     to: "if (holds > 0) {",
     tests: engineTests,
