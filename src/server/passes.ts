@@ -18,16 +18,18 @@ export interface PassContext extends Pick<RouteContext, "draining" | "balanceOf"
   readonly rates: Rates;
   readonly keys: readonly ApiKey[] | undefined;
   readonly localNamesOnly: boolean;
+  /** Makes room for what a request will be charged; undefined: nothing is charged. @throws ApiError if there is none. */
+  readonly admit: (() => Promise<() => void>) | undefined;
 }
 
-/** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says for its method. */
+/** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says. */
 export type Destination = { readonly prefix: string } & (
   | { readonly operation: Operation; readonly missing?: undefined }
-  | { readonly operation?: undefined; missing(method: string): ApiError }
+  | { readonly operation?: undefined; missing(request: Request): ApiError }
 );
 
 export function passesOf(context: PassContext, destination: Destination): [Pass, ...Pass[]] {
-  const { exchanges, rates, keys, localNamesOnly, draining, balanceOf } = context;
+  const { exchanges, rates, keys, localNamesOnly, admit, draining, balanceOf } = context;
   const { prefix, operation, missing } = destination;
 
   /** It has an id and a signal; log and counters hear of its end. */
@@ -41,7 +43,7 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
     headers.set("x-request-id", exchange.requestId);
     headers.set("x-ds-trace-id", exchange.requestId);
     for (const text of exchange.warnings) headers.append("warning", `299 - ${quoted(text)}`);
-    if (draining()) headers.set("connection", "close");
+    if (draining() || c.res.status === 408) headers.set("connection", "close");
   };
 
   const namesThisMachine: Pass = (c, next) => {
@@ -55,7 +57,7 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
   };
 
   const hasRoute: Pass = (c, next) => {
-    if (missing) throw missing(c.req.method);
+    if (missing) throw missing(c.req.raw);
     return next();
   };
 
@@ -70,9 +72,11 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
     return next();
   };
 
-  const isPaidFor: Pass = (c, next) => {
-    const balance = operation?.body && balanceOf(c.var.exchange.tenant);
+  const isPaidFor: Pass = async (c, next) => {
+    const { exchange } = c.var;
+    const balance = operation?.body && balanceOf(exchange.tenant);
     if (balance && balance.left <= 0) throw new ApiError(402, "Insufficient Balance");
+    if (admit && operation?.body && exchange.tenant !== undefined) exchange.atEnd(await admit());
     return next();
   };
 
