@@ -24,9 +24,9 @@ import {
   rowInHuggingFace,
   translate,
 } from "../model/families/gguf-architectures.ts";
+import { familyOf } from "../model/families/known-families.ts";
 import { ropeFactorsName, withRopeFactors } from "../model/families/rope-json.ts";
 import { floatDTypes } from "../model/families/take-weights.ts";
-import { familyOf } from "../model/families/known-families.ts";
 import type { WeightDType } from "../model/load.ts";
 import { openModel } from "../model/open.ts";
 import { ropeFrequencies, yarnMagnitude } from "../model/rope.ts";
