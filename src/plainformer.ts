@@ -20,6 +20,7 @@ import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
 import { type ComputedModel, type LoadOptions, loadOptionNames, type ServedModel } from "./served-model.ts";
+import { endOfTurnIds } from "./tokenizer/end-of-turn.ts";
 import { loadTokenizer } from "./tokenizer/load-tokenizer.ts";
 import { batchGradientsOf, candidateGradientsOf, gradientsOf } from "./tune/gradients.ts";
 import { withChat } from "./with-chat.ts";
@@ -29,6 +30,8 @@ import { withSoftPrompts } from "./with-soft-prompts.ts";
 export interface Plainformer extends ServedModel {
   /** The weights, for those who look inside. */
   readonly model: Model;
+  /** What was read otherwise than the files have it, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** The model that ships with the package. */
@@ -52,7 +55,10 @@ export async function load(source: string = defaultModel, options: LoadOptions =
     }).finally(opened.source.close);
     const tokenizer = await loadTokenizer(directory, opened.metadata);
     const chatTemplate = await readChatTemplate(directory, opened.metadata);
-    return assemble(ops, loaded, { tokenizer, chatTemplate, directory, why }, options);
+    const { vocabSize } = loaded.model.config;
+    const turnEnds = endOfTurnIds(chatTemplate, tokenizer).filter((id) => id < vocabSize);
+    const endIds = [...new Set([...loaded.endIds, ...turnEnds])];
+    return assemble(ops, { ...loaded, endIds }, { tokenizer, chatTemplate, directory, why }, options);
   } catch (error) {
     kernels.close();
     throw error;
@@ -79,7 +85,7 @@ export async function loadInWorker(source?: string, options: LoadOptions = {}): 
 
 function assemble(
   ops: Ops,
-  { model, endIds, files, fingerprint }: LoadedModel,
+  { model, endIds, files, notes, fingerprint }: LoadedModel,
   {
     tokenizer,
     chatTemplate,
@@ -96,10 +102,11 @@ function assemble(
   const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
   let closed = false;
   const context = { ops, model, tokenizer, cacheTokens };
-  const plain: ComputedModel & Pick<Plainformer, "model"> = {
+  const plain: ComputedModel & Pick<Plainformer, "model" | "notes"> = {
     config,
     tokenizer,
     model,
+    notes,
     kernels: { name: kernels.name, about: kernels.about, sameBits: kernels.sameBits, why },
     endIds,
     cacheTokens,
