@@ -1,9 +1,8 @@
-// Tokens that end a turn, known by their text. Files often name only the end of a document as their end (`<|endoftext|>`), while
-// the chat template closes each turn with another token: without it a chat would never stop.
-// Source: ggml-org/llama.cpp, src/llama-vocab.cpp (special_eog_ids), and the templates of Llama 4, Cohere, DeepSeek-Coder and
-// EXAONE; unlike there, a token counts only where the model's own template writes it.
-
-import type { Tokenizer } from "./tokenizer.ts";
+// Texts that end a turn wherever they are control tokens. Files often name only the end of a document as their end
+// (`<|endoftext|>`), or mark none of them as a control token. Which of them a model's own turns end with, its chat template
+// says (prompt/end-of-turn.ts).
+// Source: ggml-org/llama.cpp, src/llama-vocab.cpp (special_eog_ids), and the templates of Llama 4, Cohere, DeepSeek-Coder,
+// Gemma 4 and EXAONE.
 
 export const endOfTurnTexts: ReadonlySet<string> = new Set([
   "<|im_end|>",
@@ -34,17 +33,3 @@ export const endOfTurnTexts: ReadonlySet<string> = new Set([
   "<eos>",
   "</s>",
 ]);
-
-/**
- * The ids of the tokens that end a turn in what a chat template writes. In the formats that end a message with <|end|> and
- * a turn with <|return|> or <|call|> (or <|flush|> and <|calls|>), <|end|> is none; </s> is none beside <|tool_response>.
- */
-export function endOfTurnIds(chatTemplate: string | null, { idOf }: Pick<Tokenizer, "idOf">): number[] {
-  if (chatTemplate === null) return [];
-  const known = (text: string) => idOf(text) !== undefined;
-  const endsMessages =
-    (known("<|call|>") || known("<|calls|>")) && (known("<|return|>") || known("<|flush|>")) ? ["<|end|>"] : [];
-  const inside = new Set([...endsMessages, ...(known("<|tool_response>") ? ["</s>"] : [])]);
-  const written = [...endOfTurnTexts].filter((text) => !inside.has(text) && chatTemplate.includes(text));
-  return written.map(idOf).filter((id) => id !== undefined);
-}
