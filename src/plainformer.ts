@@ -17,6 +17,7 @@ import { kvDTypes } from "./model/kv-cache.ts";
 import { buildModel, type LoadedModel } from "./model/load.ts";
 import { type Model, tensorsOf } from "./model/model.ts";
 import { openModel } from "./model/open.ts";
+import { endOfTurnIds } from "./prompt/end-of-turn.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
@@ -30,6 +31,8 @@ import { withSoftPrompts } from "./with-soft-prompts.ts";
 export interface Plainformer extends ServedModel {
   /** The weights, for those who look inside. */
   readonly model: Model;
+  /** What was read otherwise than the files have it, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** The model that ships with the package. */
@@ -53,7 +56,10 @@ export async function load(source: string = defaultModel, options: LoadOptions =
     }).finally(opened.source.close);
     const tokenizer = await loadTokenizer(directory, opened.metadata);
     const chatTemplate = await readChatTemplate(directory, opened.metadata);
-    return assemble(ops, loaded, { tokenizer, chatTemplate, directory, why }, options);
+    const { vocabSize } = loaded.model.config;
+    const turnEnds = endOfTurnIds(chatTemplate, tokenizer).filter((id) => id < vocabSize);
+    const endIds = [...new Set([...loaded.endIds, ...turnEnds])];
+    return assemble(ops, { ...loaded, endIds }, { tokenizer, chatTemplate, directory, why }, options);
   } catch (error) {
     kernels.close();
     throw error;
@@ -80,7 +86,7 @@ export async function loadInWorker(source?: string, options: LoadOptions = {}): 
 
 function assemble(
   ops: Ops,
-  { model, endIds, files, fingerprint }: LoadedModel,
+  { model, endIds, files, notes, fingerprint }: LoadedModel,
   {
     tokenizer,
     chatTemplate,
@@ -97,10 +103,11 @@ function assemble(
   const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
   let closed = false;
   const context = { ops, model, tokenizer, cacheTokens };
-  const plain: ComputedModel & Pick<Plainformer, "model"> = {
+  const plain: ComputedModel & Pick<Plainformer, "model" | "notes"> = {
     config,
     tokenizer,
     model,
+    notes,
     kernels: {
       name: kernels.name,
       about: kernels.about,
