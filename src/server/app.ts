@@ -8,7 +8,7 @@ import type { ZodType } from "zod";
 import { checkNames, type Names } from "../field-error.ts";
 import type { EngineLoad, ServedModel } from "../served-model.ts";
 import { withSoftPrompts } from "../with-soft-prompts.ts";
-import type { ApiKey } from "./access.ts";
+import { type ApiKey, allowedHostsOf } from "./access.ts";
 import { ApiError, apiErrorOf, errorResponse } from "./errors.ts";
 import { createExchanges, type Exchange } from "./exchange.ts";
 import { formatsOf } from "./formats.ts";
@@ -21,7 +21,7 @@ import { checkModel, deepSeekNames } from "./model-id.ts";
 import { buildOpenApi } from "./openapi.ts";
 import type { Operation, RouteContext } from "./operation.ts";
 import { operations as allOperations } from "./operations.ts";
-import { type Destination, passesOf, type Variables } from "./passes.ts";
+import { type Destination, passesOf, type Variables, warningHeader } from "./passes.ts";
 import { createRates, type RateLimits } from "./rates.ts";
 import type { SoftPromptStore } from "./soft-prompt-store.ts";
 import { atOnce, createTurns } from "./turns.ts";
@@ -43,8 +43,16 @@ export interface AppOptions {
   ledger?: Ledger;
   /** Whether requests must name this machine as their host: for a server without keys. Default false */
   localNamesOnly?: boolean;
+  /** Names of hosts that such a server is also known by, as `host.docker.internal`. */
+  allowedHosts?: readonly string[];
   /** Whether what DeepSeek offers in beta is on under every prefix. */
   beta?: boolean;
+  /** Whether max_tokens above its limit is cut to it, and to what the context leaves, instead of refused. Default false */
+  capMaxTokens?: boolean;
+  /** Whether control tokens that are spelled out in prompts of /completions count, unless a request says. Default false */
+  parseSpecialTokens?: boolean;
+  /** Whether strict tools follow DeepSeek's rules: only in beta, all tools or none, in a smaller JSON Schema. Default false */
+  deepSeekStrict?: boolean;
   /** Seconds that one request may take. Default 600 */
   timeoutSeconds?: number;
   /** Origins whose pages may call, "*" for all. Default none */
@@ -87,7 +95,11 @@ const appOptionNames = {
   rates: true,
   ledger: true,
   localNamesOnly: true,
+  allowedHosts: true,
   beta: true,
+  capMaxTokens: true,
+  parseSpecialTokens: true,
+  deepSeekStrict: true,
   timeoutSeconds: true,
   corsOrigins: true,
   log: true,
@@ -117,6 +129,9 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
     fim,
     softPrompts: options.softPrompts,
     limits,
+    capMaxTokens: options.capMaxTokens ?? false,
+    parseSpecialTokens: options.parseSpecialTokens ?? false,
+    deepSeekStrict: options.deepSeekStrict ?? false,
     created: Math.floor(Date.now() / 1000),
     openApi: buildOpenApi(operations, [modelId, ...aliases]),
     draining: () => draining,
@@ -152,14 +167,14 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
     return result;
   }
 
-  const passes = (destination: Destination) =>
-    passesOf({ ...context, exchanges, rates, keys, localNamesOnly: options.localNamesOnly ?? false }, destination);
+  const hosts = options.localNamesOnly ? allowedHostsOf(options.allowedHosts ?? []) : undefined;
+  const passes = (destination: Destination) => passesOf({ ...context, exchanges, rates, keys, hosts }, destination);
   const methodsOf = new Map<string, string>();
   for (const { path, method } of operations)
     methodsOf.set(path, [methodsOf.get(path), method.toUpperCase()].filter(Boolean).join(", "));
 
   const hono = new Hono<{ Variables: Variables }>();
-  if (options.corsOrigins?.length) hono.use(cors({ origin: [...options.corsOrigins] }));
+  if (options.corsOrigins?.length) hono.use(cors({ origin: [...options.corsOrigins], exposeHeaders: [warningHeader] }));
   for (const prefix of prefixes) {
     for (const operation of operations)
       hono.on(operation.method, prefix + operation.path, ...passes({ prefix, operation }), async (c) => {
