@@ -8,7 +8,7 @@ import { byteLengthOf } from "../weights/dtype.ts";
 import { type Capacity, capacityOf } from "./engine/capacity.ts";
 import { createEngine } from "./engine/engine.ts";
 import { EngineClosedError } from "./engine/errors.ts";
-import { generate } from "./engine/generate.ts";
+import { droppedOf, generate } from "./engine/generate.ts";
 import { probePlace } from "./engine/probe.ts";
 import { candidateScores, score } from "./engine/score.ts";
 import { traceOf } from "./engine/trace.ts";
@@ -128,6 +128,7 @@ function assemble(
       return ops.step(() => ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))));
     },
     generate: (options) => generate(served, options),
+    droppedOf,
     score: (options) => score(served, options),
     candidateScores: (options) => candidateScores(served, options),
     gradients: async (options) => engine.work(gradientsOf(context, options), options.signal),

@@ -8,7 +8,7 @@ import type { ChatEnd } from "../chat-reader.ts";
 import type { DecodeParameters } from "../decode/parameters.ts";
 import type { Plainformer } from "../plainformer.ts";
 import type { ChatMessage } from "../prompt/chat-message.ts";
-import { loadFrom, type ModelOptions, modelApart, number, withModel } from "./options.ts";
+import { loadFrom, type ModelOptions, modelApart, number, seed, withModel } from "./options.ts";
 import { sentenceOf } from "./report.ts";
 
 type Options = ModelOptions & DecodeParameters & { system?: string; thinking?: boolean; json?: true };
@@ -24,7 +24,7 @@ export function addChat(program: Command): void {
     .option("--max-tokens <n>", "most tokens of an answer", number)
     .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
     .option("--top-p <p>", "keep the most likely tokens up to this sum of probabilities", number)
-    .option("--seed <n>", "seed of the random choice", number)
+    .option("--seed <n>", "seed of the random choice, an integer of 64 bits", seed)
     .option("--json", "each answer as one JSON object a line")
     .action(chat);
   command.setOptionValue("thinking", undefined); // the template decides

@@ -3,7 +3,17 @@
 import type { Command } from "commander";
 import type { GrammarSpec } from "../decode/grammar/grammar.ts";
 import type { DecodeParameters } from "../decode/parameters.ts";
-import { list, loadFrom, type ModelOptions, modelApart, number, readJson, readStdin, withModel } from "./options.ts";
+import {
+  list,
+  loadFrom,
+  type ModelOptions,
+  modelApart,
+  number,
+  readJson,
+  readStdin,
+  seed,
+  withModel,
+} from "./options.ts";
 
 type Options = ModelOptions &
   DecodeParameters & { schema?: string; jsonObject?: true; parseSpecial?: true; json?: true };
@@ -22,7 +32,7 @@ export function addGenerate(program: Command): void {
     .option("--frequency-penalty <x>", "per time a token was generated, -2 to 2", number)
     .option("--presence-penalty <x>", "once per token that was generated, -2 to 2", number)
     .option("--repetition-penalty <x>", "divides logits of tokens already seen", number)
-    .option("--seed <n>", "seed of the random choice", number)
+    .option("--seed <n>", "seed of the random choice, an integer of 64 bits", seed)
     .option("--stop <text>", "end before this text; may be given several times", list)
     .option("--logprobs <n>", "with --json: log-probabilities of each token and of the n most likely", number)
     .option("--schema <file>", "the continuation is JSON that is valid against this JSON Schema")

@@ -3,7 +3,7 @@
 
 import type { Constraint } from "../decode/constraint.ts";
 import { createDecoder, type DecodedToken, type FinishReason, wantOf } from "../decode/decoder.ts";
-import type { GrammarSpec } from "../decode/grammar/grammar.ts";
+import type { DroppedKeyword, GrammarSpec } from "../decode/grammar/grammar.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
 import type { Output } from "../decode/outputs.ts";
 import { type DecodeParameters, decodeParameterNames, decodingOf } from "../decode/parameters.ts";
@@ -104,7 +104,7 @@ export async function* generate(
   const prompt = promptOf(options.input, tokenizer, config);
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
   const room = roomAfter(prompt.rows, config.maxSeqLen, engine.cacheTokens, least);
-  const decoding = decodingOf(options, config.vocabSize, room);
+  const decoding = decodingOf(options, config.vocabSize, room, Math.min(config.maxSeqLen, engine.cacheTokens));
   const ends = [...endIds, ...checkIds(options.endIds ?? [], config.vocabSize, "endIds")];
   const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
@@ -188,6 +188,12 @@ function promptJudge(prompt: Prompt, alternatives: number) {
       logprobs.push(found);
     },
   };
+}
+
+/** What a grammar is not held to. @throws as `generate` */
+export async function droppedOf(grammar: GrammarSpec): Promise<readonly DroppedKeyword[]> {
+  const { grammarOf } = await import("../decode/grammar/grammar.ts");
+  return inField("grammar", () => grammarOf(grammar).dropped);
 }
 
 /**

@@ -131,6 +131,7 @@ export async function startWorker(source: string | undefined, options: LoadOptio
       call<"candidateGradients">({ method: "candidateGradients", argument }, signal),
     batchGradients: ({ signal, ...argument }) => call<"batchGradients">({ method: "batchGradients", argument }, signal),
     trace: ({ signal, ...argument }) => call<"trace">({ method: "trace", argument }, signal),
+    droppedOf: (argument) => call<"droppedOf">({ method: "droppedOf", argument }),
     embed: (argument) => call<"embed">({ method: "embed", argument }),
     load: () => call<"load">({ method: "load", argument: undefined }),
     async close({ drainMs = 0 } = {}) {
