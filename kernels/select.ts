@@ -1,8 +1,7 @@
 // Opens a kernel set and says why it is this one. A set that was asked for by name is used or the start fails: never another
 // one in silence. Only a set that is tried is imported.
 
-import { FieldError } from "../src/field-error.ts";
-import { checkNames, type Names } from "../src/known-names.ts";
+import { checkNames, FieldError, type Names } from "../src/field-error.ts";
 import { exactKernels } from "./exact.ts";
 import type { Kernels } from "./kernels.ts";
 

@@ -8,16 +8,16 @@ import { byteLengthOf } from "../weights/dtype.ts";
 import { type Capacity, capacityOf } from "./engine/capacity.ts";
 import { createEngine } from "./engine/engine.ts";
 import { EngineClosedError } from "./engine/errors.ts";
-import { generate } from "./engine/generate.ts";
+import { droppedOf, generate } from "./engine/generate.ts";
 import { probePlace } from "./engine/probe.ts";
 import { candidateScores, score } from "./engine/score.ts";
 import { traceOf } from "./engine/trace.ts";
-import { FieldError } from "./field-error.ts";
-import { checkNames } from "./known-names.ts";
+import { checkNames, FieldError } from "./field-error.ts";
 import { kvDTypes } from "./model/kv-cache.ts";
 import { buildModel, type LoadedModel } from "./model/load.ts";
 import { type Model, tensorsOf } from "./model/model.ts";
 import { openModel } from "./model/open.ts";
+import { endOfTurnIds } from "./prompt/end-of-turn.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
@@ -37,6 +37,8 @@ import { withSoftPrompts } from "./with-soft-prompts.ts";
 export interface Plainformer extends ServedModel {
   /** The weights, for those who look inside. */
   readonly model: Model;
+  /** What was read otherwise than the files have it, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** The model that ships with the package. */
@@ -60,7 +62,10 @@ export async function load(source: string = defaultModel, options: LoadOptions =
     }).finally(opened.source.close);
     const tokenizer = await loadTokenizer(directory, opened.metadata);
     const chatTemplate = await readChatTemplate(directory, opened.metadata);
-    return assemble(ops, loaded, { tokenizer, chatTemplate, directory, why }, options);
+    const { vocabSize } = loaded.model.config;
+    const turnEnds = endOfTurnIds(chatTemplate, tokenizer).filter((id) => id < vocabSize);
+    const endIds = [...new Set([...loaded.endIds, ...turnEnds])];
+    return assemble(ops, { ...loaded, endIds }, { tokenizer, chatTemplate, directory, why }, options);
   } catch (error) {
     kernels.close();
     throw error;
@@ -87,7 +92,7 @@ export async function loadInWorker(source?: string, options: LoadOptions = {}): 
 
 function assemble(
   ops: Ops,
-  { model, endIds, files, fingerprint }: LoadedModel,
+  { model, endIds, files, notes, fingerprint }: LoadedModel,
   {
     tokenizer,
     chatTemplate,
@@ -104,10 +109,11 @@ function assemble(
   const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
   let closed = false;
   const context = { ops, model, tokenizer, cacheTokens };
-  const plain: ComputedModel & Pick<Plainformer, "model"> = {
+  const plain: ComputedModel & Pick<Plainformer, "model" | "notes"> = {
     config,
     tokenizer,
     model,
+    notes,
     kernels: {
       name: kernels.name,
       about: kernels.about,
@@ -128,6 +134,7 @@ function assemble(
       return ops.step(() => ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))));
     },
     generate: (options) => generate(served, options),
+    droppedOf,
     score: (options) => score(served, options),
     candidateScores: (options) => candidateScores(served, options),
     gradients: async (options) => engine.work(gradientsOf(context, options), options.signal),

@@ -3,13 +3,14 @@
 import type { Kernels } from "../kernels/kernels.ts";
 import type { ChatOptions } from "./chat.ts";
 import type { ChatEvent } from "./chat-reader.ts";
+import type { DroppedKeyword, GrammarSpec } from "./decode/grammar/grammar.ts";
 import type { EngineCounters } from "./engine/engine.ts";
 import type { GenerateEvent, GenerateOptions } from "./engine/generate.ts";
 import type { Probe } from "./engine/probe.ts";
 import type { CandidateScoreOptions, Score, ScoreOptions } from "./engine/score.ts";
 import type { Trace, TraceOptions } from "./engine/trace.ts";
+import type { Names } from "./field-error.ts";
 import type { FimOptions } from "./fim.ts";
-import type { Names } from "./known-names.ts";
 import type { ModelConfig } from "./model/config.ts";
 import type { KvDType } from "./model/kv-cache.ts";
 import type { WeightDType } from "./model/load.ts";
@@ -119,6 +120,11 @@ export interface ComputedModel {
    * EngineBusyError when all places are taken, an EngineClosedError when the model is closed.
    */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
+  /**
+   * What `generate` will not hold an answer to, of a grammar that asks for the nearest to its schemas.
+   * @throws FieldError inside of `grammar`, as `generate` does
+   */
+  droppedOf(grammar: GrammarSpec): Promise<readonly DroppedKeyword[]>;
   /** Log-probabilities of given continuations. @throws as `generate`. */
   score(options: ScoreOptions): Promise<Score[]>;
   /** The same after each of several candidates for the embeddings in the input, as one request. → by candidate, then target */

@@ -1,6 +1,6 @@
 // Which model of the Hugging Face hub is meant, and what can be asked for when it is pulled.
 
-import type { Names } from "../src/known-names.ts";
+import type { Names } from "../src/field-error.ts";
 
 /** How far a pull has come, in bytes, of one file and of all. */
 export interface PullProgress {

@@ -7,7 +7,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { writeFile as replaceFile } from "#platform";
-import { checkNames } from "../src/known-names.ts";
+import { checkNames } from "../src/field-error.ts";
 import { download, type Remote, type RemoteFile, request } from "./download.ts";
 import { type PullOptions, parseReference, publicHub, pullOptionNames } from "./hub-reference.ts";
 import { findDamage, isPlainName, type Manifest, manifestName, readManifest } from "./manifest.ts";

@@ -13,6 +13,7 @@ import {
   type ModelOptions,
   modelApart,
   number,
+  seed,
   softPrompted,
   withModel,
   withSoftPromptOption,
@@ -33,7 +34,7 @@ export function addChat(program: Command): void {
     .option("--max-tokens <n>", "most tokens of an answer", number)
     .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
     .option("--top-p <p>", "keep the most likely tokens up to this sum of probabilities", number)
-    .option("--seed <n>", "seed of the random choice", number)
+    .option("--seed <n>", "seed of the random choice, an integer of 64 bits", seed)
     .option("--json", "each answer as one JSON object a line")
     .action(chat);
   command.setOptionValue("thinking", undefined); // the template decides

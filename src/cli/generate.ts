@@ -11,6 +11,7 @@ import {
   number,
   readJson,
   readStdin,
+  seed,
   softPrompted,
   withModel,
   withSoftPromptOption,
@@ -33,7 +34,7 @@ export function addGenerate(program: Command): void {
     .option("--frequency-penalty <x>", "per time a token was generated, -2 to 2", number)
     .option("--presence-penalty <x>", "once per token that was generated, -2 to 2", number)
     .option("--repetition-penalty <x>", "divides logits of tokens already seen", number)
-    .option("--seed <n>", "seed of the random choice", number)
+    .option("--seed <n>", "seed of the random choice, an integer of 64 bits", seed)
     .option("--stop <text>", "end before this text; may be given several times", list)
     .option("--logprobs <n>", "with --json: log-probabilities of each token and of the n most likely", number)
     .option("--schema <file>", "the continuation is JSON that is valid against this JSON Schema")

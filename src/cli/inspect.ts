@@ -51,7 +51,7 @@ async function inspect(options: InspectOptions): Promise<void> {
 
 /** Everything that `inspect` says, as data; `kv` is the dtype of cached keys and values. */
 export function factsOf(
-  { config, model, kernels, tokenizer, directory, files, cacheTokens }: Plainformer,
+  { config, model, kernels, tokenizer, endIds, directory, files, notes, cacheTokens }: Plainformer,
   kv: KvDType = "f32",
 ) {
   const tensors = [...tensorsOf(model).values()];
@@ -61,7 +61,13 @@ export function factsOf(
     directory,
     files,
     config,
-    tokenizer: { vocab_size: tokenizer.vocabSize, added_tokens: tokenizer.addedTokens.length },
+    notes,
+    tokenizer: {
+      vocab_size: tokenizer.vocabSize,
+      added_tokens: tokenizer.addedTokens.length,
+      end_tokens: endIds.map((id) => ({ id, text: tokenizer.tokenOf(id) ?? null })),
+      warnings: tokenizer.warnings,
+    },
     parameters: tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     parameters_by_dtype: dtypes,
     weight_bytes: tensors.reduce((sum, { dtype, shape }) => sum + byteLengthOf(dtype, sizeOf(shape)), 0),
@@ -87,6 +93,7 @@ export function describe(facts: ReturnType<typeof factsOf>): string {
   const { config, kernels } = facts;
   const bits = kernels.sameBits ? "" : ", bits depend on what is computed together";
   const rope = config.rope ? `rotary, theta ${config.rope.ropeTheta}, scaling ${config.rope.scaling.type}` : "learned";
+  const ends = facts.tokenizer.end_tokens.map(({ id, text }) => `${text ?? "no text"} (${id})`);
   const dtypes = Object.entries(facts.parameters_by_dtype).map(([dtype, n]) => `${n.toLocaleString("en-US")} ${dtype}`);
   return [
     ["model", facts.directory],
@@ -94,6 +101,7 @@ export function describe(facts: ReturnType<typeof factsOf>): string {
     ["attention", `${config.nHeads} heads of ${config.headDim} on ${config.nKvHeads} key/value heads`],
     ["positions", `${config.maxSeqLen}, ${rope}`],
     ["vocabulary", `${config.vocabSize}${config.tiedHead ? ", head tied to the embedding" : ""}`],
+    ["ends at", ends.join(", ") || "no token"],
     ["parameters", `${facts.parameters.toLocaleString("en-US")} (${dtypes.join(", ")})`],
     [
       "memory",
@@ -101,6 +109,8 @@ export function describe(facts: ReturnType<typeof factsOf>): string {
     ],
     ["products", productsOf(facts)],
     ["kernels", `${kernels.name}: ${kernels.about}${bits} (${kernels.why})`],
+    ...facts.notes.map((note) => ["note", note]),
+    ...facts.tokenizer.warnings.map((warning) => ["warning", warning]),
   ]
     .map(([name, value]) => `${name.padEnd(11)} ${value}`)
     .join("\n");

@@ -78,6 +78,12 @@ export function number(text: string): number {
   return value;
 }
 
+/** Reads a seed to its last digit. */
+export function seed(text: string): number | bigint {
+  const value = number(text);
+  return /^-?\d+$/.test(text) && !Number.isSafeInteger(value) ? BigInt(text) : value;
+}
+
 /** Collects an option that may be given several times. */
 export function list(text: string, before: string[] = []): string[] {
   return [...before, text];

@@ -25,8 +25,13 @@ interface Options extends ModelOptions {
   host: string;
   port: number;
   modelId?: string;
+  alias?: string[];
   apiKeys?: string;
+  allowedHost?: string[];
   beta?: true;
+  capMaxTokens?: true;
+  parseSpecialTokens?: true;
+  deepseekStrict?: true;
   cacheTokens?: number | "many";
   maxRunning?: number;
   maxWaiting: number;
@@ -50,10 +55,24 @@ export function addServe(program: Command): void {
     .option("--port <n>", "port to listen on, 0 for any free one", number, 8000)
     .option("--model-id <name>", "what the API calls the model (default: the name of its directory or file)")
     .option(
+      "--alias <name>",
+      "another name that it answers to, may be given several times (default: those that clients of DeepSeek send)",
+      list,
+    )
+    .option(
       "--api-keys <file>",
       "file with one key a line (default: those in PLAINFORMER_API_KEYS, else no key is needed)",
     )
     .option("--beta", "offer beta features under every prefix, not only /beta")
+    .option("--cap-max-tokens", "cut max_tokens to its limit and to what the context leaves, instead of refusing it")
+    .option(
+      "--parse-special-tokens",
+      "let control tokens count that prompts of /completions spell out, unless they say",
+    )
+    .option(
+      "--deepseek-strict",
+      "hold strict tools to DeepSeek's rules: in beta, all tools or none, in a smaller schema",
+    )
     .option(
       "--cache-tokens <n>",
       "positions of the key/value cache, of all requests together (default: 65536, or what a quarter of the memory holds, at most 1 GiB)",
@@ -71,6 +90,11 @@ export function addServe(program: Command): void {
     .option("--prices <file>", "price list; keys then have the balance that stands beside them in their file")
     .option("--journal <file>", "where charges are kept; needed with --prices")
     .option("--soft-prompts <folder>", "where soft prompts are kept that callers upload (default: none are taken)")
+    .option(
+      "--allowed-host <name>",
+      "without keys: a name of this machine beside localhost, as host.docker.internal; may be given several times",
+      list,
+    )
     .option("--cors <origin>", "let pages of this origin call, * for all; may be given several times", list)
     .option("--timeout <seconds>", "longest that one request may take", number, 600)
     .option("--drain <seconds>", "on a signal: how long running requests may go on", number, 30)
@@ -101,13 +125,18 @@ async function serve(options: Options): Promise<void> {
   const modelId = options.modelId ?? nameOf(options.model);
   const app = createApp(model, {
     modelId,
+    aliases: options.alias,
     limits: options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody },
     softPrompts: options.softPrompts === undefined ? undefined : await openSoftPromptStore(options.softPrompts),
     keys,
     rates: { perMinute: options.rateLimit, concurrent: options.concurrency },
     ledger,
     localNamesOnly: !keys,
+    allowedHosts: options.allowedHost,
     beta: options.beta,
+    capMaxTokens: options.capMaxTokens,
+    parseSpecialTokens: options.parseSpecialTokens,
+    deepSeekStrict: options.deepseekStrict,
     timeoutSeconds: options.timeout,
     corsOrigins: options.cors,
     log,

@@ -3,15 +3,13 @@
 
 import type { Constraint } from "../decode/constraint.ts";
 import { createDecoder, type DecodedToken, type FinishReason, wantOf } from "../decode/decoder.ts";
-import type { GrammarSpec } from "../decode/grammar/grammar.ts";
+import type { DroppedKeyword, GrammarSpec } from "../decode/grammar/grammar.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
 import type { Output } from "../decode/outputs.ts";
 import { type DecodeParameters, decodeParameterNames, decodingOf } from "../decode/parameters.ts";
-import { inField } from "../field-error.ts";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, inField, type Names } from "../field-error.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { roomAfter } from "../prompt/room.ts";
-import { checkIds, type Input, idsOf, type Prompt, promptOf } from "../prompt/segments.ts";
+import { checkIds, type Input, idsOf, type Prompt, promptOf, roomAfter } from "../prompt/segments.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Engine } from "./engine.ts";
 import { eventQueue } from "./event-queue.ts";
@@ -106,7 +104,7 @@ export async function* generate(
   const prompt = promptOf(options.input, tokenizer, config);
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
   const room = roomAfter(prompt.rows, config.maxSeqLen, engine.cacheTokens, least);
-  const decoding = decodingOf(options, config.vocabSize, room);
+  const decoding = decodingOf(options, config.vocabSize, room, Math.min(config.maxSeqLen, engine.cacheTokens));
   const ends = [...endIds, ...checkIds(options.endIds ?? [], config.vocabSize, "endIds")];
   const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
@@ -190,6 +188,12 @@ function promptJudge(prompt: Prompt, alternatives: number) {
       logprobs.push(found);
     },
   };
+}
+
+/** What a grammar is not held to. @throws as `generate` */
+export async function droppedOf(grammar: GrammarSpec): Promise<readonly DroppedKeyword[]> {
+  const { grammarOf } = await import("../decode/grammar/grammar.ts");
+  return inField("grammar", () => grammarOf(grammar).dropped);
 }
 
 /**

@@ -4,8 +4,7 @@
 import { totalMemory } from "#platform";
 import type { Ops } from "../../kernels/ops.ts";
 import { fingerprintOf } from "../../weights/fingerprint.ts";
-import { FieldError } from "../field-error.ts";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, FieldError, type Names } from "../field-error.ts";
 import { fieldsOf } from "./families/config-json.ts";
 import { familyOf } from "./families/known-families.ts";
 import { ropeFactorsName, withRopeFactors } from "./families/rope-json.ts";

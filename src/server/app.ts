@@ -5,10 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { ZodType } from "zod";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, type Names } from "../field-error.ts";
 import type { EngineLoad, ServedModel } from "../served-model.ts";
 import { withSoftPrompts } from "../with-soft-prompts.ts";
-import type { ApiKey } from "./access.ts";
+import { type ApiKey, allowedHostsOf } from "./access.ts";
 import { ApiError, apiErrorOf, errorResponse } from "./errors.ts";
 import { createExchanges, type Exchange } from "./exchange.ts";
 import { missingRoute } from "./foreign-routes.ts";
@@ -22,7 +22,7 @@ import { checkModel, deepSeekNames } from "./model-id.ts";
 import { buildOpenApi } from "./openapi.ts";
 import type { Operation, RouteContext } from "./operation.ts";
 import { operations as allOperations } from "./operations.ts";
-import { type Destination, passesOf, type Variables } from "./passes.ts";
+import { type Destination, passesOf, type Variables, warningHeader } from "./passes.ts";
 import { createRates, type RateLimits } from "./rates.ts";
 import type { SoftPromptStore } from "./soft-prompt-store.ts";
 import { atOnce, createTurns } from "./turns.ts";
@@ -44,8 +44,16 @@ export interface AppOptions {
   ledger?: Ledger;
   /** Whether requests must name this machine as their host: for a server without keys. Default false */
   localNamesOnly?: boolean;
+  /** Names of hosts that such a server is also known by, as `host.docker.internal`. */
+  allowedHosts?: readonly string[];
   /** Whether what DeepSeek offers in beta is on under every prefix. */
   beta?: boolean;
+  /** Whether max_tokens above its limit is cut to it, and to what the context leaves, instead of refused. Default false */
+  capMaxTokens?: boolean;
+  /** Whether control tokens that are spelled out in prompts of /completions count, unless a request says. Default false */
+  parseSpecialTokens?: boolean;
+  /** Whether strict tools follow DeepSeek's rules: only in beta, all tools or none, in a smaller JSON Schema. Default false */
+  deepSeekStrict?: boolean;
   /** Seconds that one request may take. Default 600 */
   timeoutSeconds?: number;
   /** Seconds that a request's body may take to come. Default 60 */
@@ -90,7 +98,11 @@ const appOptionNames = {
   rates: true,
   ledger: true,
   localNamesOnly: true,
+  allowedHosts: true,
   beta: true,
+  capMaxTokens: true,
+  parseSpecialTokens: true,
+  deepSeekStrict: true,
   timeoutSeconds: true,
   sendSeconds: true,
   corsOrigins: true,
@@ -122,6 +134,9 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
     fim,
     softPrompts: options.softPrompts,
     limits,
+    capMaxTokens: options.capMaxTokens ?? false,
+    parseSpecialTokens: options.parseSpecialTokens ?? false,
+    deepSeekStrict: options.deepSeekStrict ?? false,
     created: Math.floor(Date.now() / 1000),
     openApi: buildOpenApi(operations, [modelId, ...aliases]),
     draining: () => draining,
@@ -183,10 +198,10 @@ export function createApp(model: ServedModel, options: AppOptions = {}): App {
     }
   }
 
-  const localNamesOnly = options.localNamesOnly ?? false;
+  const hosts = options.localNamesOnly ? allowedHostsOf(options.allowedHosts ?? []) : undefined;
   const admit = ledger && (() => admitTo(ledger));
   const passes = (destination: Destination) =>
-    passesOf({ ...context, exchanges, rates, keys, localNamesOnly, admit }, destination);
+    passesOf({ ...context, exchanges, rates, keys, hosts, admit }, destination);
   const methodsOf = new Map<string, string>();
   for (const { path, method } of operations)
     methodsOf.set(path, [methodsOf.get(path), method.toUpperCase()].filter(Boolean).join(", "));
@@ -237,7 +252,7 @@ function pathOf(request: Request): string {
 }
 
 /** What pages of other origins may read of an answer beside its body. */
-const readableHeaders = ["retry-after", "warning", "allow", "x-request-id", "x-ds-trace-id"];
+const readableHeaders = ["retry-after", "warning", warningHeader, "allow", "x-request-id", "x-ds-trace-id"];
 
 /** How long a browser may keep the answer to a preflight. */
 const preflightSeconds = 600;

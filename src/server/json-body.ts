@@ -1,6 +1,8 @@
 // A request body: its type, its size while it is read, its text, and JSON with a limit on depth and numbers that a double can
-// hold. JSON itself is the runtime's; the scanner here only finds where a text that it refused goes wrong (RFC 8259).
+// hold. JSON itself is the runtime's; the scanner here only finds where a text that it refused goes wrong (RFC 8259). Of what
+// the runtime loses, two things are kept: the order of all keys (a schema's is that of the answer), and the digits of a seed.
 
+import { parseOrdered } from "../decode/grammar/json-text.ts";
 import { ApiError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
 import type { Step } from "./turns.ts";
@@ -34,7 +36,8 @@ export async function parseBody(bytes: Uint8Array, limits: Limits, step: Step): 
   await step(() => checkStructure(text, limits.maxBodyDepth, limits.maxBodyValues));
   const { result: value } = await step(() => parsed(text));
   await step(() => checkFinite(value));
-  return value;
+  const { result } = await step(() => withExactSeed(value, text));
+  return result;
 }
 
 function typeOf(headers: Headers, types: readonly string[]): string {
@@ -101,7 +104,7 @@ function textOf(bytes: Uint8Array): string {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseOrdered(text);
   } catch {
     const fault = firstFault(text);
     throw new ApiError(400, `Failed to parse the request body as JSON: ${fault.message} ${at(text, fault.position)}`);
@@ -115,6 +118,38 @@ function checkFinite(value: unknown): void {
   throw new ApiError(400, `${param || "body"}: got a number too large for a double, expected a finite number`, {
     param,
   });
+}
+
+/** The same body, its seed a bigint where a double has rounded it: seeds have 64 bits. */
+function withExactSeed(body: unknown, text: string): unknown {
+  const { seed } = (body ?? {}) as { seed?: unknown };
+  if (typeof seed !== "number" || !Number.isInteger(seed) || Number.isSafeInteger(seed)) return body;
+  return Object.assign(body as object, { seed: integerOf(text, "seed") ?? BigInt(seed) });
+}
+
+/** The integer that the last field of this name has in the text of an object, where digits alone write it. */
+function integerOf(text: string, name: string): bigint | undefined {
+  let depth = 0;
+  let found: bigint | undefined;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === "[" || char === "{") depth++;
+    else if (char === "]" || char === "}") depth--;
+    else if (char === '"') {
+      const end = endOfString(text, i) as number;
+      const value = depth === 1 && JSON.parse(text.slice(i, end)) === name ? valueAfter(text, end) : undefined;
+      if (value !== undefined) found = /^-?\d+$/.test(value) ? BigInt(value) : undefined;
+      i = end - 1;
+    }
+  }
+  return found;
+}
+
+/** The value of the field whose name ends here, if it is a number; undefined too where the string is no name. */
+function valueAfter(text: string, at: number): string | undefined {
+  const field = /[ \t\n\r]*:[ \t\n\r]*([-+.\deE]+)/y;
+  field.lastIndex = at;
+  return field.exec(text)?.[1];
 }
 
 /** Refuses what nests too deeply or holds too many values, whatever else is wrong, before anything is made of it. */

@@ -55,6 +55,12 @@ export interface RouteContext {
   /** undefined: the server keeps no soft prompts. */
   readonly softPrompts: SoftPromptStore | undefined;
   readonly limits: Limits;
+  /** Whether more tokens than a limit, or than the context leaves, are cut instead of refused. */
+  readonly capMaxTokens: boolean;
+  /** Whether control tokens spelled out in a prompt of /completions count, where a request does not say. */
+  readonly parseSpecialTokens: boolean;
+  /** Whether strict tools are DeepSeek's: in beta, all or none, in the schemas that it offers. */
+  readonly deepSeekStrict: boolean;
   /** Seconds since 1970 when the server began. */
   readonly created: number;
   readonly openApi: object;

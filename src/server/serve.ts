@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, type Names } from "../field-error.ts";
 import type { App } from "./app.ts";
 import { ApiError, type ErrorStatus, errorBody, errorResponse } from "./errors.ts";
 import { watchReaders } from "./stalled-readers.ts";

@@ -7,8 +7,7 @@ import { eventQueue } from "../engine/event-queue.ts";
 import { type GenerateEvent, type GenerateOptions, generateOptionNames } from "../engine/generate.ts";
 import { candidateScoreOptionNames, scoreOptionNames } from "../engine/score.ts";
 import { traceOptionNames } from "../engine/trace.ts";
-import { FieldError, shown } from "../field-error.ts";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, FieldError, type Names, shown } from "../field-error.ts";
 import { closeOptionNames, type LoadOptions, loadOptionNames, type ServedModel } from "../served-model.ts";
 import { loadTokenizer } from "../tokenizer/load-tokenizer.ts";
 import { batchOptionNames, candidateGradientsOptionNames, gradientsOptionNames } from "../tune/gradients.ts";
@@ -147,6 +146,7 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     candidateGradients: (options) => checked("candidateGradients", options, candidateGradientsOptionNames),
     batchGradients: (options) => checked("batchGradients", options, batchOptionNames),
     trace: (options) => checked("trace", options, traceOptionNames),
+    droppedOf: (argument) => call<"droppedOf">({ method: "droppedOf", argument }),
     embed: (argument) => call<"embed">({ method: "embed", argument }),
     load: () => call<"load">({ method: "load", argument: undefined }),
     async close(options = {}) {

@@ -1,6 +1,7 @@
 // What crosses between a program and the worker thread that holds its model: plain data only. A signal becomes an "abort"
 // message, and an error its name and sentence, from which the other side makes one of the same class.
 
+import type { DroppedKeyword, GrammarSpec } from "../decode/grammar/grammar.ts";
 import { EngineBusyError, EngineClosedError } from "../engine/errors.ts";
 import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
 import type { PlaceValue, Probe } from "../engine/probe.ts";
@@ -40,6 +41,7 @@ export interface Calls {
     answer: { examples: Gradients[]; usage: GradientsUsage };
   };
   trace: { argument: Omit<TraceOptions, "signal">; answer: Trace };
+  droppedOf: { argument: GrammarSpec; answer: readonly DroppedKeyword[] };
   embed: { argument: readonly number[]; answer: Float32Array };
   load: { argument: undefined; answer: EngineLoad };
 }

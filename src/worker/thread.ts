@@ -98,6 +98,8 @@ async function answer(
       return model.batchGradients({ ...call.argument, signal });
     case "trace":
       return model.trace({ ...call.argument, signal });
+    case "droppedOf":
+      return model.droppedOf(call.argument);
     case "embed":
       return model.embed(call.argument);
     case "load":

@@ -3,6 +3,7 @@
 // command; the long one all.
 
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -327,7 +328,8 @@ const serveFlags = [
     "--cors",
     "--timeout",
   ],
-  ...["--drain", "--quiet"],
+  ...["--drain", "--quiet", "--alias", "--allowed-host", "--cap-max-tokens", "--parse-special-tokens"],
+  "--deepseek-strict",
 ];
 
 describe("serve", () => {
@@ -342,6 +344,15 @@ describe("serve", () => {
     expect(used).toBeDefined();
     return outcome;
   }
+  /** The status of an answer to who calls the server by this name. */
+  const statusAs = (url: string, host: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const sent = request(`${url}/models`, { headers: { host } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      sent.on("error", reject).end();
+    });
   const post = (url: string, body: object, headers: Record<string, string> = {}, method = "POST") =>
     fetch(url, { method, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) });
   const one = { model: "fox", prompt: "Once", max_tokens: 1, temperature: 0 };
@@ -365,7 +376,7 @@ describe("serve", () => {
       expect(url).toMatch(/^http:\/\/localhost:\d+$/);
       const { data } = (await (await fetch(`${url}/models`)).json()) as { data: { id: string }[] };
       expect(data[0].id).toBe("fox");
-      expect((await post(`${url}/completions`, { ...one, suffix: "" })).status).toBe(200); // beta without /beta
+      expect((await post(`${url}/completions`, { ...one, suffix: "." })).status).toBe(200); // beta without /beta
       expect((await post(`${url}/completions`, { ...one, prompt: "x".repeat(400) })).status).toBe(413);
       const origin = await fetch(`${url}/health`, { headers: { origin: "https://a.example" } });
       expect(origin.headers.get("access-control-allow-origin")).toBe("https://a.example");
@@ -400,6 +411,26 @@ describe("serve", () => {
       expect(Number(balance.balance_infos[0].total_balance)).toBeLessThan(100);
     });
     expect(err).toBe("");
+  });
+
+  test("for clients of other servers: names of model and host, tokens that are cut or spelled out, strict tools", async () => {
+    const names = ["--alias", "mine", "--alias", "ours", "--allowed-host", "Docker.Internal"];
+    const rules = ["--cap-max-tokens", "--parse-special-tokens", "--deepseek-strict", "--quiet"];
+    await serving([...names, ...rules], async (url) => {
+      const { data } = (await (await fetch(`${url}/models`)).json()) as { data: { aliases: string[] }[] };
+      expect(data[0].aliases).toEqual(["mine", "ours"]);
+      expect([await statusAs(url, "docker.internal:80"), await statusAs(url, "other.internal")]).toEqual([200, 403]);
+      const tokens = async (more: object) => {
+        const response = await post(`${url}/completions`, { ...one, model: "ours", prompt: "<｜User｜>", ...more });
+        return ((await response.json()) as { usage: { prompt_tokens: number } }).usage.prompt_tokens;
+      };
+      expect(await tokens({})).toBeLessThan(await tokens({ parse_special_tokens: false }));
+      const many = { ...one, model: "mine", max_tokens: 9e9, stop: ["a", "e", "t"] };
+      expect((await post(`${url}/completions`, many)).status).toBe(200);
+      const tools = [{ type: "function", function: { name: "f", strict: true } }];
+      const strict = { model: "mine", messages: [{ role: "user", content: "Hi" }], tools, max_tokens: 1 };
+      expect((await post(`${url}/chat/completions`, strict)).status).toBe(400);
+    });
   });
 
   test("--timeout, --port, --model", async () => {

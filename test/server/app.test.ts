@@ -9,6 +9,7 @@ import type { AppOptions } from "../../src/server/app.ts";
 import { ApiError } from "../../src/server/errors.ts";
 import { missingRoute } from "../../src/server/foreign-routes.ts";
 import { jsonLog } from "../../src/server/log.ts";
+import { deepSeekNames } from "../../src/server/model-id.ts";
 import type { Call, Operation } from "../../src/server/operation.ts";
 import { operations } from "../../src/server/operations.ts";
 import { health as healthRoute } from "../../src/server/routes/health.ts";
@@ -202,13 +203,12 @@ test.each<[string, () => unknown, number, string, string | null, string | null]>
 
 test("another model is a 400 in DeepSeek's words; the model's names are taken", async () => {
   const { post } = await serving([operation("/ok", () => Response.json({}))]);
-  for (const model of ["plainformer", "deepseek-chat", "deepseek-coder", "deepseek-reasoner"])
-    expect((await post("/ok", { model })).status).toBe(200);
+  for (const model of ["plainformer", ...deepSeekNames]) expect((await post("/ok", { model })).status).toBe(200);
   const response = await post("/ok", { model: "gpt-4" });
   expect(response.status).toBe(400);
   expect(await errorOf(response)).toMatchObject({
     message:
-      "The supported API model names are plainformer or deepseek-chat or deepseek-coder or deepseek-reasoner, but you passed gpt-4.",
+      "The supported API model names are plainformer or deepseek-chat or deepseek-coder or deepseek-reasoner or deepseek-flash or deepseek-v4-flash or deepseek-v4-flash-vision-exp or deepseek-v4-pro, but you passed gpt-4.",
     param: "model",
   });
 });
@@ -222,6 +222,7 @@ test("warnings go into a header that can hold them", async () => {
   ]);
   const response = await post("/warn");
   expect(response.status).toBe(200);
+  expect(response.headers.get("x-plainformer-warning")).toBe('no "?" ?here');
   expect(response.headers.get("warning")).toBe('299 - "no \\"?\\" ?here"');
 });
 

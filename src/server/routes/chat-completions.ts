@@ -9,22 +9,23 @@ import type { Call, Operation, RouteContext } from "../operation.ts";
 import { answerHead, chunksOf, streamForm } from "../wire/answer.ts";
 import { chatChoice, chatChunkSchema, chatCompletionSchema, chatPieces } from "../wire/chat-answer.ts";
 import { conversationFields, conversationOf } from "../wire/chat-options.ts";
+import { constraintOf } from "../wire/constraints.ts";
 import { continuations } from "../wire/continuations.ts";
 import {
   alternatives,
-  checkMaxTokens,
   decodeParametersOf,
   integer,
   logprobsOf,
-  maxTokensOf,
+  maxTokensIn,
   samplingFields,
   tenantOf,
+  tokensOf,
 } from "../wire/parameters.ts";
 import { eventStream } from "../wire/stream.ts";
 import { wireUsage } from "../wire/usage.ts";
 import { snakeCase } from "../wire-names.ts";
 
-const bodySchema = z.object({
+const bodySchema = z.looseObject({
   model: z.string(),
   ...conversationFields,
   max_completion_tokens: integer(1).describe("Another name of max_tokens."),
@@ -35,6 +36,8 @@ const bodySchema = z.object({
   audio: z.unknown().optional().describe("Not supported."),
   ...samplingFields,
 });
+
+const fieldNames = Object.keys(bodySchema.shape);
 
 type Body = z.infer<typeof bodySchema>;
 
@@ -48,7 +51,10 @@ export const chatCompletions: Operation<Body> = {
   async handle(context, body, call) {
     refuseUnsupported(body);
     const { turn, fields } = turnOf(context, body, call);
-    for (const { field, hint } of turn.warnings) call.warn(`${snakeCase(field)}: ${hint}`);
+    const settled = await turn.settle(context.model).catch((error) => {
+      throw renamed(error, fields);
+    });
+    for (const { field, hint } of settled) call.warn(`${snakeCase(field)}: ${hint}`);
     const n = body.n ?? 1;
     const work = continuations(context, call, { prompts: [turn.options], n, seed: body.seed, fields });
     const scored = body.logprobs ?? false;
@@ -73,9 +79,9 @@ function turnOf(context: RouteContext, body: Body, call: Call): { turn: ChatTurn
     throw new FieldError(field, "this model has no chat template; use /completions", "unsupported");
   }
   const max_tokens = maxTokensAsked(context, body, call);
-  const decoding = decodeParametersOf({ ...body, max_tokens }, limits, { min: 1, max: maxTokensOf(limits, call) });
+  const decoding = decodeParametersOf({ ...body, max_tokens }, limits, tokensOf(context, call));
   const logprobs = body.logprobs ? (logprobsOf("top_logprobs", body.top_logprobs, limits) ?? 0) : undefined;
-  const conversation = conversationOf(context, body, call);
+  const conversation = conversationOf(context, body, constraintOf(body, fieldNames), call);
   const onWire: FieldNames = { ...conversation.fields, logprobs: "top_logprobs" };
   try {
     const options = { ...conversation.options, ...decoding, logprobs, tenant: tenantOf(call, body) };
@@ -96,9 +102,9 @@ function refuseUnsupported(body: Body): void {
 }
 
 /** max_tokens by either name. */
-function maxTokensAsked({ limits }: RouteContext, body: Body, call: Call): number | undefined {
+function maxTokensAsked(context: RouteContext, body: Body, call: Call): number | undefined {
   const { max_tokens, max_completion_tokens } = body;
-  checkMaxTokens("max_completion_tokens", max_completion_tokens, { min: 1, max: maxTokensOf(limits, call) });
+  maxTokensIn("max_completion_tokens", max_completion_tokens, tokensOf(context, call));
   if (max_tokens != null && max_completion_tokens != null && max_tokens !== max_completion_tokens)
     throw new FieldError("max_completion_tokens", "differs from max_tokens, expected one of them");
   return max_tokens ?? max_completion_tokens ?? undefined;

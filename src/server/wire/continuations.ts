@@ -15,7 +15,7 @@ export interface ContinuationsRequest {
   prompts: readonly GenerateOptions[];
   /** Continuations of each prompt: choice = prompt · n + continuation. */
   n: number;
-  seed: number | null | undefined;
+  seed: number | bigint | null | undefined;
   /** Where the options came from on the wire. */
   fields: FieldNames;
 }
