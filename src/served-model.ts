@@ -34,11 +34,19 @@ export interface LoadOptions {
   threads?: number;
   /** Dtype of the matrices in memory; as in the file where not given. */
   dtype?: WeightDType;
-  /** Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192 and at most 1 GiB. */
-  cacheTokens?: number;
+  /**
+   * Multiply quantized weights with activations as they are. Default false: a set may round these to 8 bits first, 32 numbers
+   * at a time, as llama.cpp does, which is several times as fast (`model.kernels.roundsRows` says whether it does).
+   */
+  exact?: boolean;
+  /**
+   * Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192 and at
+   * most 1 GiB; "many": as many as are good for 128 requests at a time, as far as a quarter of the memory goes, at most 1 GiB.
+   */
+  cacheTokens?: number | "many";
   /** Dtype of cached keys and values. Default f32; f16 takes half the memory and reads faster in long contexts, and rounds. */
   kv?: KvDType;
-  /** Most requests that are computed in turns; the others wait. Default 32 */
+  /** Most requests that are computed in turns; the others wait. Default: one for each 512 positions of the cache, 32 to 128 */
   maxRunning?: number;
   /** Most requests that wait; further ones are refused with an EngineBusyError. Default: no limit */
   maxWaiting?: number;
@@ -61,6 +69,7 @@ export const loadOptionNames = {
   kernels: true,
   threads: true,
   dtype: true,
+  exact: true,
   cacheTokens: true,
   kv: true,
   maxRunning: true,
@@ -83,10 +92,12 @@ export interface ComputedModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   /** Which kernel set runs, and why. */
-  readonly kernels: Pick<Kernels, "name" | "about" | "sameBits"> & { why: string };
+  readonly kernels: Pick<Kernels, "name" | "about" | "sameBits" | "roundsRows"> & { why: string };
   /** Token ids that end a text. */
   readonly endIds: readonly number[];
   readonly cacheTokens: number;
+  /** Requests that are computed in turns. */
+  readonly maxRunning: number;
   readonly directory: string;
   readonly files: readonly string[];
   /** Tells this checkpoint from any other: SHA-256 over dimensions, tensors and a sample of their bytes, hexadecimal. */

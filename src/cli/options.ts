@@ -12,10 +12,11 @@ export interface ModelOptions {
   kernels: string;
   threads?: number;
   dtype?: WeightDType;
+  exact?: true;
   kv?: KvDType;
 }
 
-/** Which model, and how it is computed: --model, --kernels, --threads, --dtype, --kv. */
+/** Which model, and how it is computed: --model, --kernels, --threads, --dtype, --exact, --kv. */
 export function withModel(command: Command): Command {
   return command
     .option(
@@ -28,14 +29,15 @@ export function withModel(command: Command): Command {
     .addOption(
       new Option("--dtype <dtype>", "dtype of the weights in memory (default: as in the file)").choices(weightDTypes),
     )
+    .option("--exact", "multiply quantized weights with activations as they are, not rounded to 8 bits: slower")
     .addOption(new Option("--kv <dtype>", "dtype of cached keys and values (default: f32)").choices(kvDTypes));
 }
 
 /** Loads what the options name, with a bar where it takes long. */
-export async function loadFrom({ model, kernels, threads, dtype, kv }: ModelOptions): Promise<Plainformer> {
+export async function loadFrom({ model, kernels, threads, dtype, exact, kv }: ModelOptions): Promise<Plainformer> {
   const bar = progressBar();
   try {
-    return await load(model, { kernels, threads, dtype, kv, onProgress: bar.update });
+    return await load(model, { kernels, threads, dtype, exact, kv, onProgress: bar.update });
   } finally {
     bar.stop();
   }
@@ -43,8 +45,8 @@ export async function loadFrom({ model, kernels, threads, dtype, kv }: ModelOpti
 
 /** What the options say of the model, and what they say of the command. */
 export function modelApart<Options extends ModelOptions>(options: Options) {
-  const { model, kernels, threads, dtype, kv, ...rest } = options;
-  return { source: { model, kernels, threads, dtype, kv }, rest };
+  const { model, kernels, threads, dtype, exact, kv, ...rest } = options;
+  return { source: { model, kernels, threads, dtype, exact, kv }, rest };
 }
 
 /** Reads a number; whether it is in range is for the library to say. */

@@ -2,10 +2,13 @@
 
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
+import { pageSize } from "../../kernels/kernels.ts";
 import { isUrl } from "../../weights/byte-source.ts";
 import { type NumberRange, numberIn } from "../decode/parameters.ts";
 import { FieldError, shown } from "../field-error.ts";
+import { bytesPerPosition, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import { defaultModel, loadInWorker } from "../plainformer.ts";
+import type { ServedModel } from "../served-model.ts";
 import { isLoopback, keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
 import { openLedger } from "../server/ledger.ts";
@@ -15,7 +18,8 @@ import { listen } from "../server/serve.ts";
 import { untilSignal } from "../server/shutdown.ts";
 import { openSoftPromptStore } from "../server/soft-prompt-store.ts";
 import { list, type ModelOptions, number, withModel } from "./options.ts";
-import { progressBar } from "./progress.ts";
+import { goOnUnread, writeLog } from "./output.ts";
+import { bytesText, progressBar } from "./progress.ts";
 
 interface Options extends ModelOptions {
   host: string;
@@ -28,7 +32,7 @@ interface Options extends ModelOptions {
   capMaxTokens?: true;
   parseSpecialTokens?: true;
   deepseekStrict?: true;
-  cacheTokens?: number;
+  cacheTokens?: number | "many";
   maxRunning?: number;
   maxWaiting: number;
   rateLimit: number;
@@ -68,8 +72,16 @@ export function addServe(program: Command): void {
       "--deepseek-strict",
       "hold strict tools to DeepSeek's rules: in beta, all tools or none, in a smaller schema",
     )
-    .option("--cache-tokens <n>", "positions of the key/value cache, of all requests together", number)
-    .option("--max-running <n>", "requests that are computed in turns (default: 32)", number)
+    .option(
+      "--cache-tokens <n>",
+      "positions of the key/value cache, of all requests together (default: 65536, or what a quarter of the memory holds, at most 1 GiB)",
+      number,
+    )
+    .option(
+      "--max-running <n>",
+      "requests that are computed in turns (default: one for each 512 positions of the cache, 32 to 128)",
+      number,
+    )
     .option("--max-waiting <n>", "requests that wait for their turn; more are refused with a 503", number, 128)
     .option("--rate-limit <n>", "requests a minute for each key, 0: no limit", number, 0)
     .option("--concurrency <n>", "requests at once for each key, 0: no limit", number, 0)
@@ -107,7 +119,7 @@ async function serve(options: Options): Promise<void> {
   const ledger =
     options.prices && options.journal ? await openLedger(options.journal, await readPrices(options.prices)) : undefined;
 
-  const log = options.quiet ? noLog : jsonLog((line) => process.stderr.write(line));
+  const log = options.quiet ? noLog : jsonLog(writeLog);
   const model = await loadModel(options);
   const modelId = options.modelId ?? nameOf(options.model);
   const app = createApp(model, {
@@ -129,11 +141,13 @@ async function serve(options: Options): Promise<void> {
     log,
   });
   const listening = await listen(app, { host, port });
+  goOnUnread();
 
   const { name, why } = model.kernels;
   console.log(`plainformer serves ${modelId} at ${listening.url}
   model    ${model.directory} (${model.config.modelType}, ${model.config.nLayers} layers, context ${model.config.maxSeqLen})
   kernels  ${name}: ${why}${app.chatProblem === undefined ? "" : `\n  chat     none: ${app.chatProblem}`}
+  places   ${placesOf(model, options.kv)}
   keys     ${keys ? `${keys.length}` : "none: open to this machine"}
   try      curl ${listening.url}/v1/completions${keys ? ' -H "authorization: Bearer $API_KEY"' : ""} -H 'content-type: application/json' -d '{"model":"${modelId}","prompt":"Once upon a time","max_tokens":48}'`);
 
@@ -143,8 +157,24 @@ async function serve(options: Options): Promise<void> {
   log("info", "ended");
 }
 
+/** How many requests at a time there are places for, and what their cache takes. */
+function placesOf({ config, cacheTokens, maxRunning }: ServedModel, kv: KvDType = "f32"): string {
+  const bytes = pagesFor(cacheTokens) * pageSize * bytesPerPosition(config, kv);
+  return `${maxRunning} requests at a time, on a cache of ${cacheTokens} positions (up to ${bytesText(bytes)}); see --max-running, --cache-tokens`;
+}
+
 /** Loads the model in a thread of its own. The server itself downloads nothing. */
-async function loadModel({ model, kernels, threads, dtype, kv, cacheTokens, maxRunning, maxWaiting }: Options) {
+async function loadModel({
+  model,
+  kernels,
+  threads,
+  dtype,
+  exact,
+  kv,
+  cacheTokens = "many",
+  maxRunning,
+  maxWaiting,
+}: Options) {
   if (model.startsWith("hf:"))
     throw new FieldError(
       "model",
@@ -154,7 +184,7 @@ async function loadModel({ model, kernels, threads, dtype, kv, cacheTokens, maxR
   const bar = progressBar();
   try {
     const limits = { cacheTokens, maxRunning, maxWaiting };
-    return await loadInWorker(model, { kernels, threads, dtype, kv, ...limits, onProgress: bar.update });
+    return await loadInWorker(model, { kernels, threads, dtype, exact, kv, ...limits, onProgress: bar.update });
   } finally {
     bar.stop();
   }

@@ -109,9 +109,11 @@ export async function* generate(
   const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
 
-  const events = eventQueue<GeneratePrompt | ({ type: "token" } & DecodedToken)>();
+  const events = eventQueue<GeneratePrompt | ({ type: "token" } & DecodedToken)>(engine.resume);
   const counted = { promptTokens: prompt.rows, embedTokens: prompt.embedRows, cachedTokens: 0 };
   const left = new AbortController(); // the consumer left the loop
+  const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
+  signal.addEventListener("abort", engine.resume, { once: true });
   let row = judge ? judge.firstRow : prompt.rows - 1; // the row that is shown next
   const work = engine.run({
     runs: prompt.runs,
@@ -134,7 +136,8 @@ export async function* generate(
       for (const token of tokens) events.push({ type: "token", ...token });
       return tokens.at(-1)?.finishReason ? [] : tokens.map((token) => token.id);
     },
-    signal: options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal,
+    paused: events.isBehind,
+    signal,
   });
   work.then(events.end, events.fail);
 

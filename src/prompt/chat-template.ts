@@ -47,21 +47,9 @@ const roles = ["system", "developer", "user", "assistant", "tool"];
 
 /** @throws an Error if the template is not Jinja that we can run, or writes control tokens that cannot be told apart. */
 export function createChatTemplate(source: string, tokens: TemplateTokens): ChatTemplate {
-  const plain = parsed(source);
   const control = finderOf(tokens.control);
-  const tokenVariables = (write: (text: string) => string) => ({
-    ...(tokens.bos === undefined ? {} : { bos_token: write(tokens.bos) }),
-    ...(tokens.eos === undefined ? {} : { eos_token: write(tokens.eos) }),
-  });
-  const plainTokens = tokenVariables((text) => text);
-  const inkedTokens = tokenVariables(inked);
-
-  // transformers gives no tools as None; a few templates loop over them all the same.
-  const [harmless] = harmlessConversations;
-  const loopsOverNone = fails(() => run(plain, { ...plainTokens, ...harmless }));
-  const withTools = (variables: TemplateVariables) =>
-    loopsOverNone ? { ...variables, tools: variables.tools ?? [] } : variables;
-  const renderPlain = (variables: TemplateVariables) => run(plain, { ...plainTokens, ...withTools(variables) });
+  const inkedTokens = variablesOf(tokens, inked);
+  const { render: renderPlain, withTools } = plainTemplate(source, tokens);
   const createRender = (inkWritten: Ink, inkCompared: Ink): ChatTemplate["render"] => {
     const program = parsed(source);
     inkLiterals(program, inkWritten, inkCompared);
@@ -83,6 +71,32 @@ export function createChatTemplate(source: string, tokens: TemplateTokens): Chat
   const render = renders.find((render) => accepted.every((variables) => writesInInk(render, variables, control)));
   if (!render) throw new Error(mixed);
   return { source, render };
+}
+
+/** A template that writes control tokens as any other text; and what it is given for no tools. */
+export interface PlainTemplate {
+  /** @throws as ChatTemplate's. */
+  render(variables: TemplateVariables): string;
+  withTools(variables: TemplateVariables): TemplateVariables;
+}
+
+/** @throws an Error if the template is not Jinja that we can run. */
+export function plainTemplate(source: string, tokens: Pick<TemplateTokens, "bos" | "eos">): PlainTemplate {
+  const program = parsed(source);
+  const own = variablesOf(tokens, (text) => text);
+  // transformers gives no tools as None; a few templates loop over them all the same.
+  const [harmless] = harmlessConversations;
+  const loopsOverNone = fails(() => run(program, { ...own, ...harmless }));
+  const withTools = (variables: TemplateVariables) =>
+    loopsOverNone ? { ...variables, tools: variables.tools ?? [] } : variables;
+  return { render: (variables) => run(program, { ...own, ...withTools(variables) }), withTools };
+}
+
+function variablesOf({ bos, eos }: Pick<TemplateTokens, "bos" | "eos">, write: (text: string) => string) {
+  return {
+    ...(bos === undefined ? {} : { bos_token: write(bos) }),
+    ...(eos === undefined ? {} : { eos_token: write(eos) }),
+  };
 }
 
 const mixed =

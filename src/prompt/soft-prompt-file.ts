@@ -6,21 +6,29 @@
 import { join, kindOf } from "#platform";
 import type { ByteSource } from "../../weights/byte-source.ts";
 import { encodeF32 } from "../../weights/dtype.ts";
+import { folderAt, readJson } from "../../weights/folder.ts";
 import { openSafetensors, readF32, writeSafetensors } from "../../weights/safetensors.ts";
 import type { FindSoftPrompt, SoftPrompt } from "./soft-prompts.ts";
 
 /** The name of the file in a directory that PEFT wrote. */
 export const adapterFile = "adapter_model.safetensors";
 const tensorName = "prompt_embeddings";
+const configFile = "adapter_config.json";
+
+/** The kinds of PEFT whose whole effect is rows before the text. Others keep rows too, and do something else with them. */
+const kindsOfRows = ["PROMPT_TUNING", "P_TUNING"];
 
 /**
  * Reads a file, open or by its path, or the directory that it is in.
- * @throws one sentence that names the file, if it is not there, is no safetensors file, or does not hold rows of finite numbers.
+ * @throws one sentence that names the file, if it is not there, is no safetensors file, is another kind of adapter, or does
+ * not hold rows of finite numbers.
  */
 export async function readSoftPrompt(place: string | ByteSource): Promise<SoftPrompt> {
   const inFolder = typeof place === "string" && (await kindOf(place)) === "directory";
   const source = inFolder ? join(place, adapterFile) : place;
   const file = typeof source === "string" ? source : source.name;
+  if (typeof source === "string" && file.endsWith(adapterFile))
+    await refuseOtherKinds(file.slice(0, -adapterFile.length) || ".");
   const checkpoint = await openSafetensors(source);
   try {
     const entry = checkpoint.tensors.get(tensorName);
@@ -28,6 +36,13 @@ export async function readSoftPrompt(place: string | ByteSource): Promise<SoftPr
       const names = [...checkpoint.tensors.keys()].slice(0, 5).join(", ");
       throw new Error(
         `${file}: it holds ${names || "no tensors"}, expected ${tensorName}, as PEFT's prompt tuning saves it`,
+      );
+    }
+    const others = [...checkpoint.tensors.keys()].filter((name) => name !== tensorName);
+    if (others.length > 0) {
+      const kind = others.some((name) => name.startsWith("prefix_task_")) ? " (PEFT's MULTITASK_PROMPT_TUNING)" : "";
+      throw new Error(
+        `${file}: it holds ${others.slice(0, 5).join(", ")} beside ${tensorName}${kind}, expected that alone, as prompt tuning saves it`,
       );
     }
     const [n, width] = entry.shape;
@@ -43,6 +58,18 @@ export async function readSoftPrompt(place: string | ByteSource): Promise<SoftPr
   } finally {
     await checkpoint.close();
   }
+}
+
+/** @throws one sentence that names the kind, if the adapter_config.json in a directory says that its rows are not all. */
+async function refuseOtherKinds(directory: string): Promise<void> {
+  const folder = folderAt(directory);
+  const config = (await readJson(folder, configFile)) ?? {};
+  const wrong = (field: string, expected: string) =>
+    new Error(`${folder.placeOf(configFile)}: ${field} is ${JSON.stringify(config[field])}, expected ${expected}`);
+  const { peft_type: kind, num_transformer_submodules: submodules } = config;
+  if (kind !== undefined && !kindsOfRows.includes(String(kind)))
+    throw wrong("peft_type", `${kindsOfRows.join(" or ")}: only these are rows before the text`);
+  if ((submodules ?? 1) !== 1) throw wrong("num_transformer_submodules", "1: rows for a decoder alone");
 }
 
 /** Writes a file, which appears under its name only when it is complete. @throws one sentence that names the file. */

@@ -7,18 +7,23 @@ import { ApiError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
 import type { Step } from "./turns.ts";
 
+export interface BodyRules {
+  limits: Limits;
+  signal: AbortSignal;
+  /** Content types that are taken. */
+  types: readonly string[];
+  /** Seconds that it may take to come. */
+  sendSeconds: number;
+}
+
 /**
- * The bytes of a body and its type, one of `types`.
- * @throws ApiError 415 for another type, 413 for too many bytes before all are read; the signal's reason.
+ * The bytes of a body and its type.
+ * @throws ApiError 415 for another type, 413 for too many bytes before all are read, 408 when they come too slowly; the
+ * signal's reason.
  */
-export async function readBody(
-  request: Request,
-  limits: Limits,
-  signal: AbortSignal,
-  types: readonly string[] = ["application/json"],
-): Promise<{ bytes: Uint8Array; type: string }> {
-  const type = typeOf(request.headers, types);
-  return { type, bytes: await bytesOf(request, limits.maxBodyBytes, signal) };
+export async function readBody(request: Request, rules: BodyRules): Promise<{ bytes: Uint8Array; type: string }> {
+  const type = typeOf(request.headers, rules.types);
+  return { type, bytes: await bytesOf(request, rules) };
 }
 
 /**
@@ -55,15 +60,21 @@ function typeOf(headers: Headers, types: readonly string[]): string {
   return essence.trim();
 }
 
-async function bytesOf(request: Request, limit: number, signal: AbortSignal): Promise<Uint8Array> {
+async function bytesOf(request: Request, { limits, signal, sendSeconds }: BodyRules): Promise<Uint8Array> {
+  const limit = limits.maxBodyBytes;
   const tooMany = () => new ApiError(413, `The request body is larger than ${limit} bytes, the limit of this server`);
   if (Number(request.headers.get("content-length")) > limit) throw tooMany();
   if (!request.body) return new Uint8Array();
   const reader = request.body.getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  const cancel = () => void reader.cancel(signal.reason).catch(() => {});
+  const cancel = () => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", cancel, { once: true });
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    cancel();
+  }, sendSeconds * 1000);
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       length += part.value.length;
@@ -72,11 +83,14 @@ async function bytesOf(request: Request, limit: number, signal: AbortSignal): Pr
     }
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    throw new ApiError(400, "The request body ended before it was complete");
+    if (!late) throw new ApiError(400, "The request body ended before it was complete");
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener("abort", cancel);
   }
   signal.throwIfAborted();
+  if (late)
+    throw new ApiError(408, `The request body came too slowly: it was not complete after ${sendSeconds} seconds`);
   return Buffer.concat(chunks, length);
 }
 

@@ -19,16 +19,18 @@ export interface PassContext extends Pick<RouteContext, "draining" | "balanceOf"
   readonly keys: readonly ApiKey[] | undefined;
   /** Hosts that requests may name beside this machine's; undefined: any. */
   readonly hosts: readonly string[] | undefined;
+  /** Makes room for what a request will be charged; undefined: nothing is charged. @throws ApiError if there is none. */
+  readonly admit: (() => Promise<() => void>) | undefined;
 }
 
-/** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says for its method. */
+/** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says. */
 export type Destination = { readonly prefix: string } & (
   | { readonly operation: Operation; readonly missing?: undefined }
-  | { readonly operation?: undefined; missing(method: string): ApiError }
+  | { readonly operation?: undefined; missing(request: Request): ApiError }
 );
 
 export function passesOf(context: PassContext, destination: Destination): [Pass, ...Pass[]] {
-  const { exchanges, rates, keys, hosts, draining, balanceOf } = context;
+  const { exchanges, rates, keys, hosts, admit, draining, balanceOf } = context;
   const { prefix, operation, missing } = destination;
 
   /** It has an id and a signal; log and counters hear of its end. */
@@ -45,7 +47,7 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
       headers.append(warningHeader, ascii(text));
       headers.append("warning", `299 - ${quoted(text)}`);
     }
-    if (draining()) headers.set("connection", "close");
+    if (draining() || c.res.status === 408) headers.set("connection", "close");
   };
 
   const namesThisMachine: Pass = (c, next) => {
@@ -59,7 +61,7 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
   };
 
   const hasRoute: Pass = (c, next) => {
-    if (missing) throw missing(c.req.method);
+    if (missing) throw missing(c.req.raw);
     return next();
   };
 
@@ -74,9 +76,11 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
     return next();
   };
 
-  const isPaidFor: Pass = (c, next) => {
-    const balance = operation?.body && balanceOf(c.var.exchange.tenant);
+  const isPaidFor: Pass = async (c, next) => {
+    const { exchange } = c.var;
+    const balance = operation?.body && balanceOf(exchange.tenant);
     if (balance && balance.left <= 0) throw new ApiError(402, "Insufficient Balance");
+    if (admit && operation?.body && exchange.tenant !== undefined) exchange.atEnd(await admit());
     return next();
   };
 

@@ -81,10 +81,10 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     { method, argument }: Extract<Call, { method: M }>,
     signal?: AbortSignal,
     onEvent?: (event: GenerateEvent) => void,
+    id = calls++,
   ): Promise<Calls[M]["answer"]> {
     signal?.throwIfAborted();
     if (ended) throw ended;
-    const id = calls++;
     const abort = () => {
       settle(id)?.reject(signal?.reason);
       post({ type: "abort", id });
@@ -103,9 +103,12 @@ export async function startWorker(source: string | undefined, options: LoadOptio
 
   async function* generate({ signal, ...argument }: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined> {
     const left = new AbortController(); // the consumer left the loop
-    const events = eventQueue<GenerateEvent>();
+    const id = calls++;
+    const events = eventQueue<GenerateEvent>((behind) => {
+      if (pending.has(id)) post({ type: behind ? "pause" : "resume", id });
+    });
     const either = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
-    call<"generate">({ method: "generate", argument }, either, events.push).then(events.end, events.fail);
+    call<"generate">({ method: "generate", argument }, either, events.push, id).then(events.end, events.fail);
     try {
       for await (const event of events) yield event;
     } finally {

@@ -52,12 +52,23 @@ export type Call = { [M in keyof Calls]: { method: M; argument: Calls[M]["argume
 export type Request =
   | ({ type: "call"; id: number } & Call)
   | { type: "abort"; id: number }
+  /** Nobody takes the events of a generation for now; or somebody does again. */
+  | { type: "pause"; id: number }
+  | { type: "resume"; id: number }
   | { type: "close"; drainMs: number };
 
 /** What the program needs to know of a loaded model; it reads the tokenizer itself. */
 export type Facts = Pick<
   ServedModel,
-  "config" | "kernels" | "endIds" | "cacheTokens" | "directory" | "files" | "fingerprint" | "chatTemplate"
+  | "config"
+  | "kernels"
+  | "endIds"
+  | "cacheTokens"
+  | "maxRunning"
+  | "directory"
+  | "files"
+  | "fingerprint"
+  | "chatTemplate"
 >;
 
 /** From the thread to the program, in lists: everything of one turn together. */

@@ -94,7 +94,7 @@ interface Case {
 const fresh = "FRESH";
 let freshPaths = 0;
 
-const modelFlags = ["--model", "--kernels", "--threads", "--dtype", "--kv"];
+const modelFlags = ["--model", "--kernels", "--threads", "--dtype", "--exact", "--kv"];
 
 const greedy = ["--temperature", "0"];
 const drawn = ["--temperature", "2", "--seed", "1"];
@@ -289,13 +289,19 @@ for (const [name, { base, input, model, cases }] of Object.entries(commands))
 
     if (model && (long || name === "generate"))
       test(modelFlags.join(" "), async () => {
-        await runFresh([...base, "--kernels", "reference", "--threads", "1", "--dtype", "f16", "--kv", "f16"], input);
+        await runFresh(
+          [...base, "--kernels", "reference", "--threads", "1", "--dtype", "f16", "--exact", "--kv", "f16"],
+          input,
+        );
         await runFresh([...base, "--model", join(folder, "nowhere")], input);
         expect(
-          loads.map(({ source, options: { kernels, threads, dtype, kv } }) => [source, kernels, threads, dtype, kv]),
+          loads.map(({ source, options: { kernels, threads, dtype, exact, kv } }) => [
+            ...[source, kernels, threads],
+            ...[dtype, exact, kv],
+          ]),
         ).toEqual([
-          [defaultModel, "reference", 1, "f16", "f16"],
-          [join(folder, "nowhere"), "auto", undefined, undefined, undefined],
+          [defaultModel, "reference", 1, "f16", true, "f16"],
+          [join(folder, "nowhere"), "auto", undefined, undefined, undefined, undefined],
         ]);
       });
   });
@@ -345,7 +351,7 @@ describe("serve", () => {
       "--cors",
       "https://a.example",
     ];
-    const memory = ["--kernels", "reference", "--threads", "1", "--dtype", "f16", "--kv", "f16"];
+    const memory = ["--kernels", "reference", "--threads", "1", "--dtype", "f16", "--exact", "--kv", "f16"];
     const places = ["--cache-tokens", "640", "--max-running", "3", "--max-waiting", "5"];
     const rates = ["--concurrency", "1", "--rate-limit", "6"];
     const { out, err } = await serving([...flags, ...memory, ...places, ...rates, "--drain", "7"], async (url) => {
@@ -366,7 +372,7 @@ describe("serve", () => {
     expect(out).toContain("serves fox");
     expect(err).toMatch(/"event":"ending".*"drain_seconds":7/);
     const [{ options }] = loads;
-    expect(options).toMatchObject({ kernels: "reference", threads: 1, dtype: "f16", kv: "f16" });
+    expect(options).toMatchObject({ kernels: "reference", threads: 1, dtype: "f16", exact: true, kv: "f16" });
     expect(options).toMatchObject({ cacheTokens: 640, maxRunning: 3, maxWaiting: 5 });
   });
 

@@ -66,6 +66,7 @@ export function continuations(context: RouteContext, call: Call, request: Contin
           see(event);
           count(choice, event);
           queue.push({ choice, event });
+          await queue.caughtUp();
         }
       }
     };
