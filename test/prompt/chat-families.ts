@@ -48,7 +48,7 @@ export function family(name: string): LoadedFamily {
   if (known) return known;
   const { vocabulary, template, renamed, added } = goldens.families[name];
   // The goldens are those of the class PreTrainedTokenizerFast, which adds nothing.
-  const { add_bos_token, ...config } = JSON.parse(read(`${vocabulary}/tokenizer_config.json`));
+  const { tokenizer_class, ...config } = JSON.parse(read(`${vocabulary}/tokenizer_config.json`));
   const tokenizer = tokenizerOf(vocabulary, renamed, added, config);
   const text = template ? read(`test/prompt/templates/${template}.jinja`) : config.chat_template;
   const format = createChatFormat(text, tokenizer);
