@@ -19,7 +19,7 @@ const partSchema = z.discriminatedUnion("type", [
 ]);
 
 const toolCallSchema = z.object({
-  id: z.string(),
+  id: z.string().nullish().describe("Without one, results name none and follow in the order of the calls."),
   type: z.enum(["function", ""]).nullish(),
   function: z.object({
     name: z.string(),
@@ -66,7 +66,7 @@ export function chatMessages(
       content: Array.isArray(content) ? content.map((part, j) => partOf(part, i, j)) : content,
       tool_calls: tool_calls?.length ? tool_calls.map(callOf) : undefined,
       name: name ?? undefined,
-      tool_call_id: tool_call_id ?? undefined,
+      tool_call_id: tool_call_id ?? (message.role === "tool" ? "" : undefined),
       prefix: prefix || continued || undefined,
     };
   });
@@ -80,5 +80,5 @@ export function chatMessages(
 /** A call as the prompt has it. Arguments are text, whatever a client made of them. */
 function callOf({ id, type, function: { name, arguments: given } }: z.infer<typeof toolCallSchema>): ToolCall {
   const text = typeof given === "string" ? given : given == null ? "" : orderedText(given);
-  return { id, type: type ?? "function", function: { name, arguments: text } };
+  return { id: id ?? "", type: type ?? "function", function: { name, arguments: text } };
 }

@@ -152,6 +152,11 @@ describe.each(routes)("%s", (path, body) => {
   });
 });
 
+test("a gap is filled in the form that is asked for", async () => {
+  const gap = { prompt: "x = ", suffix: "\n", guided_regex: "[1-4]{3}", ...hot };
+  expect(textOf(await ask("/beta/completions", gap))).toMatch(/^[1-4]{3}$/);
+});
+
 describe("tools beside a response format", () => {
   const weather = [user("What is the weather in Paris?")];
   const format = { response_format: { type: "json_schema", json_schema: { name: "a", schema: age } } };

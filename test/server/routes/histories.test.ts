@@ -37,6 +37,15 @@ describe("is taken", () => {
     ["no arguments, by absence", called(call(undefined))],
     ["arguments as an object", called(call({ location: "Paris" }))],
     [
+      "calls and results without ids",
+      [
+        user("Weather?"),
+        { role: "assistant", tool_calls: [call(good, { id: null }), call(good, { id: undefined })] },
+        { role: "tool", content: "Sunny" },
+        { role: "tool", content: "Cold", tool_call_id: null },
+      ],
+    ],
+    [
       "a refusal as a part",
       [user("Hi"), { role: "assistant", content: [{ type: "refusal", refusal: "No." }] }, user("?")],
     ],
