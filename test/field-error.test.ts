@@ -5,7 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { referenceKernels } from "../kernels/reference/reference.ts";
-import { createOps, type FieldError, load, loadInWorker, loadModel, pull, selectKernels } from "../src/index.ts";
+import {
+  adamStep,
+  createAdamState,
+  createOps,
+  type FieldError,
+  load,
+  loadInWorker,
+  loadModel,
+  pull,
+  selectKernels,
+} from "../src/index.ts";
 import { createApp } from "../src/server/app.ts";
 
 const here = await load();
@@ -91,6 +101,14 @@ test("kernels, downloads and servers look too", async () => {
   );
   await expect(loadModel(createOps(referenceKernels()), "nowhere", loose({ dtypes: "f32" }))).rejects.toThrow(
     "dtypes: unknown option, did you mean dtype?",
+  );
+  expect(() => here.tokenizer.encode("a", loose({ addSpecialToken: false }))).toThrow("did you mean addSpecialTokens?");
+  expect(() => here.tokenizer.decode([5], loose({ skip_special_tokens: true }))).toThrow(
+    "did you mean skipSpecialTokens?",
+  );
+  const none = new Map<string, Float32Array>();
+  expect(() => adamStep(createAdamState(none), none, none, 1, loose({ weight_decay: 1 }))).toThrow(
+    "did you mean weightDecay?",
   );
   await expect(pull("owner/name", loose({ onprogress() {} }))).rejects.toThrow("did you mean onProgress?");
   expect(() => createApp(here, loose({ cors: ["*"] }))).toThrow("cors: unknown option");
