@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { pageSize } from "../../kernels/kernels.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
-import { byteLengthOf } from "../../weights/dtype.ts";
+import { byteLengthOf, type DType, isBlockDType } from "../../weights/dtype.ts";
 import { FieldError } from "../field-error.ts";
 import { bytesPerPosition, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import { tensorsOf } from "../model/model.ts";
@@ -78,6 +78,16 @@ export function factsOf(
   };
 }
 
+/** What is rounded before products with quantized weights, and what not to round would take. */
+function productsOf({ kernels, parameters_by_dtype }: ReturnType<typeof factsOf>): string {
+  const quantized = Object.keys(parameters_by_dtype).filter((dtype) => isBlockDType(dtype as DType));
+  if (quantized.length === 0) return "of numbers as they are: no weights are quantized";
+  const list = quantized.join(", ");
+  return kernels.roundsRows
+    ? `activations are rounded to 8 bits before they meet ${list}, 32 at a time, as llama.cpp does (--exact: not, slower, in the same memory)`
+    : `exact: activations meet ${list} as they are; the weights stay quantized in memory`;
+}
+
 /** The facts as aligned lines. */
 export function describe(facts: ReturnType<typeof factsOf>): string {
   const { config, kernels } = facts;
@@ -97,6 +107,7 @@ export function describe(facts: ReturnType<typeof factsOf>): string {
       "memory",
       `weights ${bytesText(facts.weight_bytes)}, cache ${bytesText(facts.cache_bytes)} (${facts.cache_dtype}) for ${facts.cache_tokens} positions`,
     ],
+    ["products", productsOf(facts)],
     ["kernels", `${kernels.name}: ${kernels.about}${bits} (${kernels.why})`],
     ...facts.notes.map((note) => ["note", note]),
     ...facts.tokenizer.warnings.map((warning) => ["warning", warning]),

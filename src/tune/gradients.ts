@@ -7,15 +7,13 @@
 
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import { FieldError, inField } from "../field-error.ts";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, FieldError, inField, type Names } from "../field-error.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createStepCache } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import { type Candidate, inputsWith } from "../prompt/candidates.ts";
-import { roomAfter } from "../prompt/room.ts";
-import { type Input, type Prompt, promptOf, type Segment } from "../prompt/segments.ts";
+import { type Input, type Prompt, promptOf, roomAfter, type Segment } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type Judged, type Step, stepsOf, textPagesOf } from "./gradient-steps.ts";
@@ -47,7 +45,8 @@ export interface BatchGradientsOptions {
   signal?: AbortSignal;
 }
 
-const gradientsOptionNames = {
+/** Every name of its options. */
+export const gradientsOptionNames = {
   input: true,
   targets: true,
   loss: true,
@@ -56,12 +55,18 @@ const gradientsOptionNames = {
   signal: true,
 } satisfies Names<GradientsOptions>;
 
-const candidateGradientsOptionNames = {
+/** Every name of its options. */
+export const candidateGradientsOptionNames = {
   ...gradientsOptionNames,
   candidates: true,
 } satisfies Names<CandidateGradientsOptions>;
 
-const batchOptionNames = { examples: true, recompute: true, signal: true } satisfies Names<BatchGradientsOptions>;
+/** Every name of its options. */
+export const batchOptionNames = {
+  examples: true,
+  recompute: true,
+  signal: true,
+} satisfies Names<BatchGradientsOptions>;
 
 const exampleNames = { input: true, targets: true } satisfies Names<BatchGradientsOptions["examples"][number]>;
 
