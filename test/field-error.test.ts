@@ -103,6 +103,17 @@ test("no options at all", async () => {
   await expect(here.score(loose(undefined as never))).rejects.toMatchObject({ name: "FieldError", message });
 });
 
+test("load takes its options alone: the model that ships", async () => {
+  const kernels = referenceKernels();
+  for (const model of [await load({ kernels }), await loadInWorker({ kernels: "reference" })]) {
+    expect(model.kernels.name).toBe("reference");
+    expect(model.fingerprint).toBe(here.fingerprint);
+    await model.close();
+  }
+  await expect(load(loose({ kernel: "simd" }))).rejects.toThrow("kernel: unknown option, did you mean kernels?");
+  await expect(load(loose(7 as never))).rejects.toThrow("source: got 7, expected a path, a URL or hf:owner/name");
+});
+
 test("load, here and in a worker", async () => {
   const options = loose({ cache_tokens: 5, onProgress() {} });
   for (const loading of [load, loadInWorker])

@@ -287,7 +287,7 @@ describe("connections", () => {
     const init = { method: "POST", headers, body: "{}", signal: client.signal };
     for (const { path } of operations) fetch(url + path, init).catch(() => {});
     await expect
-      .poll(() => lines.map((line) => JSON.parse(line)))
+      .poll(() => lines.map((line) => JSON.parse(line)), { timeout: 30_000 })
       .toMatchObject([{ route: "/flood", client_gone: true }]);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(app.inFlight()).toBe(2);
