@@ -12,7 +12,7 @@ import { decodeF32 } from "../../weights/dtype.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { readGolden } from "../golden/golden.ts";
-import { noise } from "../kernels/simd-cases.ts";
+import { noise } from "../kernels/noise.ts";
 import { kernelSets } from "../model/run.ts";
 
 test.each(kernelSets.flatMap((kernels) => ["llama-gqa", "gpt2"].map((name) => [kernels, name])))(
