@@ -2,6 +2,7 @@
 // judged by the reference set on the same numbers.
 
 import { expect, test } from "vitest";
+import type { Heads } from "../../kernels/attention-operands.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
@@ -194,6 +195,17 @@ function* runs(weightDTypes: readonly FloatDType[]): Generator<[string, Run]> {
               return attend(ops, parts, shape, probs, Number.POSITIVE_INFINITY, cache);
             },
           ];
+  for (const window of [1, 64, 70, 300])
+    for (const cache of ["f32", "f16"] as const)
+      for (const probs of [false, true])
+        yield [
+          `attention${probs ? " probabilities" : ""} within ${window}, ${cache} cache`,
+          (ops) => {
+            const parts = [[575, 1], [3, 9], [190, 67]] as const; // biome-ignore format: pairs
+            const shape = { nHeads: 6, nCacheHeads: 2, kDim: 24, vDim: 16, scale: 0.2, window };
+            return attend(ops, parts, shape, probs, Number.POSITIVE_INFINITY, cache);
+          },
+        ];
 }
 
 /**
@@ -203,7 +215,7 @@ function* runs(weightDTypes: readonly FloatDType[]): Generator<[string, Run]> {
 export async function attend(
   ops: Ops,
   parts: readonly (readonly [number, number])[],
-  heads: { nHeads: number; nCacheHeads: number; kDim: number; vDim: number; scale: number; qSize?: number },
+  heads: Pick<Heads, "nHeads" | "nCacheHeads" | "kDim" | "vDim" | "scale" | "window" | "softCap"> & { qSize?: number },
   probs: boolean,
   size = Number.POSITIVE_INFINITY,
   cacheDType: "f32" | "f16" = "f32",

@@ -11,7 +11,7 @@ import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { byteLengthOf, decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
 import { expectNmse, expectSameBits, tolerance } from "../expect-close.ts";
-import { testKernels, testRefusedSoftmax } from "./cases.ts";
+import { testKernels, testSoftmax } from "./cases.ts";
 import { noise } from "./noise.ts";
 import { routeRules } from "./route-rules.ts";
 import { attend, expertIds, testAgainstReference, weights } from "./simd-cases.ts";
@@ -25,7 +25,7 @@ describe.each([
   ["plain", { plain: true }],
 ] as [string, SimdOptions][])("%s build", (_, options) => {
   describe("against PyTorch in f64", () => testKernels(() => open(options), tolerance.fastKernel));
-  describe("refuses a window, sinks, a soft cap", () => testRefusedSoftmax(() => open(options)));
+  describe("with a window, sinks, a soft cap", () => testSoftmax(() => open(options), tolerance.fastKernel));
   describe("against the reference set", () => testAgainstReference(() => open(options), dtypes, tolerance.fastKernel));
 });
 
@@ -115,6 +115,8 @@ describe("the same bits", () => {
     { nHeads: 8, nCacheHeads: 2, kDim: 20, vDim: 12, scale: 0.2 }, // three queries together, and one
     { nHeads: 5, nCacheHeads: 1, kDim: 16, vDim: 8, scale: 0.2 }, // three, and two
     { nHeads: 6, nCacheHeads: 2, kDim: 18, vDim: 16, scale: 0.2 }, // no whole fours
+    { nHeads: 6, nCacheHeads: 2, kDim: 16, vDim: 8, scale: 0.2, window: 70, softCap: 3 },
+    { nHeads: 4, nCacheHeads: 2, kDim: 16, vDim: 8, scale: 0.2, window: 5 },
     { nHeads: 6, nCacheHeads: 2, kDim: 16, vDim: 16, scale: 1e-6, qSize: 1e6 }, // times 2^112 it would be infinite
   ].flatMap((heads) => (["f32", "f16"] as const).map((cache) => ({ ...heads, cache })));
   test.each(([1, 7, 64] as const).flatMap((size) => widths.map((heads) => ({ size, ...heads }))))(

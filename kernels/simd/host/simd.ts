@@ -98,12 +98,9 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
     return codeOf(dtype);
   }
 
-  function expectPlainSoftmax({ window, sinks, softCap }: AttentionShape<Range>): void {
-    const asked = [window && `a window of ${window}`, sinks && "sinks", softCap && `a soft cap of ${softCap}`];
-    if (asked.some(Boolean))
-      throw new Error(
-        `the simd kernels do not compute attention with ${asked.filter(Boolean).join(" and ")}, the reference kernels do`,
-      );
+  /** What changes a softmax, as the module takes it. */
+  function softmaxOf({ scale, window, sinks, softCap }: AttentionShape<Range>): number[] {
+    return [scale, window ?? 0, sinks?.address ?? 0, softCap ?? 0];
   }
 
   /** How a rule weighs, as the module takes it. */
@@ -197,22 +194,21 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
     rope: (out, x, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
       void call.rope(a(out), a(x), a(cos), a(sin), rows, nHeads, headDim, ropeDim, offset),
     attention(out, q, k, v, cache, cacheDType, { sequences, positions, pageTable }, shape) {
-      expectPlainSoftmax(shape);
-      const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
+      const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages } = shape;
       const dtype = cacheCodeOf(cacheDType);
       const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
-      const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale, dtype, threads];
+      const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages, ...softmaxOf(shape), dtype, threads];
       borrow(call.attentionScratch(dtype, a(positions), rows, nHeads, kDim, vDim, threads) >>> 0, (scratch) => {
         call.attention(a(out), a(q), a(k), a(v), ...where, ...dims, scratch);
       });
     },
     attentionProbs(out, q, keys, cacheDType, { sequences, positions, pageTable }, shape) {
-      expectPlainSoftmax(shape);
-      const { rows, nHeads, nCacheHeads, kDim, maxPages, scale } = shape;
+      const { rows, nHeads, nCacheHeads, kDim, maxPages } = shape;
+      const dims = [rows, nHeads, nCacheHeads, kDim, maxPages, ...softmaxOf(shape)];
       const dtype = cacheCodeOf(cacheDType);
       const where = [a(keys), a(sequences), a(positions), a(pageTable)];
       borrow(call.attentionScratch(dtype, a(positions), 0, nHeads, kDim, 0, threads) >>> 0, (scratch) => {
-        call.attentionProbs(a(out), a(q), ...where, rows, nHeads, nCacheHeads, kDim, maxPages, scale, dtype, scratch);
+        call.attentionProbs(a(out), a(q), ...where, ...dims, dtype, scratch);
       });
     },
     swiglu: (out, gate, up, length) => void call.swiglu(a(out), a(gate), a(up), length),
@@ -254,13 +250,12 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
       ropeBackward: (dX, dOut, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
         void call.ropeBackward(a(dX), a(dOut), a(cos), a(sin), rows, nHeads, headDim, ropeDim, offset),
       attentionBackward(dQ, dK, dV, dOut, q, cache, cacheDType, { sequences, positions, pageTable }, shape) {
-        expectPlainSoftmax(shape);
-        const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
+        const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages } = shape;
         const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
-        const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages];
+        const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages, ...softmaxOf(shape)];
         borrow(call.attentionBackwardScratch(rows, nHeads, kDim, vDim, maxPages, threads) >>> 0, (scratch) => {
           const code = cacheCodeOf(cacheDType);
-          call.attentionBackward(a(dQ), a(dK), a(dV), a(dOut), a(q), ...where, ...dims, scale, code, scratch);
+          call.attentionBackward(a(dQ), a(dK), a(dV), a(dOut), a(q), ...where, ...dims, code, scratch);
         });
       },
       routeWeightsBackward(dLogits, dOut, logits, ids, rows, rule) {
