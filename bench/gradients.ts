@@ -6,6 +6,7 @@ import { createOps, type Ops } from "../kernels/ops.ts";
 import { selectKernels } from "../kernels/select.ts";
 import type { Tensor } from "../kernels/tensor.ts";
 import { createBatch } from "../src/model/batch.ts";
+import { embed } from "../src/model/embed.ts";
 import { forward } from "../src/model/forward.ts";
 import { pagesFor } from "../src/model/kv-cache.ts";
 import { loadModel } from "../src/model/load.ts";
@@ -53,7 +54,7 @@ function step(ops: Ops, model: Model) {
   const pages = Array.from({ length: nPages }, (_, i) => i);
   const batch = createBatch(ops, model, { layers, nPages, free: [] }, [{ start: 0, rows: n, pages, outputs: wanted }]);
   const ids = ops.upload(Int32Array.from({ length: n }, (_, i) => (i * 37) % config.vocabSize));
-  return { batch, x: ops.gather(model.embedding, ids) };
+  return { batch, x: embed(ops, model, ids) };
 }
 
 function plain(ops: Ops, model: Model): void {

@@ -12,6 +12,7 @@ import { traceOf } from "./engine/trace.ts";
 import { FieldError } from "./field-error.ts";
 import { checkNames } from "./known-names.ts";
 import type { ModelConfig } from "./model/config.ts";
+import { embed } from "./model/embed.ts";
 import { bytesPerPosition, kvDTypes } from "./model/kv-cache.ts";
 import { buildModel, type LoadedModel } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
@@ -110,7 +111,7 @@ function assemble(
     async embed(ids) {
       checkIds(ids, config.vocabSize, "ids");
       if (closed) throw new EngineClosedError("the model is closed");
-      return ops.step(() => ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))));
+      return ops.step(() => ops.read(embed(ops, model, ops.upload(Int32Array.from(ids)))));
     },
     generate: (options) => generate(served, options),
     score: (options) => score(served, options),

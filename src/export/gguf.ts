@@ -62,7 +62,8 @@ export async function convertToGguf(path: string, out: string, options: ToGgufOp
     const wanted: Wanted[] = [];
     await family.model(config, fields, wish(source, wanted));
     const extra = [...source.tensors.keys()].find(
-      (name) => name !== ropeFactorsName && !family.ignores(name) && !wanted.some((tensor) => tensor.name === name),
+      (name) =>
+        name !== ropeFactorsName && !family.ignores(name, fields) && !wanted.some((tensor) => tensor.name === name),
     );
     if (extra !== undefined) throw new Error(`${path}: tensor ${extra} has no place in a ${config.modelType} model`);
 
@@ -101,6 +102,15 @@ function wish(source: TensorSource, wanted: Wanted[]): Weights {
     async linear(prefix, outDim, inDim, bias) {
       const weight = await weights.take(`${prefix}.weight`, [outDim, inDim]);
       return bias ? { weight, bias: await weights.take(`${prefix}.bias`, [outDim]) } : { weight };
+    },
+    async stack(prefix, name, n, outDim, inDim) {
+      if (weights.has(`${prefix}.${name}.weight`)) return weights.take(`${prefix}.${name}.weight`, [n, outDim, inDim]);
+      for (let i = 0; i < n; i++) await weights.take(`${prefix}.${i}.${name}.weight`, [outDim, inDim]);
+      return { dtype: "f32", shape: [n, outDim, inDim], buffer: nothing };
+    },
+    async headParts(name, heads, keyDim, valueDim, inDim) {
+      const whole = await weights.take(name, [heads * (keyDim + valueDim), inDim]);
+      return [whole, whole];
     },
     async transposed(prefix, inDim, outDim, parts) {
       const turned = source.tensors.get(`${prefix}.weight`)?.turned;

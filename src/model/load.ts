@@ -63,7 +63,7 @@ export async function buildModel(ops: Ops, opened: OpenModel, options: LoadOptio
   const config = await withRopeFactors(family.config(fields), source);
   const taken = new Set(config.rope?.scaling.type === "factors" ? [ropeFactorsName] : []);
   const model = await family.model(config, fields, weightsOf(ops, source, taken, options));
-  const extra = [...source.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name));
+  const extra = [...source.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name, fields));
   if (extra.length > 0) {
     const names = some(extra.map((name) => source.storedName?.(name) ?? name));
     throw new Error(`${place}: ${extra.length} tensors have no place in a ${config.modelType} model: ${names}`);

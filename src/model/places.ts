@@ -6,6 +6,7 @@ import type { Tensor } from "../../kernels/tensor.ts";
 import { FieldError } from "../field-error.ts";
 import { nearNames } from "../near-names.ts";
 import type { ModelConfig } from "./config.ts";
+import { cacheLayout } from "./kv-cache.ts";
 import type { Layer, Model } from "./model.ts";
 
 export const verbs = ["replace", "add", "read"] as const;
@@ -21,8 +22,12 @@ interface PlaceFacts {
 }
 
 const ofModel = ({ dModel }: ModelConfig) => [dModel];
-const ofQueries = ({ nHeads, headDim }: ModelConfig) => [nHeads * headDim];
-const ofKeys = ({ nKvHeads, headDim }: ModelConfig) => [nKvHeads * headDim];
+const ofHeads = ({ nHeads, headDim, latent }: ModelConfig) => [nHeads * (latent?.vHeadDim ?? headDim)];
+const ofQueries = (config: ModelConfig) => [config.nHeads * cacheLayout(config)[0].kDim];
+const ofKeys = (config: ModelConfig) => [cacheLayout(config)[0].nCacheHeads * cacheLayout(config)[0].kDim];
+const ofChoices = ({ experts }: ModelConfig) => [experts?.rule.nActive ?? 0];
+const withExperts = ({ ff }: Layer) => ff.kind === "experts";
+const withoutExperts = ({ ff }: Layer) => ff.kind !== "experts";
 const ofFeedForward = ({ dFf }: ModelConfig) => [dFf];
 
 /** Every place; `*` is the number of a layer from 0. All have the step's rows, `final` and `logits` its output rows. */
@@ -31,23 +36,27 @@ export const places = {
   "residual.*": { allows: verbs, shape: ofModel },
   /** What attention reads: the normalized stream. */
   "layers.*.attentionNorm": { allows: verbs, shape: ofModel },
-  /** Queries and keys after norms and rotation, and values: k and v as they go into the cache. */
+  /** Queries and keys after norms and rotation, and values: k and v as they go into the cache. Latent attention has no v there. */
   "layers.*.q": { allows: verbs, shape: ofQueries },
   "layers.*.k": { allows: verbs, shape: ofKeys },
-  "layers.*.v": { allows: verbs, shape: ofKeys },
+  "layers.*.v": { allows: verbs, shape: ofKeys, in: ({ attn }) => attn.kind !== "latent" },
   /** Attention probabilities. Attention never stores them: they are computed again for who reads them, and nothing depends on that. */
   "layers.*.probs": { allows: ["read"], shape: ({ nHeads }, positions) => [nHeads, positions] },
   /** Each head's own output: its mixture of values, before the output projection. */
-  "layers.*.heads": { allows: verbs, shape: ofQueries },
+  "layers.*.heads": { allows: verbs, shape: ofHeads },
   /** What attention adds to the stream; the stream after that. */
   "layers.*.attention": { allows: verbs, shape: ofModel },
   "layers.*.between": { allows: verbs, shape: ofModel },
   /** What the feed-forward reads: the normalized stream. */
   "layers.*.feedForwardNorm": { allows: verbs, shape: ofModel },
   /** The projections into the feed-forward, and what goes into the one out of it. */
-  "layers.*.gate": { allows: verbs, shape: ofFeedForward, in: ({ ff }) => ff.kind === "swiglu" },
-  "layers.*.up": { allows: verbs, shape: ofFeedForward },
-  "layers.*.activation": { allows: verbs, shape: ofFeedForward },
+  "layers.*.gate": { allows: verbs, shape: ofFeedForward, in: ({ ff }) => "gate" in ff && ff.kind !== "experts" },
+  "layers.*.up": { allows: verbs, shape: ofFeedForward, in: withoutExperts },
+  "layers.*.activation": { allows: verbs, shape: ofFeedForward, in: withoutExperts },
+  /** Where experts are: the router's logits, the experts chosen (their numbers), and what each one's output is multiplied by. */
+  "layers.*.router": { allows: verbs, shape: ({ experts }) => [experts?.rule.nExperts ?? 0], in: withExperts },
+  "layers.*.experts": { allows: ["read"], shape: ofChoices, in: withExperts },
+  "layers.*.expertWeights": { allows: verbs, shape: ofChoices, in: withExperts },
   /** What the feed-forward adds to the stream. */
   "layers.*.feedForward": { allows: verbs, shape: ofModel },
   /** Output rows after the last norm, and their logits. */

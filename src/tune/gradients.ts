@@ -10,6 +10,7 @@ import type { Tensor } from "../../kernels/tensor.ts";
 import { FieldError, inField } from "../field-error.ts";
 import { checkNames, type Names } from "../known-names.ts";
 import { createBatch } from "../model/batch.ts";
+import { embed } from "../model/embed.ts";
 import { forward } from "../model/forward.ts";
 import { createStepCache } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
@@ -338,7 +339,7 @@ function embedRows(ops: Ops, model: Model, { parts, sequences }: Step, leaves: r
     for (const run of runs) if ("ids" in run) for (const id of run.ids) if (!ids.has(id)) ids.set(id, ids.size);
 
   const tables = leaves.map(({ tensor }) => tensor);
-  if (ids.size > 0) tables.unshift(ops.gather(model.embedding, ops.upload(Int32Array.from(ids.keys())))); // [ids, dModel]
+  if (ids.size > 0) tables.unshift(embed(ops, model, ops.upload(Int32Array.from(ids.keys())))); // [ids, dModel]
   const begins = new Map<Tensor, number>(); // row of the table at which each tensor begins
   let begin = 0;
   for (const table of tables) {

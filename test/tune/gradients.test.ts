@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { createEngine } from "../../src/engine/engine.ts";
+import { embed } from "../../src/model/embed.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { load, type Plainformer } from "../../src/plainformer.ts";
 import type { Input } from "../../src/prompt/segments.ts";
@@ -24,7 +25,7 @@ test.each(kernelSets.flatMap((kernels) => ["llama-gqa", "gpt2"].map((name) => [k
     const { ids } = golden.prompts[1];
     const prompt = ids.length - 30;
     const { ops, model } = await open(golden.directory, kernels);
-    const rows = (await embed(ops, model, ids)).slice(0, prompt * model.config.dModel);
+    const rows = (await embedded(ops, model, ids)).slice(0, prompt * model.config.dModel);
     const input = [{ id: "p", embeds: rows, shape: [prompt, model.config.dModel] as const }];
     const engine = createEngine(ops, model, { cacheTokens: 64 });
     const context = { ops, model, tokenizer };
@@ -47,8 +48,8 @@ async function open(directory: string, kernels: string) {
 
 type Opened = Awaited<ReturnType<typeof open>>;
 
-function embed(ops: Opened["ops"], model: Opened["model"], ids: readonly number[]): Promise<Float32Array> {
-  const rows = ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids))));
+function embedded(ops: Opened["ops"], model: Opened["model"], ids: readonly number[]): Promise<Float32Array> {
+  const rows = ops.read(embed(ops, model, ops.upload(Int32Array.from(ids))));
   ops.endStep();
   return rows;
 }
