@@ -6,11 +6,11 @@ import { createOps, type Ops } from "../kernels/ops.ts";
 import { selectKernels } from "../kernels/select.ts";
 import type { Tensor } from "../kernels/tensor.ts";
 import { createBatch } from "../src/model/batch.ts";
-import { embed } from "../src/model/embed.ts";
 import { forward } from "../src/model/forward.ts";
 import { pagesFor } from "../src/model/kv-cache.ts";
 import { loadModel } from "../src/model/load.ts";
 import { type Model, tensorsOf } from "../src/model/model.ts";
+import { embed } from "../src/model/project.ts";
 import { recording } from "../src/tune/recording.ts";
 
 const { values, positionals } = parseArgs({

@@ -14,6 +14,7 @@ import {
 } from "../../weights/dtype.ts";
 import type { GgufField, GgufMetadata, GgufTensorType } from "../../weights/gguf-header.ts";
 import { type GgufTensorToWrite, writeGguf } from "../../weights/gguf-write.ts";
+import type { SourceTensor, TensorSource } from "../../weights/tensor-source.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { fieldsOf } from "../model/families/config-json.ts";
 import type { Weights } from "../model/families/family.ts";
@@ -30,7 +31,6 @@ import { floatDTypes } from "../model/families/take-weights.ts";
 import type { WeightDType } from "../model/load.ts";
 import { openModel } from "../model/open.ts";
 import { ropeFrequencies, yarnMagnitude } from "../model/rope.ts";
-import type { SourceTensor, TensorSource } from "../model/tensor-source.ts";
 import { tokenizerMetadata } from "./gguf-tokenizer.ts";
 
 export interface ToGgufOptions {

@@ -10,9 +10,8 @@ import { reshape, type Tensor } from "../../kernels/tensor.ts";
 import type { Batch } from "./batch.ts";
 import type { LatentConfig, ModelConfig } from "./config.ts";
 import type { Latent } from "./model.ts";
-import { normalize } from "./norm.ts";
 import type { Place } from "./places.ts";
-import { project } from "./project.ts";
+import { normalize, project } from "./project.ts";
 
 /** h [rows, dModel] → [rows, dModel], what attention of layer i adds to the residual stream */
 export function latentAttention(

@@ -6,9 +6,9 @@ import { type Folder, folderAt, type Json, readJson } from "../../weights/folder
 import type { GgufMetadata } from "../../weights/gguf-header.ts";
 import { assertComplete } from "../../weights/manifest.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
+import type { TensorSource } from "../../weights/tensor-source.ts";
 import { familyOf } from "./families/known-families.ts";
 import { withFamilyNames } from "./families/wrapped-names.ts";
-import type { TensorSource } from "./tensor-source.ts";
 
 /** What a model is made of, read but not yet understood. */
 export interface OpenModel {

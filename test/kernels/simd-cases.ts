@@ -2,7 +2,7 @@
 // judged by the reference set on the same numbers.
 
 import { expect, test } from "vitest";
-import type { Heads } from "../../kernels/attention-operands.ts";
+import type { Heads } from "../../kernels/arena.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";

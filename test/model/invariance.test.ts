@@ -5,8 +5,8 @@ import { describe, expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import { createEngine } from "../../src/engine/engine.ts";
-import { embed } from "../../src/model/embed.ts";
 import { loadModel } from "../../src/model/load.ts";
+import { embed } from "../../src/model/project.ts";
 import { readGolden } from "../golden/golden.ts";
 import { kernelSets, logitsOf } from "./run.ts";
 

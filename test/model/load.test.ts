@@ -189,7 +189,7 @@ describe("config.json", () => {
       "more experts than the file has",
       "deepseek-v3",
       { n_routed_experts: 12 },
-      "model.safetensors: tensor model.layers.1.mlp.gate.weight has shape [8,32], expected [12,32]",
+      "model.safetensors: tensor model.layers.1.mlp.gate.e_score_correction_bias has shape [8], expected [12]",
     ],
     ["V3.2", "deepseek-v3", { model_type: "deepseek_v32" }, 'model_type: "deepseek_v32" in '],
     ["V4", "deepseek-v3", { model_type: "deepseek_v4" }, "its first experts are chosen by token id"],

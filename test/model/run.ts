@@ -2,12 +2,13 @@
 
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
+import { placeWith } from "../../src/hooks.ts";
 import { createBatch } from "../../src/model/batch.ts";
-import { embed } from "../../src/model/embed.ts";
 import { forward } from "../../src/model/forward.ts";
 import { createKvCache, type KvDType, pagesFor, takePages } from "../../src/model/kv-cache.ts";
 import type { Model } from "../../src/model/model.ts";
-import { type Place, placeWith } from "../../src/model/places.ts";
+import type { Place } from "../../src/model/places.ts";
+import { embed } from "../../src/model/project.ts";
 
 /** The kernel sets that every statement about models is tested with; one that does not work here fails its tests. */
 export const kernelSets = ["reference", "simd"];

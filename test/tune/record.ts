@@ -2,12 +2,12 @@
 
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
+import { type Hook, placeWith } from "../../src/hooks.ts";
 import { createBatch } from "../../src/model/batch.ts";
-import { embed } from "../../src/model/embed.ts";
 import { forward } from "../../src/model/forward.ts";
 import { createStepCache, pagesFor } from "../../src/model/kv-cache.ts";
 import type { Model } from "../../src/model/model.ts";
-import { type Hook, placeWith } from "../../src/model/places.ts";
+import { embed } from "../../src/model/project.ts";
 import { type Recording, recording } from "../../src/tune/recording.ts";
 
 export interface Recorded {

@@ -3,9 +3,9 @@
 // modeling_rope_utils.py.
 
 import { decodeF32 } from "../../../weights/dtype.ts";
+import type { TensorSource } from "../../../weights/tensor-source.ts";
 import type { ModelConfig, RopeConfig, RopeScaling } from "../config.ts";
 import { yarnMagnitude } from "../rope.ts";
-import type { TensorSource } from "../tensor-source.ts";
 import type { Fields } from "./config-json.ts";
 
 /** @throws on a scaling that we do not compute; the error lists those that we do. */

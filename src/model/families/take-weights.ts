@@ -1,11 +1,12 @@
 // A checkpoint's tensors as a family takes them: found by name, checked, turned into the dtype that was asked for, and read
 // straight into the kernel set's memory.
 
+import { totalMemory } from "#platform";
 import type { Ops } from "../../../kernels/ops.ts";
 import { blockOf, byteLengthOf, decodeF32, encodeF32, type FloatDType, recode } from "../../../weights/dtype.ts";
+import type { SourceTensor, TensorSource } from "../../../weights/tensor-source.ts";
 import { unpackings } from "../../../weights/unpack.ts";
 import type { Linear } from "../model.ts";
-import type { SourceTensor, TensorSource } from "../tensor-source.ts";
 import type { Weights } from "./family.ts";
 
 export interface TakeOptions {
@@ -186,7 +187,7 @@ function dtypeInMemory(
 }
 
 /** Bytes that the tensors of `source` will take in memory; those of a dtype that holds no weights count as they are. */
-export function bytesInMemory(ops: Ops, source: TensorSource, asked: FloatDType | undefined): number {
+function bytesInMemory(ops: Ops, source: TensorSource, asked: FloatDType | undefined): number {
   let bytes = 0;
   for (const { dtype, shape, begin, end, held } of source.tensors.values()) {
     const stored = held ?? floatDTypes[dtype];
@@ -194,6 +195,18 @@ export function bytesInMemory(ops: Ops, source: TensorSource, asked: FloatDType 
     bytes += stored ? (shape.reduce((product, dim) => product * dim, 1) / elements) * size : end - begin;
   }
   return bytes;
+}
+
+/** Complains before anything is read when the weights are more than the kernel set, or this machine, can hold. */
+export function assertFits(ops: Ops, place: string, source: TensorSource, dtype: FloatDType | undefined): void {
+  const { name, maxBytes } = ops.kernels;
+  const needed = bytesInMemory(ops, source, dtype);
+  const most = Math.min(maxBytes, totalMemory());
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  if (needed > most)
+    throw new Error(
+      `${place}: the weights need ${mebibytes(needed)} of memory, ${most === maxBytes ? `the ${name} kernels hold` : "this machine has"} ${mebibytes(most)} (dtype q8_0 or q4_0 makes them smaller)`,
+    );
 }
 
 /** Columns part · width to (part + 1) · width of a matrix [inDim, outDim] as rows, f32. */

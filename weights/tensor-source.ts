@@ -1,7 +1,7 @@
 // What the loader needs of a checkpoint, whichever format it has: named tensors, read one by one. safetensors files are one
 // as they are; GGUF files become one in from-gguf.ts.
 
-import type { FloatDType } from "../../weights/dtype.ts";
+import type { FloatDType } from "./dtype.ts";
 
 /** One tensor: bytes `begin` to `end` of `file`, in the dtype that the format calls `dtype`. */
 export interface SourceTensor {
