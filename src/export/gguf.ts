@@ -140,7 +140,7 @@ function tensorToWrite(
 
   const turns = !entry.turned && shape.length === 2 && architecture.turned.includes(partsOf(name).module);
   const written = turns ? [shape[1], shape[0]] : shape;
-  const dtype = dtypeFor(ggufName, written, from, asked);
+  const dtype = dtypeFor(ggufName, written, entry.held ?? from, asked);
   const { elements } = blockOf(dtype);
   const width = written[written.length - 1];
   if (width % elements !== 0)
