@@ -57,3 +57,4 @@ export {
   tunePrompt,
 } from "./tune/prompt-tuning/tune-prompt.ts";
 export { type Recording, type RecordingOptions, recording } from "./tune/recording.ts";
+export { withSoftPrompt } from "./with-soft-prompt.ts";

@@ -21,7 +21,13 @@ import { endOfTurnIds } from "./prompt/end-of-turn.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
-import { type ComputedModel, type LoadOptions, loadOptionNames, type ServedModel } from "./served-model.ts";
+import {
+  type ComputedModel,
+  closeOptionNames,
+  type LoadOptions,
+  loadOptionNames,
+  type ServedModel,
+} from "./served-model.ts";
 import { loadTokenizer } from "./tokenizer/load-tokenizer.ts";
 import { batchGradientsOf, candidateGradientsOf, gradientsOf } from "./tune/gradients.ts";
 import { withChat } from "./with-chat.ts";
@@ -136,7 +142,8 @@ function assemble(
     batchGradients: async (options) => engine.work(batchGradientsOf(context, options), options.signal),
     trace: async (options) => engine.work(traceOf(context, options), options.signal),
     load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
-    async close(options) {
+    async close(options = {}) {
+      checkNames(options, closeOptionNames);
       await engine.close(options);
       if (!closed) kernels.close();
       closed = true;

@@ -82,6 +82,14 @@ export const loadOptionNames = {
   onProgress: true,
 } satisfies Names<LoadOptions>;
 
+export interface CloseOptions {
+  /** Milliseconds that what is inside may go on. Default 0 */
+  drainMs?: number;
+}
+
+/** Every name of `CloseOptions`. */
+export const closeOptionNames = { drainMs: true } satisfies Names<CloseOptions>;
+
 /** The engine's counters, and the tokens generated so far. */
 export interface EngineLoad extends EngineCounters {
   generatedTokens: number;
@@ -139,7 +147,7 @@ export interface ComputedModel {
   /** The engine's counters. */
   load(): Promise<EngineLoad>;
   /** Takes no more requests, lets those inside go on for `drainMs` (default 0), ends the rest, and frees the weights. */
-  close(options?: { drainMs?: number }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** A model that answers requests: conversations and gaps beside what it computes. */

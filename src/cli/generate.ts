@@ -12,18 +12,20 @@ import {
   readJson,
   readStdin,
   seed,
+  softPrompted,
   withModel,
+  withSoftPromptOption,
 } from "./options.ts";
 
 type Options = ModelOptions &
-  DecodeParameters & { schema?: string; jsonObject?: true; parseSpecial?: true; json?: true };
+  DecodeParameters & { schema?: string; jsonObject?: true; parseSpecial?: true; softPrompt?: string; json?: true };
 
 export function addGenerate(program: Command): void {
   const command = program
     .command("generate")
     .description("Continue a text. Prints the continuation alone.")
     .argument("[text]", "what to continue; from standard input when absent");
-  withModel(command)
+  withSoftPromptOption(withModel(command))
     .option("--max-tokens <n>", "most tokens to generate", number)
     .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
     .option("--top-k <k>", "keep the k most likely tokens", number)
@@ -44,10 +46,10 @@ export function addGenerate(program: Command): void {
 
 async function generate(text: string | undefined, options: Options): Promise<void> {
   const { source, rest } = modelApart(options);
-  const { json, parseSpecial, schema, jsonObject, ...decode } = rest;
+  const { json, parseSpecial, schema, jsonObject, softPrompt, ...decode } = rest;
   const input = [{ text: text ?? (await readStdin()), parseSpecialTokens: parseSpecial }];
   const grammar = await grammarFrom(schema, jsonObject);
-  const loaded = await loadFrom(source);
+  const loaded = await softPrompted(await loadFrom(source), softPrompt);
   const tokens: object[] = [];
   for await (const event of loaded.generate({ input, grammar, ...decode })) {
     if (event.type === "token") {

@@ -5,6 +5,9 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type KvDType, kvDTypes } from "../model/kv-cache.ts";
 import { type WeightDType, weightDTypes } from "../model/load.ts";
 import { defaultModel, load, type Plainformer } from "../plainformer.ts";
+import { readSoftPrompt } from "../prompt/soft-prompt-file.ts";
+import type { ServedModel } from "../served-model.ts";
+import { withSoftPrompt } from "../with-soft-prompt.ts";
 import { progressBar } from "./progress.ts";
 
 export interface ModelOptions {
@@ -40,6 +43,25 @@ export async function loadFrom({ model, kernels, threads, dtype, exact, kv }: Mo
     return await load(model, { kernels, threads, dtype, exact, kv, onProgress: bar.update });
   } finally {
     bar.stop();
+  }
+}
+
+/** --soft-prompt, for commands that say something of a text. */
+export function withSoftPromptOption(command: Command): Command {
+  return command.option(
+    "--soft-prompt <path>",
+    "rows that stand before everything: a directory that tune or PEFT wrote, or its safetensors file",
+  );
+}
+
+/** The model with the soft prompt at a path before everything, if one is given; closed if that fails. */
+export async function softPrompted<Model extends ServedModel>(model: Model, path: string | undefined) {
+  if (path === undefined) return model;
+  try {
+    return withSoftPrompt(model, await readSoftPrompt(path));
+  } catch (error) {
+    await model.close();
+    throw error;
   }
 }
 

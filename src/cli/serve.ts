@@ -17,7 +17,7 @@ import { readPrices } from "../server/prices.ts";
 import { listen } from "../server/serve.ts";
 import { untilSignal } from "../server/shutdown.ts";
 import { openSoftPromptStore } from "../server/soft-prompt-store.ts";
-import { list, type ModelOptions, number, withModel } from "./options.ts";
+import { list, type ModelOptions, number, softPrompted, withModel, withSoftPromptOption } from "./options.ts";
 import { goOnUnread, writeLog } from "./output.ts";
 import { bytesText, progressBar } from "./progress.ts";
 
@@ -40,6 +40,7 @@ interface Options extends ModelOptions {
   maxBody?: number;
   prices?: string;
   journal?: string;
+  softPrompt?: string;
   softPrompts?: string;
   cors?: string[];
   timeout: number;
@@ -49,7 +50,7 @@ interface Options extends ModelOptions {
 
 export function addServe(program: Command): void {
   const command = program.command("serve").description("Serve a model over HTTP, to clients of DeepSeek and OpenAI.");
-  withModel(command)
+  withSoftPromptOption(withModel(command))
     .option("--host <address>", "address to listen on; other than loopback only with keys", "127.0.0.1")
     .option("--port <n>", "port to listen on, 0 for any free one", number, 8000)
     .option("--model-id <name>", "what the API calls the model (default: the name of its directory or file)")
@@ -120,7 +121,7 @@ async function serve(options: Options): Promise<void> {
     options.prices && options.journal ? await openLedger(options.journal, await readPrices(options.prices)) : undefined;
 
   const log = options.quiet ? noLog : jsonLog(writeLog);
-  const model = await loadModel(options);
+  const model = await softPrompted(await loadModel(options), options.softPrompt);
   const modelId = options.modelId ?? nameOf(options.model);
   const app = createApp(model, {
     modelId,

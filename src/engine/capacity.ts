@@ -48,7 +48,7 @@ export function capacityOf(
   const forMany = Math.min(mostPlaces * positionsPerPlace, fitting(Math.max(0, spare)));
   const positions = cacheTokens === "many" ? Math.max(forOne, forMany) : (cacheTokens ?? forOne);
   if (!Number.isSafeInteger(positions) || positions < 1)
-    throw new FieldError("cacheTokens", `got ${cacheTokens}, expected a whole number ≥ 1 or "many"`);
+    throw new FieldError("cacheTokens", `got ${cacheTokens}, expected a whole number ≥ 1`);
   const places = Math.floor(positions / positionsPerPlace);
   return { cacheTokens: positions, maxRunning: maxRunning ?? Math.min(mostPlaces, Math.max(leastPlaces, places)) };
 }

@@ -1,6 +1,7 @@
 // A soft prompt as PEFT keeps it: one tensor `prompt_embeddings` [n, dModel] in a safetensors file, called
-// adapter_model.safetensors in a directory of its own. What PEFT has no word for, the model's fingerprint, is in the file's
-// metadata, which PEFT ignores; a file without it fits every model of its width.
+// adapter_model.safetensors in a directory of its own. What PEFT has no word for, the model's fingerprint and whether
+// special tokens stand behind the rows, is in the file's metadata, which PEFT ignores; a file without it fits every model of
+// its width.
 // Source: huggingface/peft, src/peft/utils/save_and_load.py.
 
 import { join, kindOf } from "#platform";
@@ -54,7 +55,9 @@ export async function readSoftPrompt(place: string | ByteSource): Promise<SoftPr
       throw new Error(
         `${file}: ${tensorName}, row ${Math.floor(bad / width)}, column ${bad % width} is ${embeds[bad]}, expected finite numbers`,
       );
-    return { embeds, shape: [n, width], fingerprint: checkpoint.metadata.fingerprint };
+    const { fingerprint, special_tokens } = checkpoint.metadata;
+    const told = special_tokens === undefined ? {} : { specialTokens: special_tokens === "true" };
+    return { embeds, shape: [n, width], fingerprint, ...told };
   } finally {
     await checkpoint.close();
   }
@@ -73,9 +76,16 @@ async function refuseOtherKinds(directory: string): Promise<void> {
 }
 
 /** Writes a file, which appears under its name only when it is complete. @throws one sentence that names the file. */
-export async function writeSoftPrompt(file: string, { embeds, shape, fingerprint }: SoftPrompt): Promise<void> {
+export async function writeSoftPrompt(
+  file: string,
+  { embeds, shape, fingerprint, specialTokens }: SoftPrompt,
+): Promise<void> {
   const data = encodeF32("f32", embeds);
-  const metadata = { format: "pt", ...(fingerprint === undefined ? {} : { fingerprint }) };
+  const metadata = {
+    format: "pt",
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...(specialTokens === undefined ? {} : { special_tokens: String(specialTokens) }),
+  };
   await writeSafetensors(file, [{ name: tensorName, dtype: "F32", shape, data }], metadata);
 }
 

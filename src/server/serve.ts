@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
+import { checkNames, type Names } from "../field-error.ts";
 import type { App } from "./app.ts";
 import { ApiError, type ErrorStatus, errorBody, errorResponse } from "./errors.ts";
 import { watchReaders } from "./stalled-readers.ts";
@@ -18,6 +19,13 @@ export interface ListenOptions {
   /** Seconds without taking anything of a stream after which a client counts as gone. Default 60 */
   stallSeconds?: number;
 }
+
+const listenOptionNames = {
+  host: true,
+  port: true,
+  headerSeconds: true,
+  stallSeconds: true,
+} satisfies Names<ListenOptions>;
 
 export interface Listening {
   /** http://host:port */
@@ -33,10 +41,9 @@ export interface Listening {
 const maxHeaderSize = 16 * 1024;
 
 /** Listens. @throws one sentence if the address cannot be had. */
-export async function listen(
-  app: App,
-  { host, port, headerSeconds = 20, stallSeconds = 60 }: ListenOptions,
-): Promise<Listening> {
+export async function listen(app: App, options: ListenOptions): Promise<Listening> {
+  checkNames(options, listenOptionNames);
+  const { host, port, headerSeconds = 20, stallSeconds = 60 } = options;
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
     errorHandler: () => errorResponse(new ApiError(400, "The request line or the Host header is not valid")),

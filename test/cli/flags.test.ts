@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createProgram } from "../../src/cli/program.ts";
 import { defaultModel, type load } from "../../src/plainformer.ts";
+import { writeSoftPrompt } from "../../src/prompt/soft-prompt-file.ts";
 import { long, sampled } from "../long.ts";
 import { HubServer } from "../weights/hub-server.ts";
 import { type Outcome, runHere } from "./in-process.ts";
@@ -64,6 +65,8 @@ const age = {
 const schema = file("schema.json", age);
 const good = file("good.json", '{"age":3}');
 const remarks = file("remarks.jsonl", Array(8).fill('{"prompt":"I like it","completion":" good"}').join("\n"));
+const rows = join(folder, "rows.safetensors");
+await writeSoftPrompt(rows, { embeds: Float32Array.from({ length: 3 * 256 }, (_, i) => Math.sin(i)), shape: [3, 256] });
 const gap = file("gap.txt", "one <FILL> three");
 const text = file("text.txt", "A text.");
 // The default model with a template that opens and closes thoughts when it is told to.
@@ -118,6 +121,7 @@ const commands: Record<string, { base: string[]; input?: string; model?: boolean
       { flag: "--logprobs", args: ["2"], shows: /"top_logprobs":\[\{"id":\d+,"logprob":-?[\d.e-]+\},\{/ },
       { flag: "--schema", args: [schema], shows: /\\"age\\": ?\d/ },
       { flag: "--json-object", args: [], shows: /"text":"\{/ },
+      { flag: "--soft-prompt", args: [rows], shows: /"prompt_tokens":8\b/ },
       { flag: "--parse-special", args: [], base: ["generate", "<|EOT|> a", "--json", "--max-tokens", "1", ...greedy] },
       { flag: "--json", args: [], base: ["generate", "Once", "--max-tokens", "2", ...greedy], shows: /^\{"text":/ },
     ],
@@ -128,6 +132,7 @@ const commands: Record<string, { base: string[]; input?: string; model?: boolean
     model: true,
     cases: [
       { flag: "--system", args: ["You are a fox."], shows: /"prompt_tokens":(?!5\b)\d/ },
+      { flag: "--soft-prompt", args: [rows] },
       { flag: "--thinking", args: ["--model", thinker], shows: /"reasoning_content":/ },
       {
         flag: "--no-thinking",
@@ -159,7 +164,10 @@ const commands: Record<string, { base: string[]; input?: string; model?: boolean
   score: {
     base: ["score", "The cat sat on the", " mat"],
     model: true,
-    cases: [{ flag: "--json", args: [], shows: /^\{"scores":\[\{"target":" mat"/ }],
+    cases: [
+      { flag: "--soft-prompt", args: [rows] },
+      { flag: "--json", args: [], shows: /^\{"scores":\[\{"target":" mat"/ },
+    ],
   },
   tune: {
     base: ["tune", "--data", remarks, "--out", fresh, "--tokens", "2", "--steps", "1", "--batch", "1"],
@@ -282,7 +290,7 @@ for (const [name, { base, input, model, cases }] of Object.entries(commands))
         expect(printed(after)).toMatch(shows);
         expect(printed(before)).not.toMatch(shows);
       } else {
-        expect(after.err).toBe("");
+        expect(after.err).toMatch(/^(step 1 of 1: loss [^\n]+\n)?$/); // of a run of tune
         expect(printed(after)).not.toBe(printed(before));
       }
     });
@@ -309,7 +317,17 @@ for (const [name, { base, input, model, cases }] of Object.entries(commands))
 const serveFlags = [
   ...modelFlags,
   ...["--host", "--port", "--model-id", "--api-keys", "--beta", "--cache-tokens", "--max-running", "--max-waiting"],
-  ...["--rate-limit", "--concurrency", "--max-body", "--prices", "--journal", "--soft-prompts", "--cors", "--timeout"],
+  ...[
+    "--rate-limit",
+    "--concurrency",
+    "--max-body",
+    "--prices",
+    "--journal",
+    "--soft-prompt",
+    "--soft-prompts",
+    "--cors",
+    "--timeout",
+  ],
   ...["--drain", "--quiet", "--alias", "--allowed-host", "--cap-max-tokens", "--parse-special-tokens"],
   "--deepseek-strict",
 ];
@@ -379,13 +397,14 @@ describe("serve", () => {
   test("with keys: balances, prices, soft prompts, and no line for a request", async () => {
     const keys = ["--api-keys", file("keys", "sk-alice-0001 100\n")];
     const money = ["--prices", prices, "--journal", join(folder, "journal")];
-    const kept = ["--soft-prompts", join(folder, "soft-prompts")];
+    const kept = ["--soft-prompts", join(folder, "soft-prompts"), "--soft-prompt", rows];
     const { err } = await serving([...keys, ...money, ...kept, "--quiet"], async (url) => {
       expect((await fetch(`${url}/models`)).status).toBe(401);
       const headers = { authorization: "Bearer sk-alice-0001" };
-      const rows = [Array(256).fill(0)];
-      expect((await post(`${url}/soft_prompts/zero`, { embeds: rows }, headers, "PUT")).status).toBe(200);
-      expect((await post(`${url}/completions`, { ...one, model: "plainformer" }, headers)).status).toBe(200);
+      const zeros = [Array(256).fill(0)];
+      expect((await post(`${url}/soft_prompts/zero`, { embeds: zeros }, headers, "PUT")).status).toBe(200);
+      const answer = await post(`${url}/completions`, { ...one, model: "plainformer" }, headers);
+      expect(await answer.json()).toMatchObject({ usage: { prompt_tokens: 3 + 2 } }); // three rows, then the text
       const balance = (await (await fetch(`${url}/user/balance`, { headers })).json()) as {
         balance_infos: { total_balance: string }[];
       };

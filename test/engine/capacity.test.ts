@@ -70,6 +70,6 @@ test("the cache takes no more than its share", () => {
 test("what is no number of positions is refused", () => {
   for (const cacheTokens of [0, 1.5, -1, "more"])
     expect(() => capacityOf(small, { cacheTokens } as { cacheTokens: number }, { memory: GiB, weights: 0 })).toThrow(
-      `cacheTokens: got ${cacheTokens}, expected a whole number ≥ 1 or "many"`,
+      `cacheTokens: got ${cacheTokens}, expected a whole number ≥ 1`,
     );
 });
