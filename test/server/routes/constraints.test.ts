@@ -8,7 +8,7 @@ import { api, type Json } from "./api.ts";
 const { ask, send, stream, refused, served } = await api();
 const ajv = new Ajv2020({ strict: false });
 const user = (content: string) => ({ role: "user", content });
-const hot = { temperature: 1.5, seed: 3, max_tokens: 100 };
+const hot = { temperature: 1.5, seed: 3, max_tokens: 60 };
 const age = {
   type: "object",
   properties: { age: { type: "integer", minimum: 1, maximum: 9 } },
