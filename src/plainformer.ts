@@ -17,6 +17,7 @@ import { kvDTypes } from "./model/kv-cache.ts";
 import { buildModel, type LoadedModel } from "./model/load.ts";
 import { type Model, tensorsOf } from "./model/model.ts";
 import { openModel } from "./model/open.ts";
+import { embed } from "./model/project.ts";
 import { endOfTurnIds } from "./prompt/end-of-turn.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
@@ -142,7 +143,7 @@ function assemble(
     async embed(ids) {
       checkIds(ids, config.vocabSize, "ids");
       if (closed) throw new EngineClosedError("the model is closed");
-      return ops.step(() => ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))));
+      return ops.step(() => ops.read(embed(ops, model, ops.upload(Int32Array.from(ids)))));
     },
     generate: (options) => generate(served, options),
     droppedOf,
