@@ -7,6 +7,7 @@ import { anyCodePoint, type CodePoints, common, complement, includesCodePoint, w
 import { type Language, nowhere } from "./language.ts";
 import { maxAutomatonStates, maxSubsetWork } from "./limits.ts";
 import type { Condition, Regex } from "./regex.ts";
+import { classRoom } from "./text-classes.ts";
 
 /** A deterministic automaton; from every state an accepting one can be reached. */
 export interface Automaton {
@@ -605,5 +606,6 @@ export function languageOf(automaton: Automaton): Language {
       counts ??= countTexts(automaton);
       return counts[state];
     },
+    classRoom: (state, textClass) => classRoom(automaton, textClass)[state],
   };
 }

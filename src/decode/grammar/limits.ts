@@ -41,8 +41,8 @@ export const maxKeyStates = 50_000;
 /** Code points of one pattern. */
 export const maxPatternLength = 20_000;
 
-/** Remainders of numbers that must not be multiples of something. */
-export const maxMultiple = 100_000;
+/** Numbers of a block that are tried for one that is not left out. */
+export const maxTries = 10_000;
 
 /** Digits before the point, and after it, of a number that nothing else bounds. */
 export const maxDigits = 40;

@@ -9,12 +9,15 @@ import type { UsedKeys } from "./key-choice.ts";
 import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
 import { type Bytes, bytesOf, contentOf, type Frame, type Recognizer, type Seen } from "./recognizer.ts";
 import { keyOf } from "./schema/presence.ts";
+import { shortText } from "./text-classes.ts";
 import type { MachineWalk, TokenTrie, Vocabulary } from "./token-trie.ts";
 
-/** The tokens that may come: those listed, and all plain ones of up to so many code points (-1: none). */
+/** The tokens that may come: those listed, all plain ones of up to so many code points (-1: none), and those of a class. */
 export interface TokenSet {
   readonly ids: Int32Array;
   readonly plain: number;
+  /** The index of a class of the vocabulary; -1: none. */
+  readonly textClass: number;
 }
 
 export interface Masks {
@@ -22,6 +25,8 @@ export interface Masks {
   maskOf(frames: readonly Frame[]): TokenSet;
   /** A name that two stacks share if no token tells them apart. */
   nameOf(frame: Frame): number;
+  /** Nodes of tries that have been looked at for all masks so far: work, where time would be noise. */
+  visited(): number;
 }
 
 type MachineFrame = Extract<Frame, { kind: "scalar" | "key" | "free" }>;
@@ -31,11 +36,13 @@ const inMachine = (frame: Frame): frame is MachineFrame =>
 
 /** The masks of one recognizer over one vocabulary. */
 export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Masks {
-  const { all, special, control, walks, scratch } = vocabulary;
+  const { all, special, classes, control, walks, scratch } = vocabulary;
+  const tries = [all, special, ...classes.map(({ rest }) => rest)];
   let masks = new Map<string, TokenSet>();
   let beyond = new Map<number, Map<number, Int32Array>>();
   let cached = 0;
   let steps = 0;
+  let visited = 0;
   let found = new IdList(256);
 
   const { nameOf, clear } = createNames(vocabulary);
@@ -45,6 +52,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   };
   const spend = (count: number) => {
     steps += count;
+    visited += count;
     if (steps > maxMaskSteps)
       throw new FieldError("", `the grammar is too ambiguous: one mask takes more than ${maxMaskSteps} steps`);
   };
@@ -152,7 +160,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
 
   /** What tokens do after they leave a scalar at a node: the same at every place inside the scalar. */
   const beyondOf = (parent: Frame, trie: TokenTrie): Map<number, Int32Array> => {
-    const name = nameOf(parent) * 2 + (trie === all ? 0 : 1);
+    const name = nameOf(parent) * tries.length + tries.indexOf(trie);
     let ofParent = beyond.get(name);
     if (!ofParent) {
       ofParent = new Map();
@@ -161,22 +169,37 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     return ofParent;
   };
 
-  /** Adds the tokens of one stack; gives the length up to which plain tokens may come as well. */
-  const addFrame = (frame: Frame): number => {
+  /** The widest class of which every short text may come in a machine's state; -1: none. */
+  const classIn = (machine: ByteMachine, state: number): number => {
+    if (!machine.classRoom) return -1;
+    for (let i = 0; i < classes.length; i++) if (machine.classRoom(state, i) >= shortText) return i;
+    return -1;
+  };
+
+  /** Adds the tokens of one stack; tells those that are not listed. `isOnly`: whether it is the only one. */
+  const addFrame = (frame: Frame, isOnly: boolean): { plain: number; textClass: number } => {
     if (frame.kind === "free" || frame.kind === "script")
       for (const id of control) if (recognizer.stepToken(frame, id).length > 0) found.push(id);
     if (!inMachine(frame)) {
       walk(frame, all, 0);
-      return -1;
+      return { plain: -1, textClass: -1 };
     }
-    const room = machineOf(frame).plainRoom?.(frame.state);
-    const trie = room === undefined ? all : special;
-    follow(frame, walkOf(machineOf(frame), frame.state, trie), trie, 0);
-    return room ?? -1;
+    const machine = machineOf(frame);
+    const plain = machine.plainRoom?.(frame.state);
+    if (plain !== undefined) {
+      follow(frame, walkOf(machine, frame.state, special), special, 0);
+      return { plain, textClass: -1 };
+    }
+    const textClass = classIn(machine, frame.state);
+    const trie = textClass < 0 ? all : classes[textClass].rest;
+    follow(frame, walkOf(machine, frame.state, trie), trie, 0);
+    if (textClass >= 0 && !isOnly) found.pushAll(classes[textClass].ids);
+    return { plain: -1, textClass: isOnly ? textClass : -1 };
   };
 
   return {
     nameOf,
+    visited: () => visited,
     maskOf(frames) {
       if (cached > maxCachedTokens) {
         masks = new Map();
@@ -190,8 +213,13 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       found = new IdList(256);
       steps = 0;
       let plain = -1;
-      for (const frame of frames) plain = Math.max(plain, addFrame(frame));
-      const mask = { ids: found.list(), plain };
+      let textClass = -1;
+      for (const frame of frames) {
+        const more = addFrame(frame, frames.length === 1);
+        plain = Math.max(plain, more.plain);
+        textClass = more.textClass;
+      }
+      const mask = { ids: found.list(), plain, textClass };
       masks.set(name, mask);
       cached += mask.ids.length;
       return mask;
@@ -238,10 +266,13 @@ function pathTo({ byte, skip }: TokenTrie, from: number, to: number): number[] {
 }
 
 /** Sets the logits of all tokens outside a set to -Infinity. */
-export function applyMask({ ids, plain }: TokenSet, vocabulary: Vocabulary, logits: Float32Array): void {
+export function applyMask({ ids, plain, textClass }: TokenSet, vocabulary: Vocabulary, logits: Float32Array): void {
   const kept = new Float32Array(ids.length);
   for (let i = 0; i < ids.length; i++) kept[i] = logits[ids[i]];
-  if (plain < 0) {
+  if (textClass >= 0) {
+    for (const id of vocabulary.classes[textClass].others) logits[id] = Number.NEGATIVE_INFINITY;
+    logits.fill(Number.NEGATIVE_INFINITY, vocabulary.size);
+  } else if (plain < 0) {
     logits.fill(Number.NEGATIVE_INFINITY);
   } else {
     for (const id of vocabulary.notPlain) logits[id] = Number.NEGATIVE_INFINITY;

@@ -43,8 +43,12 @@ interface Exponent {
 
 export type Scientific = Beginning | Mantissa | Exponent;
 
-/** Numbers from `min` to `max`, both included; undefined if none can be written like this. */
-export function scientific(min?: number, max?: number): MachineDescription<Scientific> | undefined {
+/**
+ * Numbers from `min` to `max`, both included; undefined if none can be written like this. `whole`: such as are certain to be
+ * integers, however many decimals come before the exponent.
+ */
+export function scientific(min?: number, max?: number, whole = false): MachineDescription<Scientific> | undefined {
+  const leastExponent = whole ? maxMantissa : -maxExponent;
   /** The magnitudes on one side of zero; undefined: there are none. */
   const sides = [
     max !== undefined && max <= 0
@@ -64,7 +68,7 @@ export function scientific(min?: number, max?: number): MachineDescription<Scien
     // Decimals that agree with a bound so far can still come out on the side that is wanted.
     const from = low ? low.exponent + (order(low, state.low) < 0 ? 1 : 0) : -maxExponent;
     const to = high ? high.exponent - (order(high, state.high) > 0 ? 1 : 0) : maxExponent;
-    return [Math.max(from, -maxExponent), Math.min(to, maxExponent)];
+    return [Math.max(from, leastExponent), Math.min(to, maxExponent)];
   };
   const isPossible = (state: Mantissa) => {
     const [from, to] = exponents(state, false);

@@ -5,8 +5,10 @@
 import { byteText, compareBytes } from "../../../weights/bytes.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { dead, type TransitionTable } from "./byte-machine.ts";
+import { type CodePoints, includesCodePoint } from "./code-points.ts";
 import { lengths } from "./language.ts";
 import { stringMachine } from "./string.ts";
+import { shortText, textClasses } from "./text-classes.ts";
 
 export interface TokenTrie {
   /** Per node: its last byte, the node after its subtree, and the range of `ids` whose bytes end here. Node 0 is the root. */
@@ -18,6 +20,14 @@ export interface TokenTrie {
   /** The node of each first byte; 0: there is none. */
   readonly first: Int32Array;
   readonly deepest: number;
+}
+
+/** The tokens that are short texts of a class, and the trie of all others. */
+export interface TokenClass {
+  readonly ids: Int32Array;
+  readonly rest: TokenTrie;
+  /** The ids of all others, control tokens and unused ones too. */
+  readonly others: Int32Array;
 }
 
 /** What a walk over a trie inside one machine found: the same for all stacks above it. */
@@ -41,6 +51,8 @@ export interface Vocabulary {
   readonly plain: readonly Int32Array[];
   /** All other ids: special, control, unused. */
   readonly notPlain: Int32Array;
+  /** For each class of text-classes.ts. */
+  readonly classes: readonly TokenClass[];
   /** Ids of control tokens. */
   readonly control: readonly number[];
   /** Bytes of the longest token. */
@@ -107,6 +119,7 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
     specialReach: special.reduce((most, { bytes }) => Math.max(most, reachOf(bytes)), 0),
     plain: Array.from(byLength, (ids) => Int32Array.from(ids ?? [])),
     notPlain: Int32Array.from([...isPlain.keys()].filter((id) => isPlain[id] === 0)),
+    classes: textClasses.map((set) => classOf(entries, set, tokenizer.vocabSize)),
     control: [...controlIds],
     longest: all.deepest,
     spansKeys: special.some(({ bytes }) => spansKeys(bytes)),
@@ -121,6 +134,22 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function classOf(entries: readonly Entry[], set: CodePoints, size: number): TokenClass {
+  const isOf = ({ bytes }: Entry) => {
+    const length = plainLength(bytes);
+    if (length === undefined || length > shortText) return false;
+    for (const char of utf8.decode(bytes)) if (!includesCodePoint(set, char.codePointAt(0) as number)) return false;
+    return true;
+  };
+  const inClass = new Uint8Array(size);
+  const rest: Entry[] = [];
+  for (const entry of entries)
+    if (isOf(entry)) inClass[entry.id] = 1;
+    else rest.push(entry);
+  const ids = (wanted: number) => Int32Array.from([...inClass.keys()].filter((id) => inClass[id] === wanted));
+  return { ids: ids(1), rest: makeTrie(rest), others: ids(0) };
+}
 
 /** Code points of a token that is plain text; undefined if it is not. */
 function plainLength(bytes: Uint8Array): number | undefined {

@@ -52,6 +52,8 @@ export interface Tools {
   readonly outlines: Outlines;
   /** Branches above which only the plainest ways to fail a schema are taken. */
   readonly maxPlainBranches: number;
+  /** Hears where valid values are left out. */
+  narrows(at: string): void;
   /** Hears why there are none. */
   conflict(at: string, what: string): void;
   /** Whether a key is one of `keys`. */
@@ -60,7 +62,9 @@ export interface Tools {
 
 /** The branches of a set of places. Throws a FieldError where there are too many, or a schema refers to itself without end. */
 export function branchesOf(places: readonly Place[], tools: Tools): Branch[] {
-  return expanded(places, tools, false) ?? (expanded(places, tools, true) as Branch[]);
+  const all = expanded(places, tools, false);
+  if (!all) tools.narrows(places[0]?.at ?? "");
+  return all ?? (expanded(places, tools, true) as Branch[]);
 }
 
 /**
@@ -69,7 +73,7 @@ export function branchesOf(places: readonly Place[], tools: Tools): Branch[] {
  */
 function expanded(
   places: readonly Place[],
-  { outlines, conflict, isMeant, maxPlainBranches }: Tools,
+  { outlines, conflict, narrows, isMeant, maxPlainBranches }: Tools,
   narrow: boolean,
 ): Branch[] | undefined {
   const branches: Branch[] = [];
@@ -204,6 +208,7 @@ function expanded(
             ...{ at, types: types.object, presence: has(key), properties: new Map([[key, place]]) },
           })),
         );
+    narrows(at);
     if (!state.witness)
       ways.push(absorb({ ...rest, witness: one }, [{ place: beyondOf(one), lineage: [], above: [] }]));
     return ways;
