@@ -9,7 +9,7 @@ import type { UsedKeys } from "./key-choice.ts";
 import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
 import { type Bytes, bytesOf, contentOf, type Frame, type Recognizer, type Seen } from "./recognizer.ts";
 import { keyOf } from "./schema/presence.ts";
-import { shortText } from "./text-classes.ts";
+import { shortText, textClasses } from "./text-classes.ts";
 import type { MachineWalk, TokenTrie, Vocabulary } from "./token-trie.ts";
 
 /** The tokens that may come: those listed, all plain ones of up to so many code points (-1: none), and those of a class. */
@@ -36,14 +36,13 @@ const inMachine = (frame: Frame): frame is MachineFrame =>
 
 /** The masks of one recognizer over one vocabulary. */
 export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Masks {
-  const { all, special, classes, control, walks, scratch } = vocabulary;
-  const tries = [all, special, ...classes.map(({ rest }) => rest)];
+  const { all, special, control, walks, scratch } = vocabulary;
   let masks = new Map<string, TokenSet>();
   let beyond = new Map<number, Map<number, Int32Array>>();
   let cached = 0;
   let steps = 0;
   let visited = 0;
-  let found = new IdList(256);
+  const { found } = scratch;
 
   const { nameOf, clear } = createNames(vocabulary);
 
@@ -57,19 +56,20 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       throw new FieldError("", `the grammar is too ambiguous: one mask takes more than ${maxMaskSteps} steps`);
   };
 
-  /** Walks the tokens below a node inside one machine. */
-  const scan = (machine: ByteMachine, state: number, trie: TokenTrie, from: number): MachineWalk => {
-    const { byte, depth, skip, firstId, ids } = trie;
+  /** Walks the tokens below a node inside one machine, those of a class (-1: of none) left out. */
+  const scan = (machine: ByteMachine, state: number, trie: TokenTrie, from: number, textClass: number): MachineWalk => {
+    const { byte, depth, skip, firstId, ids, classes } = trie;
     const { states, ids: inside, exitNodes, exitStates } = scratch;
     const { table } = machine;
     const end = skip[from];
+    const isLeftOut = textClass < 0 ? textClasses.length : textClass;
     states[depth[from]] = state;
     let visited = 0;
     let idCount = 0;
     let exitCount = 0;
     for (let node = from + 1; node < end; visited++) {
       const before = states[depth[node] - 1];
-      let after = table.next[before * 256 + byte[node]];
+      let after = classes[node] > isLeftOut ? dead : table.next[before * 256 + byte[node]];
       if (after === unknown) after = machine.next(before, byte[node]);
       if (after === dead) {
         node = skip[node];
@@ -91,9 +91,10 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     };
   };
 
-  /** The walk from a machine's state over a whole trie; from the cache if it was walked before. */
-  const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie): MachineWalk => {
-    const name = machine.likeness?.(state, trie === special ? vocabulary.specialReach + 1 : trie.deepest) ?? state;
+  /** The walk from a machine's state over a whole trie, a class left out; from the cache if it was walked before. */
+  const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie, textClass: number): MachineWalk => {
+    const like = machine.likeness?.(state, trie === special ? vocabulary.specialReach + 1 : trie.deepest) ?? state;
+    const name = textClass < 0 ? like : `${textClass} ${like}`;
     let ofMachine = walks.get(machine.table);
     if (!ofMachine) {
       ofMachine = new Map();
@@ -101,7 +102,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     }
     let walk = ofMachine.get(name);
     if (!walk) {
-      walk = scan(machine, state, trie, 0);
+      walk = scan(machine, state, trie, 0, textClass);
       ofMachine.set(name, walk);
     }
     return walk;
@@ -119,7 +120,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   /** Adds the tokens below a node that a stack allows. */
   const walk = (frame: Frame, trie: TokenTrie, from: number): void => {
     if (inMachine(frame)) {
-      follow(frame, scan(machineOf(frame), frame.state, trie, from), trie, from);
+      follow(frame, scan(machineOf(frame), frame.state, trie, from, -1), trie, from);
       return;
     }
     const { byte, skip, first } = trie;
@@ -160,7 +161,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
 
   /** What tokens do after they leave a scalar at a node: the same at every place inside the scalar. */
   const beyondOf = (parent: Frame, trie: TokenTrie): Map<number, Int32Array> => {
-    const name = nameOf(parent) * tries.length + tries.indexOf(trie);
+    const name = nameOf(parent) * 2 + (trie === all ? 0 : 1);
     let ofParent = beyond.get(name);
     if (!ofParent) {
       ofParent = new Map();
@@ -172,12 +173,12 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   /** The widest class of which every short text may come in a machine's state; -1: none. */
   const classIn = (machine: ByteMachine, state: number): number => {
     if (!machine.classRoom) return -1;
-    for (let i = 0; i < classes.length; i++) if (machine.classRoom(state, i) >= shortText) return i;
+    for (let i = 0; i < textClasses.length; i++) if (machine.classRoom(state, i) >= shortText) return i;
     return -1;
   };
 
-  /** Adds the tokens of one stack; tells those that are not listed. `isOnly`: whether it is the only one. */
-  const addFrame = (frame: Frame, isOnly: boolean): { plain: number; textClass: number } => {
+  /** Adds the tokens of one stack; tells those that are not listed. */
+  const addFrame = (frame: Frame): { plain: number; textClass: number } => {
     if (frame.kind === "free" || frame.kind === "script")
       for (const id of control) if (recognizer.stepToken(frame, id).length > 0) found.push(id);
     if (!inMachine(frame)) {
@@ -185,16 +186,11 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       return { plain: -1, textClass: -1 };
     }
     const machine = machineOf(frame);
-    const plain = machine.plainRoom?.(frame.state);
-    if (plain !== undefined) {
-      follow(frame, walkOf(machine, frame.state, special), special, 0);
-      return { plain, textClass: -1 };
-    }
-    const textClass = classIn(machine, frame.state);
-    const trie = textClass < 0 ? all : classes[textClass].rest;
-    follow(frame, walkOf(machine, frame.state, trie), trie, 0);
-    if (textClass >= 0 && !isOnly) found.pushAll(classes[textClass].ids);
-    return { plain: -1, textClass: isOnly ? textClass : -1 };
+    const plain = machine.plainRoom?.(frame.state) ?? -1;
+    const textClass = plain < 0 ? classIn(machine, frame.state) : -1;
+    const trie = plain >= 0 ? special : all;
+    follow(frame, walkOf(machine, frame.state, trie, textClass), trie, 0);
+    return { plain, textClass };
   };
 
   return {
@@ -210,14 +206,19 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       const name = frames.map(nameOf).join();
       const known = masks.get(name);
       if (known) return known;
-      found = new IdList(256);
+      found.length = 0;
       steps = 0;
       let plain = -1;
       let textClass = -1;
       for (const frame of frames) {
-        const more = addFrame(frame, frames.length === 1);
+        const more = addFrame(frame);
         plain = Math.max(plain, more.plain);
-        textClass = more.textClass;
+        // Each class is within the one before.
+        if (more.textClass >= 0) textClass = textClass < 0 ? more.textClass : Math.min(textClass, more.textClass);
+      }
+      if (plain >= 0 && textClass >= 0) {
+        if (plain < shortText) found.pushAll(vocabulary.classOf(textClass).ids);
+        textClass = -1;
       }
       const mask = { ids: found.list(), plain, textClass };
       masks.set(name, mask);
@@ -225,32 +226,6 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       return mask;
     },
   };
-}
-
-/** A list of integers that grows. */
-class IdList {
-  length = 0;
-  private values: Int32Array;
-  constructor(capacity: number) {
-    this.values = new Int32Array(capacity);
-  }
-  push(value: number): void {
-    if (this.length === this.values.length) this.grow(this.length * 2);
-    this.values[this.length++] = value;
-  }
-  pushAll(values: Int32Array): void {
-    if (this.length + values.length > this.values.length) this.grow((this.length + values.length) * 2);
-    this.values.set(values, this.length);
-    this.length += values.length;
-  }
-  list(from = 0): Int32Array {
-    return this.values.slice(from, this.length);
-  }
-  private grow(capacity: number): void {
-    const values = new Int32Array(capacity);
-    values.set(this.values);
-    this.values = values;
-  }
 }
 
 /** The bytes from below one node to another below it. */
@@ -267,20 +242,31 @@ function pathTo({ byte, skip }: TokenTrie, from: number, to: number): number[] {
 
 /** Sets the logits of all tokens outside a set to -Infinity. */
 export function applyMask({ ids, plain, textClass }: TokenSet, vocabulary: Vocabulary, logits: Float32Array): void {
-  const kept = new Float32Array(ids.length);
+  const { size, notPlain, scratch } = vocabulary;
+  const tokens = textClass < 0 ? undefined : vocabulary.classOf(textClass);
+  const listed = tokens?.ids;
+  // It takes fewer steps to put back what may come than to take out what may not, or the other way round.
+  const putsBack = plain < 0 && (!listed || listed.length < size / 3);
+  if (scratch.kept.length < size + ids.length) scratch.kept = new Float32Array(size + ids.length);
+  const { kept } = scratch;
   for (let i = 0; i < ids.length; i++) kept[i] = logits[ids[i]];
-  if (textClass >= 0) {
-    for (const id of vocabulary.classes[textClass].others) logits[id] = Number.NEGATIVE_INFINITY;
-    logits.fill(Number.NEGATIVE_INFINITY, vocabulary.size);
-  } else if (plain < 0) {
+  if (putsBack) {
+    if (listed) for (let i = 0; i < listed.length; i++) kept[ids.length + i] = logits[listed[i]];
     logits.fill(Number.NEGATIVE_INFINITY);
+    if (listed) for (let i = 0; i < listed.length; i++) logits[listed[i]] = kept[ids.length + i];
   } else {
-    for (const id of vocabulary.notPlain) logits[id] = Number.NEGATIVE_INFINITY;
-    for (let length = plain + 1; length < vocabulary.plain.length; length++)
-      for (const id of vocabulary.plain[length]) logits[id] = Number.NEGATIVE_INFINITY;
-    logits.fill(Number.NEGATIVE_INFINITY, vocabulary.size); // rows beyond the vocabulary have no token
+    logits.fill(Number.NEGATIVE_INFINITY, size); // rows beyond the vocabulary have no token
+    if (tokens) remove(tokens.others, logits);
+    else {
+      remove(notPlain, logits);
+      for (let length = plain + 1; length < vocabulary.plain.length; length++) remove(vocabulary.plain[length], logits);
+    }
   }
   for (let i = 0; i < ids.length; i++) logits[ids[i]] = kept[i];
+}
+
+function remove(ids: Int32Array, logits: Float32Array): void {
+  for (let i = 0; i < ids.length; i++) logits[ids[i]] = Number.NEGATIVE_INFINITY;
 }
 
 /** Names for stacks: counters are cut at the length of the longest token, which is as far as one mask looks. */

@@ -6,7 +6,7 @@ import { type CodePoints, codePoints, common, complement, lineEnds } from "./cod
 /** No quote, backslash or control character: what stands for itself in a JSON string. */
 export const plainText = complement(codePoints([0, 0x1f, 0x22, 0x22, 0x5c, 0x5c]));
 
-/** From the widest to the narrowest. */
+/** From the widest to the narrowest, each within the one before. */
 export const textClasses: readonly CodePoints[] = [
   common(plainText, complement(lineEnds)),
   common(plainText, codePoints([0x20, 0x7e])),
