@@ -83,38 +83,57 @@ function* partsOf(
   }
 }
 
+/** Whether a number is a multiple, by its decimals: ajv divides doubles, which from 10^13 on has no right answer to cents. */
+function isMultiple(value: number, of: number): boolean {
+  const decimal = (number: number): [digits: bigint, decimals: number] => {
+    const [mantissa, exponent = "0"] = String(number).split("e");
+    const [whole, fraction = ""] = mantissa.split(".");
+    return [BigInt(whole + fraction), fraction.length - Number(exponent)];
+  };
+  const [[a, behindA], [b, behindB]] = [decimal(value), decimal(of)];
+  const scale = Math.max(behindA, behindB);
+  return (a * 10n ** BigInt(scale - behindA)) % (b * 10n ** BigInt(scale - behindB)) === 0n;
+}
+
 /** ajv for a schema's draft, which gives what is wrong with a value; undefined if it does not take the schema. */
 function judgeOf(schema: unknown): ((value: unknown) => string | undefined) | undefined {
   const draft = isObject(schema) ? String(schema.$schema ?? "") : "";
-  const options: Options = { strict: false, validateSchema: false, logger: false, multipleOfPrecision: 9 };
+  const options: Options = { strict: false, validateSchema: false, logger: false };
   const Judge = /2020-12/.test(draft) ? Ajv2020 : /2019-09/.test(draft) ? Ajv2019 : Ajv;
   try {
     const ajv = new Judge(options);
     (ajvFormats as unknown as (ajv: Ajv) => void)(ajv as Ajv);
     // Its formats of numbers are its own: JSON Schema has formats of strings alone.
+    ajv.removeKeyword("multipleOf");
+    ajv.addKeyword({
+      keyword: "multipleOf",
+      type: "number",
+      validate: (of: number, value: number) => isMultiple(value, of),
+    });
     for (const name of ["int32", "int64", "float", "double"]) ajv.addFormat(name, true);
     const { $schema: _, ...rest } = isObject(schema) ? schema : { $schema: undefined };
-    const isValid = ajv.compile(isObject(schema) ? asDraft7(rest, /draft-04/.test(draft)) : (schema as boolean));
+    const isValid = ajv.compile(isObject(schema) ? asRead(rest, draft) : (schema as boolean));
     return (value) => (isValid(value) ? undefined : ajv.errorsText(isValid.errors));
   } catch {
     return undefined;
   }
 }
 
-/** Draft 4's spelling of exclusive bounds and of `$id`, which ajv no longer reads. */
-function asDraft7(schema: Record<string, unknown>, isDraft4: boolean): Record<string, unknown> {
+/** What ajv no longer reads as its draft has it: exclusive bounds and `id` of draft 4, and, up to draft 7, `$ref` alone. */
+function asRead(schema: Record<string, unknown>, draft: string): Record<string, unknown> {
+  if (typeof schema.$ref === "string" && /draft-0[467]/.test(draft)) {
+    const { $ref, definitions, $defs } = schema;
+    schema = { $ref, ...(definitions ? { definitions } : {}), ...($defs ? { $defs } : {}) };
+  }
   const made: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(schema)) {
     if (value === null && key !== "const" && key !== "default") continue;
     const bound = { exclusiveMinimum: "minimum", exclusiveMaximum: "maximum" }[key];
     if (bound && typeof value === "boolean") {
       if (value) made[key] = schema[bound];
-    } else if (!(isDraft4 && key === "id" && typeof value === "string")) {
-      made[key] = Array.isArray(value)
-        ? value.map((item) => (isObject(item) ? asDraft7(item, isDraft4) : item))
-        : isObject(value)
-          ? asDraft7(value, isDraft4)
-          : value;
+    } else if (!(/draft-04/.test(draft) && key === "id" && typeof value === "string")) {
+      const part = (item: unknown) => (isObject(item) ? asRead(item, draft) : item);
+      made[key] = Array.isArray(value) ? value.map(part) : part(value);
     }
   }
   return made;

@@ -130,7 +130,9 @@ export function without(language: Language, contents: readonly string[]): Langua
     },
     room(state) {
       const { base, word } = pairs[state];
-      return word === nowhere ? language.room?.(base) : undefined;
+      const room = language.room?.(base);
+      // A text that goes on as one that is left out does may not end with it, and so not with the last that there is room for.
+      return room === undefined || word === nowhere ? room : room - 1;
     },
     classRoom(state, textClass) {
       const { base, word } = pairs[state];

@@ -32,8 +32,17 @@ export const maxAutomatonStates = 50_000;
 /** States of the nondeterministic automaton looked at, summed over the subset construction of one pattern. */
 export const maxSubsetWork = 300_000;
 
+/** Automata and edges looked at to tell which of several patterns a text matches, in one place of a schema. */
+export const maxClassifyWork = 10_000_000;
+
+/** Names and texts held against patterns, in one schema. */
+export const maxMatches = 200_000;
+
 /** Edges looked at to tell how long the texts of a pattern with a length can be. */
 export const maxCountWork = 5_000_000;
+
+/** Members of a oneOf that speak of keys alone and are told apart as one formula. */
+export const maxOneOfFormulas = 100;
 
 /** States in which the keys of one object can be, by what is still asked of those to come. */
 export const maxKeyStates = 50_000;
@@ -58,6 +67,9 @@ export const maxCachedTokens = 8_000_000;
 
 /** Forced text that is taken at once, in bytes. */
 export const maxForcedBytes = 512;
+
+/** Forms of strings and numbers that grammars share, kept for the next that needs them. */
+export const maxSharedForms = 64;
 
 /** Compiled grammars kept for requests that ask for the same. */
 export const maxKeptGrammars = 32;

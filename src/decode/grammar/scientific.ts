@@ -80,19 +80,24 @@ export function scientific(min?: number, max?: number, whole = false): MachineDe
     return digit < own ? -1 : digit > own ? 1 : 0;
   };
 
+  const begun = (negative: boolean, digit: number): Mantissa | undefined => {
+    const side = sideOf(negative);
+    if (!side) return undefined;
+    const first: Mantissa = {
+      ...{ part: "mantissa", negative, length: 1, point: false },
+      low: after(side.low, 0, 0, digit),
+      high: after(side.high, 0, 0, digit),
+    };
+    return isPossible(first) ? first : undefined;
+  };
+  const mayBegin = (negative: boolean) => [1, 2, 3, 4, 5, 6, 7, 8, 9].some((digit) => begun(negative, digit));
+
   const next = (state: Scientific, byte: number): Scientific | undefined => {
     const char = String.fromCharCode(byte);
     const digit = byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : undefined;
-    if (state.part === "start" && char === "-") return sideOf(true) ? { part: "minus", negative: true } : undefined;
+    if (state.part === "start" && char === "-") return mayBegin(true) ? { part: "minus", negative: true } : undefined;
     if (state.part !== "exponent" && state.part !== "mantissa") {
-      const side = sideOf(state.negative);
-      if (!digit || !side) return undefined;
-      const first: Mantissa = {
-        ...{ part: "mantissa", negative: state.negative, length: 1, point: false },
-        low: after(side.low, 0, 0, digit),
-        high: after(side.high, 0, 0, digit),
-      };
-      return isPossible(first) ? first : undefined;
+      return digit ? begun(state.negative, digit) : undefined;
     }
     if (state.part === "exponent") {
       const { from, to } = state;
@@ -118,7 +123,7 @@ export function scientific(min?: number, max?: number, whole = false): MachineDe
     return from <= to ? { part: "exponent", from, to, text: "" } : undefined;
   };
 
-  if (!sides.some((side) => side)) return undefined;
+  if (!mayBegin(false) && !mayBegin(true)) return undefined;
   return {
     start: { part: "start", negative: false },
     step: next,

@@ -3,7 +3,7 @@
 // with one option left is none, and the smallest choice is taken first (unit propagation, Davis, Logemann and Loveland 1962).
 // Choices that only ask which keys are there become a formula (presence.ts) and are not multiplied at all.
 
-import { maxForms } from "../limits.ts";
+import { maxForms, maxOneOfFormulas } from "../limits.ts";
 import { type Way, waysToFail } from "./complement.ts";
 import { schemaFault } from "./fault.ts";
 import {
@@ -320,6 +320,8 @@ function formulaOfChoice({ exactly, options }: Choice, depth: number): Keyed | u
     parts.push(part);
   }
   const objects = parts.map(({ objects }) => objects);
+  // "Exactly one" takes a clause for each pair.
+  if (exactly && parts.length > maxOneOfFormulas) return undefined;
   const count = parts.filter(({ others }) => others).length;
   return { objects: exactly ? exactlyOne(objects) : any(objects), others: exactly ? count === 1 : count > 0 };
 }
