@@ -4,8 +4,11 @@
 /** Open arrays and objects at once, in text; deeper brackets are masked. */
 export const maxDepth = 512;
 
-/** Schemas inside schemas, and parentheses inside a pattern; both are read by recursive functions. */
+/** Parentheses inside a pattern, which is read by recursive functions. */
 export const maxNesting = 200;
+
+/** Brackets of a schema's own text inside each other, for the same reason. */
+export const maxSchemaDepth = 1_000;
 
 /** Keywords of one schema that are left out before all of it is. */
 export const maxDropped = 40;
@@ -33,13 +36,16 @@ export const maxAutomatonStates = 50_000;
 export const maxSubsetWork = 300_000;
 
 /** Automata and edges looked at to tell which of several patterns a text matches, in one place of a schema. */
-export const maxClassifyWork = 10_000_000;
+export const maxClassifyWork = 3_000_000;
 
 /** Names and texts held against patterns, in one schema. */
 export const maxMatches = 200_000;
 
 /** Edges looked at to tell how long the texts of a pattern with a length can be. */
 export const maxCountWork = 5_000_000;
+
+/** Members of a oneOf. */
+export const maxExclusive = 200;
 
 /** Members of a oneOf that speak of keys alone and are told apart as one formula. */
 export const maxOneOfFormulas = 100;

@@ -3,7 +3,7 @@
 // with one option left is none, and the smallest choice is taken first (unit propagation, Davis, Logemann and Loveland 1962).
 // Choices that only ask which keys are there become a formula (presence.ts) and are not multiplied at all.
 
-import { maxForms, maxOneOfFormulas } from "../limits.ts";
+import { maxExclusive, maxForms, maxOneOfFormulas } from "../limits.ts";
 import { type Way, waysToFail } from "./complement.ts";
 import { schemaFault } from "./fault.ts";
 import {
@@ -248,8 +248,10 @@ function beyondOf({ name, at, keys }: Exists): Place {
 }
 const anyValue: Place = placeOf("true", "", () => true);
 
-/** The options of a oneOf: each without all others. */
+/** The options of a oneOf: each without all others. Throws a FieldError where they are too many: there are as many pairs. */
 function exclusive({ at, options }: Choice, name: string, i: number): Place[] {
+  if (options.length > maxExclusive)
+    throw schemaFault(at, `"oneOf" has more than ${maxExclusive} members, each of which must exclude the others`);
   return options.map((option, own) =>
     placeOf(`${name}|${i}.${own}`, at, () => ({
       ...{ at, allOf: [option] },
