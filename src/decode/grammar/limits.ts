@@ -50,6 +50,9 @@ export const maxExclusive = 200;
 /** Members of a oneOf that speak of keys alone and are told apart as one formula. */
 export const maxOneOfFormulas = 100;
 
+/** Names of keys that depend on each other, in one object. */
+export const maxNamesTogether = 500;
+
 /** States in which the keys of one object can be, by what is still asked of those to come. */
 export const maxKeyStates = 50_000;
 

@@ -271,6 +271,11 @@ describe("schemas made to explode", () => {
       /"oneOf" has more than 200 members/,
     ],
     [
+      "10,000 names that depend on the next",
+      { type: "object", dependentRequired: byName(10_000, (i) => [`p${i + 1}`]) },
+      /more than 500 names of keys depend on each other/,
+    ],
+    [
       "alternatives that double",
       { allOf: many(40, (i) => ({ anyOf: [{ multipleOf: 2 * i + 3 }, { minimum: i }] })) },
       /more than \d+ (?:alternatives|comparisons)/,
