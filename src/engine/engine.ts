@@ -1,5 +1,5 @@
 // THE generation loop. One step runs the model over rows of any number of sequences: the next token of each text, and
-// pieces of the prompts (plan-step.ts). One request is this loop with one sequence. Pages are taken as rows are computed;
+// pieces of the prompts (step.ts). One request is this loop with one sequence. Pages are taken as rows are computed;
 // when there are none, the youngest sequence gives its own back and is computed again later: to the same bits, because an
 // element's order of summation does not depend on what else is in its step. Between two steps comes a piece of other work.
 
@@ -12,12 +12,10 @@ import { createKvCache, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import type { Place } from "../model/places.ts";
 import { EngineClosedError } from "./errors.ts";
-import { createPagePool } from "./page-pool.ts";
-import { type Part, planStep } from "./plan-step.ts";
+import { createPagePool, extendPages, giveBackPages, publishPages, takeSharedPages, trimPages } from "./page-pool.ts";
 import { createQueue } from "./queue.ts";
 import { type Sequence, show, type Task } from "./sequence.ts";
-import { giveBackPages, publishPages, takePages, takeSharedPages, trimPages } from "./sequence-pages.ts";
-import { computeStep } from "./step.ts";
+import { computeStep, type Part, planStep } from "./step.ts";
 import { createJob, type Pieces, rowCost } from "./work.ts";
 
 export interface EngineOptions {
@@ -60,6 +58,8 @@ export interface Engine {
    * @throws what it throws, and as `run`; then nothing of it was done, or it was ended by that error where it stood.
    */
   work<Result>(pieces: Pieces<Result>, signal?: AbortSignal): Promise<Result>;
+  /** Looks again at tasks that were paused, where nothing else makes it. */
+  resume(): void;
   load(): EngineCounters;
   /** Takes no more tasks, lets those inside go on for `drainMs` (default 0) and ends the rest with an EngineClosedError. */
   close(options?: { drainMs?: number }): Promise<void>;
@@ -74,6 +74,8 @@ export interface EngineCounters {
   /** Sequences and other works computed in turns; and those that wait for a place or for pages. */
   running: number;
   waiting: number;
+  /** Sequences that stand still, because nobody takes what they say. */
+  paused: number;
   steps: number;
   /** Pieces of other work. */
   pieces: number;
@@ -101,7 +103,7 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
   const cache = createKvCache(ops, model.config, atLeast(1, "cacheTokens", cacheTokens, cacheTokens), options.kv);
   const pool = createPagePool(cache);
   const queue = createQueue(maxRunning, maxWaiting, (sequence) => giveBackPages(pool, sequence));
-  const { waiting, running, jobs } = queue;
+  const { waiting, running, paused, jobs } = queue;
   const counts = {
     steps: 0,
     pieces: 0,
@@ -116,8 +118,10 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
 
   async function untilIdle(): Promise<void> {
     await yieldToHost(); // those that arrive together are planned together
-    while (waiting.length + running.length + jobs.length > 0) {
+    for (;;) {
       queue.failAborted();
+      queue.pause();
+      if (waiting.length + running.length + jobs.length === 0) break;
       await nextStep();
       await nextPiece();
       await yieldToHost(); // aborts and new tasks are seen between steps
@@ -154,7 +158,7 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
   /** Gives every part the pages that its rows need, those of older sequences first; parts that got none are left out. */
   function withPages(parts: readonly Part[]): Part[] {
     for (const { sequence, start, rows } of parts.toSorted((a, b) => a.sequence.age - b.sequence.age))
-      while (running.includes(sequence) && !takePages(pool, sequence, start + rows)) {
+      while (running.includes(sequence) && !extendPages(pool, sequence, start + rows)) {
         queue.preempt(); // what it generated stays; its rows are computed again when there are pages
         counts.preemptions++;
       }
@@ -174,7 +178,7 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
       if (!task.guess || !sequence.continuing || known < sequence.rows || room <= 0) return part;
       try {
         const guesses = task.guess(room).slice(0, room);
-        takePages(pool, sequence, known + guesses.length);
+        extendPages(pool, sequence, known + guesses.length);
         rowsLeft -= guesses.length;
         outputsLeft -= guesses.length;
         return { ...part, guesses };
@@ -268,9 +272,12 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
       new Promise((resolve, reject) =>
         enter(signal, () => queue.enterJob(createJob(pieces, { resolve, reject }, signal))),
       ),
+    resume() {
+      if (paused.length > 0) loop ??= untilIdle();
+    },
     load() {
       const { free, kept } = pool.counts();
-      const inside = { running: running.length + jobs.length, waiting: waiting.length };
+      const inside = { running: running.length + jobs.length, waiting: waiting.length, paused: paused.length };
       return { pages: pool.nPages, freePages: free + kept, cachedPages: kept, ...inside, ...counts };
     },
     async close({ drainMs = 0 } = {}) {

@@ -1,10 +1,9 @@
 // Log-probabilities of given continuations: sequences that are known to the end, whose logits are looked at and not sampled.
 
 import { logProbOf } from "../decode/log-probs.ts";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, type Names } from "../field-error.ts";
 import { type Candidate, inputsWith } from "../prompt/candidates.ts";
-import { roomAfter } from "../prompt/room.ts";
-import { type Input, type Prompt, promptOf } from "../prompt/segments.ts";
+import { type Input, type Prompt, promptOf, roomAfter } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
 import type { Served, Usage } from "./generate.ts";
 import type { Task } from "./sequence.ts";
@@ -18,7 +17,13 @@ export interface ScoreOptions {
   tenant?: string;
 }
 
-const scoreOptionNames = { input: true, targets: true, signal: true, tenant: true } satisfies Names<ScoreOptions>;
+/** Every name of its options. */
+export const scoreOptionNames = {
+  input: true,
+  targets: true,
+  signal: true,
+  tenant: true,
+} satisfies Names<ScoreOptions>;
 
 /** Natural log-probabilities of one target's tokens, each after the input and the target's earlier tokens. */
 export interface Score {
@@ -35,7 +40,11 @@ export interface CandidateScoreOptions extends ScoreOptions {
   candidates: readonly Candidate[];
 }
 
-const candidateScoreOptionNames = { ...scoreOptionNames, candidates: true } satisfies Names<CandidateScoreOptions>;
+/** Every name of its options. */
+export const candidateScoreOptionNames = {
+  ...scoreOptionNames,
+  candidates: true,
+} satisfies Names<CandidateScoreOptions>;
 
 /** Judges every target. The pages of their common input are computed once. @throws as `ServedModel.score`. */
 export async function score(served: Served, options: ScoreOptions): Promise<Score[]> {

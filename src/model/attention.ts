@@ -6,10 +6,10 @@ import type { Ops } from "../../kernels/ops.ts";
 import { reshape, type Tensor } from "../../kernels/tensor.ts";
 import type { Batch } from "./batch.ts";
 import type { ModelConfig } from "./config.ts";
+import { latentAttention } from "./latent-attention.ts";
 import type { Attention, GroupedQuery, Norm } from "./model.ts";
-import { normalize } from "./norm.ts";
 import type { Place } from "./places.ts";
-import { project } from "./project.ts";
+import { normalize, project } from "./project.ts";
 
 /** h [rows, dModel] → [rows, dModel], what attention of layer i adds to the residual stream */
 export function attention(
@@ -24,6 +24,8 @@ export function attention(
   switch (weights.kind) {
     case "grouped-query":
       return groupedQuery(ops, weights, config, h, batch, i, place);
+    case "latent":
+      return latentAttention(ops, weights, config, h, batch, i, place);
   }
 }
 
@@ -44,17 +46,18 @@ function groupedQuery(
   if (weights.qNorm) q = normalizeHeads(ops, weights.qNorm, q, config); // [rows, nHeads · headDim]
   if (weights.kNorm) k = normalizeHeads(ops, weights.kNorm, k, config); // [rows, nKvHeads · headDim]
 
-  if (batch.rotation) {
-    q = ops.rope(q, batch.rotation.cos, batch.rotation.sin, headDim); // [rows, nHeads · headDim]
-    k = ops.rope(k, batch.rotation.cos, batch.rotation.sin, headDim); // [rows, nKvHeads · headDim]
+  const rotation = batch.rotations[i];
+  if (rotation) {
+    q = ops.rope(q, rotation.cos, rotation.sin, headDim); // [rows, nHeads · headDim]
+    k = ops.rope(k, rotation.cos, rotation.sin, headDim); // [rows, nKvHeads · headDim]
   }
   q = place("layers.*.q", q, i);
   k = place("layers.*.k", k, i);
   v = place("layers.*.v", v, i);
 
   const { scale, softCap, sinks } = weights;
-  const shape = { nHeads, nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim };
-  const heads = { ...shape, scale, softCap, sinks, window: config.windows?.[i] };
+  const window = config.windows?.[i];
+  const heads = { nHeads, nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim, scale, softCap, sinks, window };
   const mixed = ops.attention(q, k, v, batch.cache[i], batch, heads); // [rows, nHeads · headDim]
   if (place.isRead("layers.*.probs", i))
     place("layers.*.probs", ops.attentionProbs(q, batch.cache[i], batch, heads), i); // [rows, nHeads, pages · pageSize]

@@ -2,7 +2,7 @@
 // the same in all layers; which page a position is in is the page table's business, so sequences of any length share one
 // pool without copying (Kwon et al. 2023, "PagedAttention", arXiv 2309.06180). What a position takes is `cacheLayout`.
 
-import type { CachePages } from "../../kernels/attention-operands.ts";
+import type { CachePages } from "../../kernels/arena.ts";
 import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import { sizeOf, type Tensor } from "../../kernels/tensor.ts";
@@ -22,8 +22,10 @@ export interface LayerLayout {
 }
 
 /** What the cache of a model holds, layer by layer: whoever needs its shape or its size asks here. */
-export function cacheLayout({ nLayers, nKvHeads, headDim, windows }: ModelConfig): LayerLayout[] {
-  const layer = { nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim };
+export function cacheLayout({ nLayers, nKvHeads, headDim, windows, latent, rope }: ModelConfig): LayerLayout[] {
+  const layer: LayerLayout = latent
+    ? { nCacheHeads: 1, kDim: latent.kvRank + (rope?.ropeDim ?? 0), vDim: "prefix of k" }
+    : { nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim };
   return Array.from({ length: nLayers }, (_, i) => ({ ...layer, window: windows?.[i] }));
 }
 

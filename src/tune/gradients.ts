@@ -7,15 +7,14 @@
 
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import { FieldError, inField } from "../field-error.ts";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, FieldError, inField, type Names } from "../field-error.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createStepCache } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
+import { embed } from "../model/project.ts";
 import { type Candidate, inputsWith } from "../prompt/candidates.ts";
-import { roomAfter } from "../prompt/room.ts";
-import { type Input, type Prompt, promptOf, type Segment } from "../prompt/segments.ts";
+import { type Input, type Prompt, promptOf, roomAfter, type Segment } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type Judged, type Step, stepsOf, textPagesOf } from "./gradient-steps.ts";
@@ -47,7 +46,8 @@ export interface BatchGradientsOptions {
   signal?: AbortSignal;
 }
 
-const gradientsOptionNames = {
+/** Every name of its options. */
+export const gradientsOptionNames = {
   input: true,
   targets: true,
   loss: true,
@@ -56,12 +56,18 @@ const gradientsOptionNames = {
   signal: true,
 } satisfies Names<GradientsOptions>;
 
-const candidateGradientsOptionNames = {
+/** Every name of its options. */
+export const candidateGradientsOptionNames = {
   ...gradientsOptionNames,
   candidates: true,
 } satisfies Names<CandidateGradientsOptions>;
 
-const batchOptionNames = { examples: true, recompute: true, signal: true } satisfies Names<BatchGradientsOptions>;
+/** Every name of its options. */
+export const batchOptionNames = {
+  examples: true,
+  recompute: true,
+  signal: true,
+} satisfies Names<BatchGradientsOptions>;
 
 const exampleNames = { input: true, targets: true } satisfies Names<BatchGradientsOptions["examples"][number]>;
 
@@ -338,7 +344,7 @@ function embedRows(ops: Ops, model: Model, { parts, sequences }: Step, leaves: r
     for (const run of runs) if ("ids" in run) for (const id of run.ids) if (!ids.has(id)) ids.set(id, ids.size);
 
   const tables = leaves.map(({ tensor }) => tensor);
-  if (ids.size > 0) tables.unshift(ops.gather(model.embedding, ops.upload(Int32Array.from(ids.keys())))); // [ids, dModel]
+  if (ids.size > 0) tables.unshift(embed(ops, model, ops.upload(Int32Array.from(ids.keys())))); // [ids, dModel]
   const begins = new Map<Tensor, number>(); // row of the table at which each tensor begins
   let begin = 0;
   for (const table of tables) {

@@ -13,7 +13,8 @@ import { decodeF32, encodeF32 } from "../../weights/dtype.ts";
 import { expectClose, expectNmse, tolerance } from "../expect-close.ts";
 import { guarded } from "./cases.ts";
 import { type DerivativeCase, derivativeCases, gradientsOf, uploadAs } from "./derivative-cases.ts";
-import { noise, weights } from "./simd-cases.ts";
+import { noise } from "./noise.ts";
+import { weights } from "./simd-cases.ts";
 
 const small = {
   matrices: [
