@@ -46,7 +46,6 @@ const files = readdirSync(folder)
   .sort()
   .filter((_, i) => i % Number(values.every) === Number(values.from));
 for (const file of files) {
-  if (process.env.TRACE) console.error(file);
   const { schema, tests }: Case = JSON.parse(readFileSync(join(folder, file), "utf8"));
   const documents = tests
     .filter(({ valid }) => valid)
