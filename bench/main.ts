@@ -2,8 +2,9 @@
 //
 //   npm install --prefix bench && npm run build && npm run bench -- [--only WORD] [--schemas FOLDER] [FILE.gguf …]
 //
-// `--schemas` is the folder of JSONSchemaBench's masks (test/conformance/fetch-real-schemas.sh). Without files the parts that need a large model are left out. `--only` runs the parts whose titles have the word; what
-// results.md says of the others stays. Each part can also be run by itself; its file says how.
+// `--schemas` is the folder of JSONSchemaBench's masks (test/conformance/fetch-real-schemas.sh). Without it, and without files,
+// the parts that need them are left out. `--only` runs the parts whose titles have the word; what results.md says of the
+// others stays. Each part can also be run by itself; its file says how.
 
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
