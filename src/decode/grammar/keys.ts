@@ -13,8 +13,16 @@ import { classRoom } from "./text-classes.ts";
 export interface KeyMachine extends ByteMachine {
   /** The property that a finished key is, or the value of a key that none declares. */
   outcome(state: number): { property: number } | { extra: Value };
-  /** Once a key can be no declared or used one any more: the machine of any other key, and its state. */
-  released(state: number): { machine: KeyMachine; state: number } | undefined;
+  /** Once a key can be no declared or used one any more, whatever comes: where it goes on. */
+  released(state: number): Released | undefined;
+}
+
+interface Released {
+  /** The machine of any other key, the same for all objects but for what the key means. */
+  readonly machine: KeyMachine;
+  readonly state: number;
+  /** The state of the machine that was left, once such a key is closed. */
+  readonly closed: number;
 }
 
 interface NameNode {
@@ -117,15 +125,6 @@ const anyKeys = {
   all: stringMachine(lengths(0, Infinity), "all"),
   needed: stringMachine(lengths(0, Infinity), "needed"),
 };
-const quote = 0x22;
-
-/** Inside a key that no longer matters: one machine for all of them, so that its masks are shared. */
-function otherKey(value: Value, escapes: Escapes): { machine: KeyMachine; state: number } {
-  const strings = anyKeys[escapes];
-  const machine = { ...strings, outcome: () => ({ extra: value }), released: () => undefined };
-  return { machine, state: strings.next(strings.start, quote) };
-}
-
 /** Where a key is: among the declared names, among those used, in the automaton of the others (`nowhere`: in none). */
 interface KeyState {
   readonly node: NameNode | undefined;
@@ -226,12 +225,25 @@ function makeKeyMachine(
     room: (state) => (states[state].extra !== nowhere && !extraLanguage ? Infinity : undefined),
   };
   const machine = stringMachine(language, escapes);
+  const other: KeyMachine = {
+    ...anyKeys[escapes],
+    outcome: () => ({ extra: (extras as Extras).valueOf(0) }),
+    released: () => undefined,
+  };
   return {
     ...machine,
     released(state) {
-      if (machine.plainRoom?.(state) === undefined) return undefined;
-      const { node, used, extra } = states[machine.content(state)];
-      return node || used.length > 0 ? undefined : otherKey((extras as Extras).valueOf(extra), escapes);
+      if (extraLanguage) return undefined;
+      const { stage, content, left, value, certain } = machine.described(state);
+      const reached = certain === nowhere ? content : certain;
+      const { node, used, extra } = states[reached];
+      if (node || used.length > 0 || extra === nowhere || stage === "closed") return undefined;
+      const same = { stage, content: 0, left, value, certain: certain === nowhere ? nowhere : 0 };
+      return {
+        machine: other,
+        state: anyKeys[escapes].numberOf(same),
+        closed: machine.numberOf({ stage: "closed", content: reached, left: 0, value: 0, certain: nowhere }),
+      };
     },
     outcome(state) {
       const { node, extra } = states[machine.content(state)];

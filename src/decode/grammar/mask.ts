@@ -6,6 +6,7 @@
 import { FieldError } from "../../field-error.ts";
 import { type ByteMachine, dead, unknown } from "./byte-machine.ts";
 import type { UsedKeys } from "./key-choice.ts";
+import type { KeyMachine } from "./keys.ts";
 import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
 import { type Bytes, bytesOf, contentOf, type Frame, type Recognizer, type Seen } from "./recognizer.ts";
 import { keyOf } from "./schema/presence.ts";
@@ -30,7 +31,8 @@ export interface Masks {
 }
 
 type MachineFrame = Extract<Frame, { kind: "scalar" | "key" | "free" }>;
-const machineOf = (frame: MachineFrame) => (frame.kind === "free" ? frame.script.machine : frame.machine);
+type Machine = ByteMachine & Partial<Pick<KeyMachine, "released">>;
+const machineOf = (frame: MachineFrame): Machine => (frame.kind === "free" ? frame.script.machine : frame.machine);
 const inMachine = (frame: Frame): frame is MachineFrame =>
   frame.kind === "scalar" || frame.kind === "key" || frame.kind === "free";
 
@@ -57,16 +59,34 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   };
 
   /** Walks the tokens below a node inside one machine, those of a class (-1: of none) left out. */
-  const scan = (machine: ByteMachine, state: number, trie: TokenTrie, from: number, textClass: number): MachineWalk => {
+  const scan = (machine: Machine, state: number, trie: TokenTrie, from: number, textClass: number): MachineWalk => {
+    const { ids: inside, exitNodes, exitStates } = scratch;
+    const isLeftOut = textClass < 0 ? textClasses.length : textClass;
+    const counts = { ids: 0, exits: 0 };
+    scanBelow(machine, state, trie, from, isLeftOut, counts);
+    return {
+      ids: inside.slice(0, counts.ids),
+      exitNodes: exitNodes.slice(0, counts.exits),
+      exitStates: exitStates.slice(0, counts.exits),
+    };
+  };
+
+  /** Appends what is found below a node to the scratch lists; `closed`: the state of all exits, if not their own. */
+  const scanBelow = (
+    machine: Machine,
+    state: number,
+    trie: TokenTrie,
+    from: number,
+    isLeftOut: number,
+    counts: { ids: number; exits: number },
+    closed?: number,
+  ): void => {
     const { byte, depth, skip, firstId, ids, classes } = trie;
     const { states, ids: inside, exitNodes, exitStates } = scratch;
     const { table } = machine;
     const end = skip[from];
-    const isLeftOut = textClass < 0 ? textClasses.length : textClass;
     states[depth[from]] = state;
     let visited = 0;
-    let idCount = 0;
-    let exitCount = 0;
     for (let node = from + 1; node < end; visited++) {
       const before = states[depth[node] - 1];
       let after = classes[node] > isLeftOut ? dead : table.next[before * 256 + byte[node]];
@@ -75,24 +95,27 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
         node = skip[node];
         continue;
       }
-      states[depth[node]] = after;
-      for (let i = firstId[node]; i < firstId[node + 1]; i++) inside[idCount++] = ids[i];
-      if (table.accepting[after] === 1 && skip[node] > node + 1) {
-        exitNodes[exitCount] = node;
-        exitStates[exitCount++] = after;
+      for (let i = firstId[node]; i < firstId[node + 1]; i++) inside[counts.ids++] = ids[i];
+      const isLeaf = skip[node] === node + 1;
+      if (!isLeaf && table.accepting[after] === 1) {
+        exitNodes[counts.exits] = node;
+        exitStates[counts.exits++] = closed ?? after;
       }
+      // Keys that an object has nothing to say of are walked in the machine that objects share, whose steps are known.
+      const released = isLeaf ? undefined : machine.released?.(after);
+      if (released) {
+        scanBelow(released.machine, released.state, trie, node, isLeftOut, counts, released.closed);
+        node = skip[node];
+        continue;
+      }
+      states[depth[node]] = after;
       node++;
     }
     spend(visited);
-    return {
-      ids: inside.slice(0, idCount),
-      exitNodes: exitNodes.slice(0, exitCount),
-      exitStates: exitStates.slice(0, exitCount),
-    };
   };
 
   /** The walk from a machine's state over a whole trie, a class left out; from the cache if it was walked before. */
-  const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie, textClass: number): MachineWalk => {
+  const walkOf = (machine: Machine, state: number, trie: TokenTrie, textClass: number): MachineWalk => {
     const like = machine.likeness?.(state, trie === special ? vocabulary.specialReach + 1 : trie.deepest) ?? state;
     const name = textClass < 0 ? like : `${textClass} ${like}`;
     let ofMachine = walks.get(machine.table);
