@@ -2,27 +2,25 @@
 // a language sees code points and not bytes, "\u0061" is the same key as "a". The answer to a finished key is which property
 // it is.
 
-import { countTexts, languageOf } from "./automaton.ts";
+import { type Automaton, countTexts, languageOf } from "./automaton.ts";
 import type { ByteMachine } from "./byte-machine.ts";
 import type { Extras, ObjectForm, Value } from "./forms.ts";
 import type { KeyChoice, UsedKeys } from "./key-choice.ts";
 import { type Language, lengths, nowhere } from "./language.ts";
-import { type Escapes, stringMachine } from "./string.ts";
+import { maxSharedStates } from "./limits.ts";
+import { keeper } from "./schema/shared.ts";
+import { type Escapes, type StringMachine, stringMachine } from "./string.ts";
 import { classRoom } from "./text-classes.ts";
 
 export interface KeyMachine extends ByteMachine {
   /** The property that a finished key is, or the value of a key that none declares. */
   outcome(state: number): { property: number } | { extra: Value };
-  /** Once a key can be no declared or used one any more, whatever comes: where it goes on. */
-  released(state: number): Released | undefined;
-}
-
-interface Released {
-  /** The machine of any other key, the same for all objects but for what the key means. */
-  readonly machine: KeyMachine;
-  readonly state: number;
-  /** The state of the machine that was left, once such a key is closed. */
-  readonly closed: number;
+  /** Any other key, whatever the names: a machine that objects share, and its state beside this one; undefined: none may come. */
+  others(state: number): { machine: KeyMachine; state: number } | undefined;
+  /** The key can be no declared or used one any more, whatever comes: only `others` matters. */
+  isReleased(state: number): boolean;
+  /** The state of this machine beside one of `others` in which a released key has ended. */
+  closed(other: number): number;
 }
 
 interface NameNode {
@@ -125,6 +123,22 @@ const anyKeys = {
   all: stringMachine(lengths(0, Infinity), "all"),
   needed: stringMachine(lengths(0, Infinity), "needed"),
 };
+
+const keep = keeper<StringMachine>();
+const ofAutomaton = new WeakMap<Automaton, Map<Escapes, StringMachine>>();
+
+/** Keys that an automaton accepts (absent: all), as strings; small ones are shared by schemas. */
+function otherKeys(keys: Automaton | undefined, escapes: Escapes): StringMachine {
+  if (!keys) return anyKeys[escapes];
+  const known = ofAutomaton.get(keys) ?? new Map<Escapes, StringMachine>();
+  ofAutomaton.set(keys, known);
+  const make = () => stringMachine(languageOf(keys), escapes);
+  const isSmall = keys.edges.length <= maxSharedStates;
+  const machine = known.get(escapes) ?? (isSmall ? keep(`${escapes} ${JSON.stringify(keys)}`, make) : make());
+  known.set(escapes, machine);
+  return machine;
+}
+
 /** Where a key is: among the declared names, among those used, in the automaton of the others (`nowhere`: in none). */
 interface KeyState {
   readonly node: NameNode | undefined;
@@ -225,25 +239,35 @@ function makeKeyMachine(
     room: (state) => (states[state].extra !== nowhere && !extraLanguage ? Infinity : undefined),
   };
   const machine = stringMachine(language, escapes);
+  const strings = otherKeys(extras?.keys, escapes);
   const other: KeyMachine = {
-    ...anyKeys[escapes],
-    outcome: () => ({ extra: (extras as Extras).valueOf(0) }),
-    released: () => undefined,
+    ...strings,
+    outcome: (state) => ({ extra: (extras as Extras).valueOf(strings.content(state)) }),
+    others: () => undefined,
+    isReleased: () => false,
+    closed: (state) => state,
   };
+  const isReleased = (state: number) => {
+    const { stage, content, certain } = machine.described(state);
+    const { node, used, extra } = states[certain === nowhere ? content : certain];
+    return stage !== "closed" && !node && used.length === 0 && extra !== nowhere;
+  };
+  const extraOf = (content: number) => (content === nowhere ? nowhere : states[content].extra);
   return {
     ...machine,
-    released(state) {
-      if (extraLanguage) return undefined;
+    others(state) {
       const { stage, content, left, value, certain } = machine.described(state);
-      const reached = certain === nowhere ? content : certain;
-      const { node, used, extra } = states[reached];
-      if (node || used.length > 0 || extra === nowhere || stage === "closed") return undefined;
-      const same = { stage, content: 0, left, value, certain: certain === nowhere ? nowhere : 0 };
-      return {
-        machine: other,
-        state: anyKeys[escapes].numberOf(same),
-        closed: machine.numberOf({ stage: "closed", content: reached, left: 0, value: 0, certain: nowhere }),
-      };
+      if (extraOf(content) === nowhere) return undefined;
+      // Inside a code point the names may leave it open what the others already know.
+      if (stage !== "text" && !isReleased(state)) return undefined;
+      const beside = { stage, content: extraOf(content), left, value, certain: extraOf(certain) };
+      return { machine: other, state: strings.numberOf(beside) };
+    },
+    isReleased,
+    closed(state) {
+      const { content, ...rest } = strings.described(state);
+      const extra = content;
+      return machine.numberOf({ ...rest, content: numberOf({ node: undefined, used: [], depth: 0, extra }) });
     },
     outcome(state) {
       const { node, extra } = states[machine.content(state)];

@@ -7,7 +7,7 @@ import { FieldError } from "../../field-error.ts";
 import { type ByteMachine, dead, unknown } from "./byte-machine.ts";
 import type { UsedKeys } from "./key-choice.ts";
 import type { KeyMachine } from "./keys.ts";
-import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
+import { maxCachedTokens, maxMaskSteps, maxWalkedTokens } from "./limits.ts";
 import { type Bytes, bytesOf, contentOf, type Frame, type Recognizer, type Seen } from "./recognizer.ts";
 import { keyOf } from "./schema/presence.ts";
 import { shortText, textClasses } from "./text-classes.ts";
@@ -31,7 +31,7 @@ export interface Masks {
 }
 
 type MachineFrame = Extract<Frame, { kind: "scalar" | "key" | "free" }>;
-type Machine = ByteMachine & Partial<Pick<KeyMachine, "released">>;
+type Machine = ByteMachine & Partial<Pick<KeyMachine, "others" | "isReleased" | "closed">>;
 const machineOf = (frame: MachineFrame): Machine => (frame.kind === "free" ? frame.script.machine : frame.machine);
 const inMachine = (frame: Frame): frame is MachineFrame =>
   frame.kind === "scalar" || frame.kind === "key" || frame.kind === "free";
@@ -60,33 +60,18 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
 
   /** Walks the tokens below a node inside one machine, those of a class (-1: of none) left out. */
   const scan = (machine: Machine, state: number, trie: TokenTrie, from: number, textClass: number): MachineWalk => {
-    const { ids: inside, exitNodes, exitStates } = scratch;
-    const isLeftOut = textClass < 0 ? textClasses.length : textClass;
-    const counts = { ids: 0, exits: 0 };
-    scanBelow(machine, state, trie, from, isLeftOut, counts);
-    return {
-      ids: inside.slice(0, counts.ids),
-      exitNodes: exitNodes.slice(0, counts.exits),
-      exitStates: exitStates.slice(0, counts.exits),
-    };
-  };
-
-  /** Appends what is found below a node to the scratch lists; `closed`: the state of all exits, if not their own. */
-  const scanBelow = (
-    machine: Machine,
-    state: number,
-    trie: TokenTrie,
-    from: number,
-    isLeftOut: number,
-    counts: { ids: number; exits: number },
-    closed?: number,
-  ): void => {
-    const { byte, depth, skip, firstId, ids, classes } = trie;
+    // Keys that an object has nothing to say of are looked up in what is known of all such keys.
+    const others = machine.others?.(state);
+    const known = others && walkOf(others.machine, others.state, trie, from, textClass);
+    const { byte, depth, skip, firstId, ids, classes, places } = trie;
     const { states, ids: inside, exitNodes, exitStates } = scratch;
     const { table } = machine;
     const end = skip[from];
+    const isLeftOut = textClass < 0 ? textClasses.length : textClass;
     states[depth[from]] = state;
     let visited = 0;
+    let idCount = 0;
+    let exitCount = 0;
     for (let node = from + 1; node < end; visited++) {
       const before = states[depth[node] - 1];
       let after = classes[node] > isLeftOut ? dead : table.next[before * 256 + byte[node]];
@@ -95,39 +80,48 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
         node = skip[node];
         continue;
       }
-      for (let i = firstId[node]; i < firstId[node + 1]; i++) inside[counts.ids++] = ids[i];
-      const isLeaf = skip[node] === node + 1;
-      if (!isLeaf && table.accepting[after] === 1) {
-        exitNodes[counts.exits] = node;
-        exitStates[counts.exits++] = closed ?? after;
-      }
-      // Keys that an object has nothing to say of are walked in the machine that objects share, whose steps are known.
-      const released = isLeaf ? undefined : machine.released?.(after);
-      if (released) {
-        scanBelow(released.machine, released.state, trie, node, isLeftOut, counts, released.closed);
-        node = skip[node];
-        continue;
-      }
       states[depth[node]] = after;
-      node++;
+      for (let i = firstId[node]; i < firstId[node + 1]; i++) inside[idCount++] = ids[i];
+      const isLeaf = skip[node] === node + 1;
+      if (table.accepting[after] === 1 && !isLeaf) {
+        exitNodes[exitCount] = node;
+        exitStates[exitCount++] = after;
+      }
+      if (known && !isLeaf && machine.isReleased?.(after)) {
+        const idsBelow = firstId[skip[node]];
+        for (let i = firstAt(known.ids, places, firstId[node + 1]); places[known.ids[i]] < idsBelow; i++)
+          inside[idCount++] = known.ids[i];
+        for (let i = firstAt(known.exitNodes, undefined, node + 1); known.exitNodes[i] < skip[node]; i++) {
+          exitNodes[exitCount] = known.exitNodes[i];
+          exitStates[exitCount++] = machine.closed?.(known.exitStates[i]) as number;
+        }
+        node = skip[node];
+      } else node++;
     }
     spend(visited);
+    return {
+      ids: inside.slice(0, idCount),
+      exitNodes: exitNodes.slice(0, exitCount),
+      exitStates: exitStates.slice(0, exitCount),
+    };
   };
 
-  /** The walk from a machine's state over a whole trie, a class left out; from the cache if it was walked before. */
-  const walkOf = (machine: Machine, state: number, trie: TokenTrie, textClass: number): MachineWalk => {
+  /** The walk from a machine's state over the tokens below a node, a class left out; from the cache if it was walked before. */
+  const walkOf = (machine: Machine, state: number, trie: TokenTrie, from: number, textClass: number): MachineWalk => {
     const like = machine.likeness?.(state, trie === special ? vocabulary.specialReach + 1 : trie.deepest) ?? state;
-    const name = textClass < 0 ? like : `${textClass} ${like}`;
-    let ofMachine = walks.get(machine.table);
-    if (!ofMachine) {
-      ofMachine = new Map();
-      walks.set(machine.table, ofMachine);
+    const where = from * 2 + (trie === special ? 1 : 0);
+    const name = textClass < 0 && where === 0 ? like : `${where} ${textClass} ${like}`;
+    let ofMachine = walks.of.get(machine.table);
+    let walk = ofMachine?.get(name);
+    if (walk) return walk;
+    walk = scan(machine, state, trie, from, textClass);
+    walks.tokens += walk.ids.length + 2 * walk.exitNodes.length + 8;
+    if (walks.tokens > maxWalkedTokens) {
+      walks.of = new WeakMap();
+      walks.tokens = 0;
     }
-    let walk = ofMachine.get(name);
-    if (!walk) {
-      walk = scan(machine, state, trie, 0, textClass);
-      ofMachine.set(name, walk);
-    }
+    ofMachine = walks.of.get(machine.table) ?? new Map();
+    walks.of.set(machine.table, ofMachine.set(name, walk));
     return walk;
   };
 
@@ -143,7 +137,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   /** Adds the tokens below a node that a stack allows. */
   const walk = (frame: Frame, trie: TokenTrie, from: number): void => {
     if (inMachine(frame)) {
-      follow(frame, scan(machineOf(frame), frame.state, trie, from, -1), trie, from);
+      follow(frame, walkOf(machineOf(frame), frame.state, trie, from, -1), trie, from);
       return;
     }
     const { byte, skip, first } = trie;
@@ -212,7 +206,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     const plain = machine.plainRoom?.(frame.state) ?? -1;
     const textClass = plain < 0 ? classIn(machine, frame.state) : -1;
     const trie = plain >= 0 ? special : all;
-    follow(frame, walkOf(machine, frame.state, trie, textClass), trie, 0);
+    follow(frame, walkOf(machine, frame.state, trie, 0, textClass), trie, 0);
     return { plain, textClass };
   };
 
@@ -249,6 +243,18 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       return mask;
     },
   };
+}
+
+/** The first place in an ascending list (of ids: by their places) whose entry is not below a value. */
+function firstAt(list: Int32Array, places: Int32Array | undefined, value: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((places ? places[list[middle]] : list[middle]) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The bytes from below one node to another below it. */

@@ -319,7 +319,7 @@ export function createRecognizer(script: Script, { spaces, escapes, judged }: St
     const state = machine.next(frame.state, byte);
     if (state === dead) return none;
     if (machine.accepts(state)) return [afterKey(frame, state, () => contentOf(frame.text)) ?? []].flat();
-    const on = machine.released(state) ?? { machine, state };
+    const on = (machine.isReleased(state) ? machine.others(state) : undefined) ?? { machine, state };
     return [{ ...frame, machine: on.machine, state: on.state, text: { byte, before: frame.text } }];
   };
 
