@@ -5,6 +5,7 @@
 
 import { FieldError } from "../../field-error.ts";
 import { type ByteMachine, dead, unknown } from "./byte-machine.ts";
+import type { Value } from "./forms.ts";
 import type { UsedKeys } from "./key-choice.ts";
 import type { KeyMachine } from "./keys.ts";
 import { maxCachedTokens, maxMaskSteps, maxWalkedTokens } from "./limits.ts";
@@ -30,6 +31,13 @@ export interface Masks {
   visited(): number;
 }
 
+type ColonFrame = Extract<Frame, { kind: "colon" }>;
+
+interface Member {
+  readonly ids: Int32Array;
+  readonly exits: readonly number[];
+}
+
 type MachineFrame = Extract<Frame, { kind: "scalar" | "key" | "free" }>;
 type Machine = ByteMachine & Partial<Pick<KeyMachine, "others" | "isReleased" | "closed">>;
 const machineOf = (frame: MachineFrame): Machine => (frame.kind === "free" ? frame.script.machine : frame.machine);
@@ -41,12 +49,16 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   const { all, special, control, walks, scratch } = vocabulary;
   let masks = new Map<string, TokenSet>();
   let beyond = new Map<number, Map<number, Int32Array>>();
+  let members = new Map<string, Member>();
+  /** A stack that is not walked any further: the nodes at which it is reached are what is asked for. */
+  let hole: Frame | undefined;
+  let throughHole = new Set<number>();
   let cached = 0;
   let steps = 0;
   let visited = 0;
   const { found } = scratch;
 
-  const { nameOf, clear } = createNames(vocabulary);
+  const { nameOf, nameOfValue, clear } = createNames(vocabulary);
 
   const addAt = (trie: TokenTrie, node: number) => {
     for (let i = trie.firstId[node]; i < trie.firstId[node + 1]; i++) found.push(trie.ids[i]);
@@ -134,8 +146,42 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       return frame.kind === "key" ? contentOf(text) : bytesOf(text);
     });
 
+  /** The tokens below a node from a colon on, and the nodes at which a value has ended: the same in all objects. */
+  const memberOf = (frame: ColonFrame, trie: TokenTrie, from: number): Member => {
+    const { passed, spaces, value, parent } = frame;
+    const name = `${nameOfValue(value)} ${parent.depth} ${passed} ${spaces} ${from} ${trie === all}`;
+    let member = members.get(name);
+    if (!member) {
+      const before = found.length;
+      const outer = { hole, throughHole };
+      hole = parent;
+      throughHole = new Set();
+      walkOpen(frame, trie, from);
+      member = { ids: found.list(before), exits: [...throughHole] };
+      ({ hole, throughHole } = outer);
+      found.length = before;
+      members.set(name, member);
+      cached += member.ids.length + member.exits.length + 8;
+    }
+    return member;
+  };
+
   /** Adds the tokens below a node that a stack allows. */
   const walk = (frame: Frame, trie: TokenTrie, from: number): void => {
+    if (frame === hole) {
+      throughHole.add(from);
+      return;
+    }
+    if (frame.kind === "colon") {
+      const { ids, exits } = memberOf(frame, trie, from);
+      found.pushAll(ids);
+      for (const node of exits) walk(frame.parent, trie, node);
+      return;
+    }
+    walkOpen(frame, trie, from);
+  };
+
+  const walkOpen = (frame: Frame, trie: TokenTrie, from: number): void => {
     if (inMachine(frame)) {
       follow(frame, walkOf(machineOf(frame), frame.state, trie, from, -1), trie, from);
       return;
@@ -159,7 +205,8 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   /** Adds what a walk inside a machine found, and goes on above the machine where tokens leave it. */
   const follow = (frame: MachineFrame, { ids, exitNodes, exitStates }: MachineWalk, trie: TokenTrie, from: number) => {
     found.pushAll(ids);
-    const beyond = frame.kind === "scalar" && !frame.text ? beyondOf(frame.parent, trie) : undefined;
+    // Below a hole, what was found is not all that there is.
+    const beyond = frame.kind === "scalar" && !frame.text && !hole ? beyondOf(frame.parent, trie) : undefined;
     for (let i = 0; i < exitNodes.length; i++) {
       const node = exitNodes[i];
       const known = beyond?.get(node);
@@ -217,6 +264,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       if (cached > maxCachedTokens) {
         masks = new Map();
         beyond = new Map();
+        members = new Map();
         cached = 0;
         clear();
       }
@@ -299,7 +347,11 @@ function remove(ids: Int32Array, logits: Float32Array): void {
 }
 
 /** Names for stacks: counters are cut at the length of the longest token, which is as far as one mask looks. */
-function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(frame: Frame): number; clear(): void } {
+function createNames({ longest: horizon, spansKeys }: Vocabulary): {
+  nameOf(frame: Frame): number;
+  nameOfValue(value: Value): number;
+  clear(): void;
+} {
   let objects = new Map<object, number>();
   let names = new Map<string, number>();
   let ofFrame = new WeakMap<Frame, number>();
@@ -332,6 +384,9 @@ function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(fram
     seen ? named(`v ${seenName(seen.before)} ${JSON.stringify(seen.value())}`) : -1;
   const placeOf = ({ parent, depth }: { parent: Frame | undefined; depth: number }) =>
     parent ? `${depth} ${nameOf(parent)}` : "";
+
+  /** Values share it if they have the same forms. */
+  const nameOfValue = ({ forms }: Value): number => named(`w ${forms.map(numberOf).join()}`);
 
   const describe = (frame: Frame): string => {
     switch (frame.kind) {
@@ -368,6 +423,7 @@ function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(fram
   };
   return {
     nameOf,
+    nameOfValue,
     clear() {
       objects = new Map();
       names = new Map();
