@@ -192,7 +192,23 @@ function makeKeyMachine(
     depth: depth + 1,
     extra: extra === nowhere || !extraLanguage ? extra : extraLanguage.next(extra, codePoint),
   });
+  /** Whether the names go on with a code point of a range. */
+  const goOn = ({ node, used, depth }: KeyState, from: number, to: number) => {
+    for (const codePoint of node?.next.keys() ?? []) if (codePoint >= from && codePoint <= to) return true;
+    return used.some((name) => name[depth] >= from && name[depth] <= to);
+  };
+  const beyondNames = new Map<number, number>();
+  const beyond = (extra: number): number => {
+    const number = beyondNames.get(extra) ?? numberOf({ node: undefined, used: [], depth: 0, extra });
+    beyondNames.set(extra, number);
+    return number;
+  };
   const next = (state: number, codePoint: number): number => {
+    if (!goOn(states[state], codePoint, codePoint)) {
+      const { extra } = states[state];
+      const after = extra === nowhere || !extraLanguage ? extra : extraLanguage.next(extra, codePoint);
+      return after === nowhere ? nowhere : beyond(after);
+    }
     const reached = after(states[state], codePoint);
     return isAlive(reached) ? numberOf(reached) : nowhere;
   };
@@ -218,12 +234,10 @@ function makeKeyMachine(
       return false;
     },
     all(state, from, to) {
-      const { node, used, depth, extra } = states[state];
-      if (extra === nowhere || (from <= 0xdfff && to >= 0xd800)) return nowhere;
-      for (const codePoint of node?.next.keys() ?? []) if (codePoint >= from && codePoint <= to) return nowhere;
-      if (used.some((name) => name[depth] >= from && name[depth] <= to)) return nowhere;
+      const { extra } = states[state];
+      if (extra === nowhere || (from <= 0xdfff && to >= 0xd800) || goOn(states[state], from, to)) return nowhere;
       const target = extraLanguage ? extraLanguage.all(extra, from, to) : extra;
-      return target === nowhere ? nowhere : numberOf({ node: undefined, used: [], depth: depth + 1, extra: target });
+      return target === nowhere ? nowhere : beyond(target);
     },
     accepts(state) {
       const { node, used, depth, extra } = states[state];
@@ -249,8 +263,10 @@ function makeKeyMachine(
   };
   const isReleased = (state: number) => {
     const { stage, content, certain } = machine.described(state);
-    const { node, used, extra } = states[certain === nowhere ? content : certain];
-    return stage !== "closed" && !node && used.length === 0 && extra !== nowhere;
+    const reached = states[certain === nowhere ? content : certain];
+    if (stage === "closed" || reached.extra === nowhere) return false;
+    if (stage === "utf8" && certain === nowhere) return !goOn(reached, 0x80, 0x10ffff);
+    return !reached.node && reached.used.length === 0;
   };
   const extraOf = (content: number) => (content === nowhere ? nowhere : states[content].extra);
   return {
@@ -265,9 +281,8 @@ function makeKeyMachine(
     },
     isReleased,
     closed(state) {
-      const { content, ...rest } = strings.described(state);
-      const extra = content;
-      return machine.numberOf({ ...rest, content: numberOf({ node: undefined, used: [], depth: 0, extra }) });
+      const ended = strings.described(state);
+      return machine.numberOf({ ...ended, content: beyond(ended.content) });
     },
     outcome(state) {
       const { node, extra } = states[machine.content(state)];
