@@ -8,6 +8,7 @@
 //   presence.ts                   which keys are there, as a formula
 //   scalars.ts arrays.ts objects.ts constants.ts    branches → forms
 
+import type { FieldError } from "../../../field-error.ts";
 import type { Automaton } from "../automaton.ts";
 import { languageOf } from "../automaton.ts";
 import type { Form, Value } from "../forms.ts";
@@ -31,6 +32,8 @@ export interface Restriction {
   readonly only?: Types | undefined;
   /** JSON pointers of what is passed over, as `readSchema` has them. */
   readonly without?: ReadonlySet<string>;
+  /** Whether to go on without a reference that cannot be followed. */
+  readonly forgo?: (fault: FieldError) => boolean;
   /** Hears of places, by their path, where valid texts are left out. */
   readonly narrows?: (path: string) => void;
 }
@@ -42,9 +45,9 @@ export interface Restriction {
 export function valueOfSchema(
   schema: unknown,
   spelling: Spelling,
-  { only, without, narrows }: Restriction = {},
+  { only, without, forgo, narrows }: Restriction = {},
 ): Value {
-  const places = [readSchema(schema, spelling.judged, without)];
+  const places = [readSchema(schema, spelling.judged, without, forgo)];
   if (only !== undefined) places.push(placeOf("only", "", () => ({ at: "", types: only })));
   const values = new Map<string, Value>();
   const queue: { value: Value; places: readonly Place[] }[] = [];

@@ -3,6 +3,7 @@
 // is not a keyword is an annotation, and so is `null` where a keyword's value should be. What stands there and cannot be
 // what the keyword means is refused by name. Sources: JSON Schema drafts 4 to 2020-12; OpenAPI 3.0.3, Schema Object.
 
+import { FieldError } from "../../../field-error.ts";
 import { isKnownFormat } from "../formats.ts";
 import { keysOf } from "../json-text.ts";
 import { maxSchemaDepth } from "../limits.ts";
@@ -145,9 +146,15 @@ function checkDepth(raw: unknown): void {
  * The schema in a JSON value. Places are read, and checked, only as they are looked at: a FieldError that names the keyword
  * comes from their `schema`. `exactly`: keywords of later drafts than the schema's own say nothing, as its draft has it; else
  * they are taken as they are meant. `without`: JSON pointers of keywords and
- * schemas that are passed over; with a ! behind it, a oneOf that is read as anyOf.
+ * schemas that are passed over; with a ! behind it, a oneOf that is read as anyOf. `forgo`: whether to go on without a
+ * reference that cannot be followed.
  */
-export function readSchema(raw: unknown, exactly: boolean, without: ReadonlySet<string> = new Set()): Place {
+export function readSchema(
+  raw: unknown,
+  exactly: boolean,
+  without: ReadonlySet<string> = new Set(),
+  forgo: (fault: FieldError) => boolean = () => false,
+): Place {
   checkDepth(raw);
   const document = createDocument(raw);
   const places = new Map<string, Place>();
@@ -178,7 +185,7 @@ export function readSchema(raw: unknown, exactly: boolean, without: ReadonlySet<
       keysOf(raw[keyword] as Json).map(
         (name) => [name, placeAt((raw[keyword] as Json)[name], to(keyword, name), resource)] as const,
       );
-    const references = referencesOf(raw, to, document, resource, placeAt);
+    const references = referencesOf(raw, to, document, resource, placeAt, forgo);
     if (isOld(draft) && raw.$ref !== undefined) return { at, allOf: references };
 
     const allOf = [...references, ...(raw.allOf ? list("allOf") : [])];
@@ -313,13 +320,18 @@ function referencesOf(
   document: Document,
   resource: Resource,
   placeAt: (raw: unknown, at: string, around: Resource) => Place,
+  forgo: (fault: FieldError) => boolean,
 ): Place[] {
   const places: Place[] = [];
   for (const keyword of ["$ref", "$dynamicRef", "$recursiveRef"] as const) {
     if (raw[keyword] === undefined) continue;
     const resolve = keyword === "$ref" ? document.resolve : document.resolveDynamic;
-    const target = resolve(raw[keyword] as string, resource, to(keyword));
-    places.push(placeAt(target.raw, target.at, target.resource));
+    try {
+      const target = resolve(raw[keyword] as string, resource, to(keyword));
+      places.push(placeAt(target.raw, target.at, target.resource));
+    } catch (error) {
+      if (!(error instanceof FieldError && forgo(error))) throw error;
+    }
   }
   return places;
 }

@@ -33,19 +33,29 @@ export function nearestValue(
 ): { value: Value; dropped: readonly Dropped[] } {
   const without = new Set<string>();
   const dropped: Dropped[] = [];
+  const drop = (pointer: string) => {
+    without.add(pointer);
+    const steps = pointer.split("/");
+    dropped.push({
+      path: fieldOf(steps.slice(0, -1).join("/")),
+      keyword: stepsOf(pointer).at(-1)?.replace(/!$/, "") ?? "",
+    });
+  };
+  /** References are left out in one pass, but for those of which more than themselves has to go. */
+  const forgo = (fault: FieldError) => {
+    const pointer = pointerOf(fault) ?? "";
+    if (dropped.length >= maxDropped || nextToDrop(schema, pointer, without) !== pointer) return false;
+    drop(pointer);
+    return true;
+  };
   while (dropped.length < maxDropped) {
     try {
-      return { value: valueOfSchema(schema, spelling, { ...restriction, without }), dropped };
+      return { value: valueOfSchema(schema, spelling, { ...restriction, without, forgo }), dropped };
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
       const pointer = nextToDrop(schema, pointerOf(error) ?? "", without);
       if (pointer === undefined) break;
-      without.add(pointer);
-      const steps = pointer.split("/");
-      dropped.push({
-        path: fieldOf(steps.slice(0, -1).join("/")),
-        keyword: stepsOf(pointer).at(-1)?.replace(/!$/, "") ?? "",
-      });
+      drop(pointer);
     }
   }
   return { value: valueOfSchema(true, spelling, restriction), dropped: [...dropped, { path: "", keyword: "" }] };
