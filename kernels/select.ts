@@ -1,25 +1,33 @@
 // Opens a kernel set and says why it is this one. A set that was asked for by name is used or the start fails: never another
 // one in silence. Only a set that is tried is imported.
 
-import { FieldError } from "../src/field-error.ts";
+import { checkNames, FieldError, type Names } from "../src/field-error.ts";
+import { exactKernels } from "./exact.ts";
 import type { Kernels } from "./kernels.ts";
 
 export interface KernelOptions {
   /** Threads of a set that has any. Default: all cores */
   threads?: number;
+  /** Round nothing before products with quantized weights. Default false: the set may, for speed */
+  exact?: boolean;
 }
 
 /** The sets of this build, best first; `auto` takes the first that works here. */
-const sets: Record<string, (options: KernelOptions) => Promise<Kernels>> = {
+const sets: Record<string, (options: Pick<KernelOptions, "threads">) => Promise<Kernels>> = {
   simd: async (options) => (await import("./simd/host/simd.ts")).simdKernels(options),
   reference: async () => (await import("./reference/reference.ts")).referenceKernels(),
 };
+
+const kernelOptionNames = { threads: true, exact: true } satisfies Names<KernelOptions>;
 
 export interface Selection {
   readonly kernels: Kernels;
   /** One sentence: why this set, and why the ones before it were passed over. */
   readonly why: string;
 }
+
+/** Every set's name, best first. */
+export const setNames: readonly string[] = Object.keys(sets);
 
 /**
  * Opens the kernel set of a name, or with "auto" the best that works; a set that is open already is taken as it is.
@@ -30,12 +38,13 @@ export async function selectKernels(
   choice: string | Kernels = "auto",
   options: KernelOptions = {},
 ): Promise<Selection> {
-  const { threads } = options;
+  checkNames(options, kernelOptionNames);
+  const { threads, exact } = options;
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new FieldError("threads", `got ${threads}, expected a whole number ≥ 1`);
   if (typeof choice !== "string") {
     checkSet(choice, options);
-    return { kernels: choice, why: "given by the caller" };
+    return { kernels: exact ? exactKernels(choice) : choice, why: "given by the caller" };
   }
   if (choice !== "auto") {
     if (!Object.hasOwn(sets, choice))
@@ -44,19 +53,30 @@ export async function selectKernels(
         `unknown set "${choice}", expected ${["auto", ...Object.keys(sets)].join(", ")}`,
         "unknown",
       );
-    return { kernels: await sets[choice](options), why: "asked for by name" };
+    return { kernels: await open(choice, options), why: "asked for by name" };
   }
   const passedOver: string[] = [];
-  for (const [name, open] of Object.entries(sets)) {
+  for (const name of setNames) {
     try {
-      const kernels = await open(options);
+      const kernels = await open(name, options);
       return { kernels, why: passedOver.length > 0 ? passedOver.join("; ") : "the fastest set" };
     } catch (error) {
-      if (error instanceof FieldError) throw error; // a wrong number must not look like a set that does not work
+      if (error instanceof FieldError && error.code !== "unsupported") throw error; // a wrong number must not look like a set that does not work
       passedOver.push(`${name} passed over: ${error instanceof Error ? error.message : error}`);
     }
   }
   throw new Error(`kernels: no set works here (${passedOver.join("; ")})`);
+}
+
+/** @throws FieldError of `exact` if the set cannot; it is closed then. */
+async function open(name: string, { threads, exact }: KernelOptions): Promise<Kernels> {
+  const kernels = await sets[name]({ threads });
+  try {
+    return exact ? exactKernels(kernels) : kernels;
+  } catch (error) {
+    kernels.close();
+    throw error;
+  }
 }
 
 /** What a caller without types could give; and what would otherwise be dropped in silence. */

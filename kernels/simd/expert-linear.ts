@@ -5,7 +5,8 @@
 // experts first; one row alone is multiplied where it lies, more are put next to each other, at most `mostRows` at a time.
 
 import { linear, linearScratchUpTo } from "./linear";
-import { linearBackward, linearExact, linearWeightBackward, productScratch } from "./linear-backward";
+import { linearBackward, linearWeightBackward, productScratch } from "./linear-backward";
+import { linearExact, linearExactScratch } from "./linear-exact";
 import { bytesOf } from "./widen";
 
 /** Rows of one product. */
@@ -23,7 +24,7 @@ export function expertLinearScratch(dtype: i32, rows: i32, inDim: i32, outDim: i
   const product = max(
     linearScratchUpTo(dtype, most, inDim, threads),
     max(
-      productScratch(most, inDim, threads),
+      linearExactScratch(inDim, threads),
       max(productScratch(most, outDim, threads), productScratch(outDim, most, threads)),
     ),
   );
@@ -55,7 +56,7 @@ export function expertLinear(
   products(forward, out, x, ids, w, dtype, rows, perRow, inDim, outDim, n, scratch);
 }
 
-/** The same with x as it is */
+/** The same with quantized weights and x as it is */
 export function expertLinearExact(
   out: usize,
   x: usize,

@@ -3,7 +3,7 @@
 
 import type { Ops } from "../../kernels/ops.ts";
 import { fingerprintOf } from "../../weights/fingerprint.ts";
-import { FieldError } from "../field-error.ts";
+import { checkNames, FieldError, type Names } from "../field-error.ts";
 import { fieldsOf } from "./families/config-json.ts";
 import { familyOf } from "./families/known-families.ts";
 import { ropeFactorsName, withRopeFactors } from "./families/rope-json.ts";
@@ -16,6 +16,8 @@ export const weightDTypes = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K
 export type WeightDType = (typeof weightDTypes)[number];
 
 export type LoadOptions = TakeOptions & { dtype?: WeightDType };
+
+const loadOptionNames = { dtype: true, onProgress: true } satisfies Names<LoadOptions>;
 
 export interface LoadedModel {
   readonly model: Model;
@@ -33,6 +35,7 @@ export interface LoadedModel {
  * @throws as `openModel` and `buildModel`.
  */
 export async function loadModel(ops: Ops, place: string, options: LoadOptions = {}): Promise<LoadedModel> {
+  checkNames(options, loadOptionNames);
   const opened = await openModel(place);
   return buildModel(ops, opened, options).finally(opened.source.close);
 }

@@ -1,11 +1,13 @@
 // Opens a checkpoint: a folder in Hugging Face layout, or a GGUF file, by its path or its URL. What a model is made of is
 // found and read as JSON here; what it means is load.ts's.
 
-import { hasExtension } from "../../weights/byte-source.ts";
+import { kindOf } from "#platform";
+import { hasExtension, isUrl } from "../../weights/byte-source.ts";
 import { type Folder, folderAt, type Json, readJson } from "../../weights/folder.ts";
 import { withoutFp8 } from "../../weights/fp8.ts";
 import type { GgufMetadata } from "../../weights/gguf-header.ts";
 import { assertComplete } from "../../weights/manifest.ts";
+import { noModel } from "../../weights/no-model.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import type { TensorSource } from "../../weights/tensor-source.ts";
 import { FieldError } from "../field-error.ts";
@@ -38,11 +40,11 @@ export async function openModel(place: string): Promise<OpenModel> {
     const { openGgufModel } = await import("./families/from-gguf.ts");
     return { ...(await openGgufModel(place)), place, where: `${place} (as config.json)` };
   }
+  if (!isUrl(place) && (await kindOf(place)) !== "directory") throw new Error(await noModel(place));
   await assertComplete(place);
   const folder = folderAt(place);
   const json = await readJson(folder, "config.json");
-  if (!json)
-    throw new Error(`${place}: config.json is missing, expected a model in Hugging Face layout, or a .gguf file`);
+  if (!json) throw new Error(await noModel(place));
   const endIds = await endIdsOf(folder, json);
   const where = folder.placeOf("config.json");
   const { names } = familyOf(json, where);

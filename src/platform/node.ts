@@ -9,7 +9,13 @@ import { setFlagsFromString } from "node:v8";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import type { Platform } from "./platform.ts";
 
-export { availableParallelism as cores, basename, dirname, join, totalmem as totalMemory };
+export { availableParallelism as cores, basename, dirname, join };
+
+/** Where a container has less than its machine: that. */
+export const totalMemory: Platform["totalMemory"] = () => {
+  const most = process.constrainedMemory?.() ?? 0; // 0, or more than there is, where nothing constrains it
+  return most > 0 ? Math.min(most, totalmem()) : totalmem();
+};
 
 export const kindOf: Platform["kindOf"] = async (path) => {
   try {
