@@ -18,11 +18,14 @@ import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import { type Buffer, reshape, sizeOf, type Tensor } from "../../kernels/tensor.ts";
 import { isBlockDType } from "../../weights/dtype.ts";
+import { checkNames, type Names } from "../field-error.ts";
 
 export interface RecordingOptions {
   /** Keep only what enters each layer, and compute the layer again on the way back: less memory, one more forward. */
   recompute?: boolean;
 }
+
+const recordingOptionNames = { recompute: true } satisfies Names<RecordingOptions>;
 
 export interface Recording {
   /** The ops to write the tape with. Their results are tensors for these ops alone; `read` computes what is needed for it. */
@@ -79,11 +82,9 @@ interface Segment {
  * Starts a tape over `ops`. Gradients are wanted by `leaves`: uploaded rows, weights, or both.
  * @throws if the kernel set has no derivatives.
  */
-export function recording(
-  ops: Ops,
-  leaves: readonly Tensor[],
-  { recompute = false }: RecordingOptions = {},
-): Recording {
+export function recording(ops: Ops, leaves: readonly Tensor[], options: RecordingOptions = {}): Recording {
+  checkNames(options, recordingOptionNames);
+  const { recompute = false } = options;
   const derivatives = ops.derivatives();
   const release = ops.hold();
 
