@@ -81,8 +81,11 @@ export interface Kernels<B extends Buffer = Buffer> {
   alloc(dtype: DType, length: number, kept: boolean): B;
   /** A buffer for one step, with the host's values. */
   upload(values: Float32Array | Float64Array | Int32Array): B;
-  /** A kept buffer, filled once by `fill`, which gets the bytes to write into (so a file is read straight into its place). */
-  load(dtype: DType, length: number, fill: (into: Uint8Array) => Promise<void>): Promise<B>;
+  /**
+   * A kept buffer, filled once by `fill`, which gets the bytes to write into (so a file is read straight into its place).
+   * `rowLength`: elements that must lie together; what is larger than a device reaches at once is parted between rows.
+   */
+  load(dtype: DType, length: number, fill: (into: Uint8Array) => Promise<void>, rowLength?: number): Promise<B>;
   /** What the buffer holds at the moment of the call; the promise may settle after `endStep`. */
   read(buffer: B, dtype: DType, length: number): Promise<Float32Array>;
   /** A place in this step's allocations, for `release`. */

@@ -30,7 +30,7 @@ export function createOps(kernels: Kernels) {
     },
     /** A weight: `fill` gets the bytes of the tensor to write into, once. It lives until the kernel set is closed. */
     async load(dtype: DType, shape: readonly number[], fill: (into: Uint8Array) => Promise<void>): Promise<Tensor> {
-      return { dtype, shape, buffer: await kernels.load(dtype, sizeOf(shape), fill) };
+      return { dtype, shape, buffer: await kernels.load(dtype, sizeOf(shape), fill, shape.at(-1)) };
     },
     /** Zeros that outlive the step: cache pages. */
     keep(dtype: DType, shape: readonly number[]): Tensor {

@@ -9,11 +9,14 @@ export interface KernelOptions {
   threads?: number;
 }
 
-/** The sets of this build, best first; `auto` takes the first that works here. */
+/** The sets of this build; `auto` takes the first of `automatic` that works here. */
 const sets: Record<string, (options: KernelOptions) => Promise<Kernels>> = {
+  webgpu: async () => (await import("./webgpu/webgpu.ts")).webgpuKernels(),
   simd: async (options) => (await import("./simd/host/simd.ts")).simdKernels(options),
   reference: async () => (await import("./reference/reference.ts")).referenceKernels(),
 };
+
+const automatic = ["simd", "reference"];
 
 export interface Selection {
   readonly kernels: Kernels;
@@ -47,9 +50,9 @@ export async function selectKernels(
     return { kernels: await sets[choice](options), why: "asked for by name" };
   }
   const passedOver: string[] = [];
-  for (const [name, open] of Object.entries(sets)) {
+  for (const name of automatic) {
     try {
-      const kernels = await open(options);
+      const kernels = await sets[name](options);
       return { kernels, why: passedOver.length > 0 ? passedOver.join("; ") : "the fastest set" };
     } catch (error) {
       if (error instanceof FieldError) throw error; // a wrong number must not look like a set that does not work

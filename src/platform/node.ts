@@ -105,3 +105,20 @@ export const startScript: Platform["startScript"] = (script, data) => {
 export const allowRelaxedSimd: Platform["allowRelaxedSimd"] = () => {
   if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
 };
+
+// What `create` returns must stay referenced: once it is collected, the process crashes.
+const gpus: GPU[] = [];
+
+/** Deno's own; Node has Dawn in a package that is installed by who wants it. */
+export const openGpu: Platform["openGpu"] = async (flags = []) => {
+  const own = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
+  if (own && flags.length === 0) return own;
+  const { create } = await import("webgpu").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ERR_MODULE_NOT_FOUND" && error.code !== "MODULE_NOT_FOUND")
+      throw new Error(`the npm package webgpu does not work here: ${error.message}`);
+    throw new Error("there is no WebGPU here, expected the npm package webgpu: npm install webgpu");
+  });
+  const gpu = create([...flags]);
+  gpus.push(gpu);
+  return gpu;
+};

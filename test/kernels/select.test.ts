@@ -136,9 +136,9 @@ describe("a set given by the caller", () => {
 
 describe("refused", () => {
   test.each([
-    ["cuda", "unknown", 'unknown set "cuda", expected auto, simd, reference'],
-    ["", "unknown", 'unknown set "", expected auto, simd, reference'],
-    ["constructor", "unknown", 'unknown set "constructor", expected auto, simd, reference'],
+    ["cuda", "unknown", 'unknown set "cuda", expected auto, webgpu, simd, reference'],
+    ["", "unknown", 'unknown set "", expected auto, webgpu, simd, reference'],
+    ["constructor", "unknown", 'unknown set "constructor", expected auto, webgpu, simd, reference'],
     [null, "invalid_type", "got null, expected a name or a kernel set"],
     [7, "invalid_type", "got number, expected a name or a kernel set"],
     [{}, "invalid_type", "got object, expected a name or a kernel set"],

@@ -1,0 +1,188 @@
+// The WebGPU kernel set, seen from TypeScript: what is held where, and which program runs for which op. What the ops compute
+// is in the files beside this one, one op per file, WGSL beside its dispatch.
+
+import { byteLengthOf, type DType, decodeF32 } from "../../weights/dtype.ts";
+import type { AttentionShape, CacheBuffers, Kernels, RowBuffers } from "../kernels.ts";
+import { add } from "./add.ts";
+import { attention, attentionProbs } from "./attention.ts";
+import { copy } from "./copy.ts";
+import { type Device, type DeviceOptions, openDevice } from "./device.ts";
+import { gather } from "./gather.ts";
+import { gelu } from "./gelu.ts";
+import { layerNorm } from "./layer-norm.ts";
+import { linear, rowBlock } from "./linear.ts";
+import { createMemory, type Held, type Kept, piecesOf, placeOf } from "./memory.ts";
+import type { Range } from "./ranges.ts";
+import type { Counters } from "./recorder.ts";
+import { rmsNorm } from "./rms-norm.ts";
+import { rope } from "./rope.ts";
+import { attentionKeepsBits, productsKeepBits } from "./same-bits.ts";
+import { swiglu } from "./swiglu.ts";
+import { joined, keptBytes, split } from "./weights.ts";
+
+export type WebGpuOptions = DeviceOptions;
+
+export interface WebGpuKernels extends Kernels<Held> {
+  readonly device: Device;
+  /** What was done since the set was opened. */
+  counters(): Counters;
+}
+
+const weightDTypes: readonly DType[] = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"];
+/** Bytes that are handed to the device at once. */
+const piece = 1 << 25;
+
+/**
+ * Opens the set on the GPU that this platform gives.
+ * @throws one sentence if there is none, or its limits are too small.
+ */
+export async function webgpuKernels(options: WebGpuOptions = {}): Promise<WebGpuKernels> {
+  const device = await openDevice(options);
+  try {
+    return await kernelsOn(device);
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+}
+
+async function kernelsOn(device: Device): Promise<WebGpuKernels> {
+  const { recorder, ranges, take, keep } = createMemory(device);
+  let sameBits = true;
+  const tried = new Set<DType>();
+
+  /** Where an order of sums is not kept, products have one shape for any number of rows. */
+  const block = () => (sameBits ? rowBlock : 1);
+  function expectHeld(dtype: DType): void {
+    if (!weightDTypes.includes(dtype) && dtype !== "i32")
+      throw new Error(`the webgpu kernels do not hold dtype ${dtype}`);
+  }
+  function expectCache(dtype: DType): void {
+    if (dtype !== "f32" && dtype !== "f16")
+      throw new Error(`the webgpu kernels do not keep a cache in ${dtype}, expected f32 or f16`);
+  }
+
+  const a = placeOf;
+  const orNull = (held: Held | null | undefined) => (held ? placeOf(held) : null);
+  const rowsOf = ({ sequences, positions, pageTable }: RowBuffers<Held>) => ({
+    sequences: a(sequences),
+    positions: a(positions),
+    pageTable: a(pageTable),
+  });
+  const cacheOf = ({ k, v }: CacheBuffers<Held>) => ({ k: a(k), v: orNull(v) });
+  const shapeOf = (shape: AttentionShape<Held>) => ({ ...shape, sinks: orNull(shape.sinks) });
+
+  /** Gives the device the bytes of a file for something kept. */
+  async function fill({ pieces }: Kept, dtype: DType, bytes: Uint8Array): Promise<void> {
+    for (const { slab, at, first, length } of pieces) {
+      const begin = byteLengthOf(dtype, first);
+      const part = split(dtype, bytes.subarray(begin, begin + byteLengthOf(dtype, length)));
+      for (let from = 0; from < part.length; from += piece) {
+        recorder.write({ slab, at: at + from / 4 }, part.subarray(from, from + piece));
+        if (part.length > piece) await device.gpu.queue.onSubmittedWorkDone(); // what it holds meanwhile is freed
+      }
+    }
+  }
+
+  const kernels: WebGpuKernels = {
+    name: "webgpu",
+    about: device.about,
+    get sameBits() {
+      return sameBits;
+    },
+    weightDTypes,
+    maxBytes: Number.POSITIVE_INFINITY,
+    device,
+    counters: () => ({ ...recorder.counters }),
+
+    alloc(dtype, length, kept) {
+      expectHeld(dtype);
+      if (kept) return keep(dtype, length, length, (elements) => keptBytes(dtype, elements));
+      return take(byteLengthOf(dtype, length), false);
+    },
+    upload(values) {
+      if (values instanceof Float64Array) throw new Error("the webgpu kernels do not hold dtype f64");
+      const range = take(values.byteLength, true);
+      if (values.length > 0) recorder.write({ slab: null, at: range.at }, values);
+      return range;
+    },
+    async load(dtype, length, read, rowLength = length) {
+      expectHeld(dtype);
+      if (rowLength < length && weightDTypes.includes(dtype) && !tried.has(dtype)) {
+        tried.add(dtype);
+        if (!(await productsKeepBits(kernels as Kernels, dtype))) sameBits = false;
+      }
+      const kept = keep(dtype, length, rowLength, (elements) => keptBytes(dtype, elements));
+      const bytes = new Uint8Array(byteLengthOf(dtype, length));
+      await read(bytes);
+      await fill(kept, dtype, bytes);
+      const failure = device.failure();
+      if (failure) throw failure;
+      return kept;
+    },
+    async read(held, dtype, length) {
+      const parts = piecesOf(held, length);
+      const reads = parts.map((part) => recorder.read(part, keptBytes(dtype, part.length)));
+      const values = new Float32Array(length);
+      for (const [i, bytes] of (await Promise.all(reads)).entries()) {
+        const part = joined(dtype, bytes.subarray(0, byteLengthOf(dtype, parts[i].length)));
+        const numbers = dtype === "i32" ? new Int32Array(part.buffer, 0, parts[i].length) : decodeF32(dtype, part);
+        values.set(numbers, parts[i].first);
+      }
+      return values;
+    },
+    mark: () => ({ number: ranges.mark() }),
+    release(mark, kept) {
+      ranges.release((mark as { number: number }).number, kept as Range | null);
+      return kept;
+    },
+    endStep() {
+      recorder.flush();
+      ranges.clear();
+      ranges.settle();
+    },
+    close() {
+      recorder.close();
+      device.close();
+    },
+
+    gather(out, table, dtype, ids, rows, dim) {
+      for (const part of piecesOf(table, "pieces" in table ? 0 : table.words))
+        gather(recorder, a(out), part, dtype, a(ids), rows, dim, part.first / dim, Math.floor(part.length / dim));
+    },
+    copy: (out, offset, x, length) => copy(recorder, a(out), offset, a(x), length),
+    add: (out, x, y, length) => add(recorder, a(out), a(x), a(y), length),
+    linear(out, x, w, dtype, bias, rows, inDim, outDim) {
+      for (const part of piecesOf(w, inDim * outDim)) {
+        const first = part.first / inDim;
+        const shifted = (held: Held) => ({ ...a(held), at: a(held).at + first });
+        linear(
+          recorder,
+          a(x),
+          [{ w: part, bias: bias && shifted(bias), out: shifted(out), outDim: part.length / inDim }],
+          dtype,
+          rows,
+          inDim,
+          { block: block(), stride: part.length === inDim * outDim ? 0 : outDim },
+        );
+      }
+    },
+    rmsNorm: (out, x, weight, rows, dim, eps) => rmsNorm(recorder, a(out), a(x), a(weight), rows, dim, eps),
+    layerNorm: (out, x, weight, bias, rows, dim, eps) =>
+      layerNorm(recorder, a(out), a(x), a(weight), a(bias), rows, dim, eps),
+    rope: (out, x, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
+      rope(recorder, [{ out: a(out), x: a(x), nHeads }], a(cos), a(sin), rows, headDim, ropeDim, offset),
+    attention(out, q, k, v, cache, cacheDType, rows, shape) {
+      expectCache(cacheDType);
+      attention(recorder, a(out), a(q), a(k), orNull(v), cacheOf(cache), cacheDType, rowsOf(rows), shapeOf(shape));
+    },
+    attentionProbs(out, q, keys, cacheDType, rows, shape) {
+      expectCache(cacheDType);
+      attentionProbs(recorder, a(out), a(q), a(keys), cacheDType, rowsOf(rows), shapeOf(shape));
+    },
+    swiglu: (out, gate, up, length) => swiglu(recorder, a(out), a(gate), a(up), length),
+    gelu: (out, x, length) => gelu(recorder, a(out), a(x), length),
+  };
+  sameBits = await attentionKeepsBits(kernels as Kernels);
+  return kernels;
+}
