@@ -1,8 +1,16 @@
 // The checked derivative ops that `recording` calls, beside the ops of ops.ts: each checks what came, allocates its gradient
 // in the step's arena and calls the kernel set. Formulas and shapes are in kernels.ts. Nothing here computes.
 
-import { type Arena, activation } from "./arena.ts";
-import { type CachePages, cacheBuffers, type Heads, rowBuffers, type StepRows, shapeOf } from "./attention-operands.ts";
+import {
+  type Arena,
+  activation,
+  type CachePages,
+  cacheBuffers,
+  type Heads,
+  rowBuffers,
+  type StepRows,
+  shapeOf,
+} from "./arena.ts";
 import type { Kernels } from "./kernels.ts";
 import { sizeOf, type Tensor } from "./tensor.ts";
 

@@ -2,8 +2,16 @@
 // calls the kernel set. Formulas and shapes are in kernels.ts. Nothing here computes.
 
 import type { DType } from "../weights/dtype.ts";
-import { activation, createArena } from "./arena.ts";
-import { type CachePages, cacheBuffers, type Heads, rowBuffers, type StepRows, shapeOf } from "./attention-operands.ts";
+import {
+  activation,
+  type CachePages,
+  cacheBuffers,
+  createArena,
+  type Heads,
+  rowBuffers,
+  type StepRows,
+  shapeOf,
+} from "./arena.ts";
 import { createDerivativeOps, type DerivativeOps } from "./derivative-ops.ts";
 import { type Kernels, pageSize } from "./kernels.ts";
 import { sizeOf, type Tensor } from "./tensor.ts";

@@ -4,8 +4,7 @@
 import { type ChatEvent, type ChatReader, createChatReader } from "./chat-reader.ts";
 import type { GrammarSpec } from "./decode/grammar/grammar.ts";
 import { type GenerateEvent, type GenerateOptions, generateOptionNames } from "./engine/generate.ts";
-import { FieldError, type FieldNames, renamed, shown } from "./field-error.ts";
-import { checkNames, type Names } from "./known-names.ts";
+import { checkNames, FieldError, type FieldNames, type Names, renamed, shown } from "./field-error.ts";
 import { thoughtsGrammar, toolGrammar } from "./prompt/answer-grammar.ts";
 import type { ChatFormat } from "./prompt/chat-format.ts";
 import type { ChatMessage, Tool, Warning } from "./prompt/chat-message.ts";

@@ -1,6 +1,8 @@
 // A fault in what a caller gave, as data: which field, what is wrong with it, and what kind of fault it is. It is thrown
 // where the fault is known, crosses threads as it is, and is put into words of the wire or of the command line in one place
-// each. Nobody parses its message.
+// each. Nobody parses its message. An option that nobody knows is such a fault, named with the option that was meant.
+
+import { nearNames } from "./near-names.ts";
 
 /**
  * The kind of a fault, for programs: a value of the wrong type, a value out of its range, nothing where something must be,
@@ -76,4 +78,21 @@ export function shown(value: unknown): string {
   if (typeof value !== "string") return typeof value === "function" ? "a function" : String(value);
   const text = JSON.stringify(value);
   return text.length > 60 ? `a text of ${value.length} characters` : text;
+}
+
+/** Every name of an options object: `{ … } satisfies Names<Options>` does not compile without one of them. */
+export type Names<Options> = Readonly<Record<keyof Options, true>>;
+
+/** @throws FieldError of the first name in `given` that has a value and is not known, or if it is no object. */
+export function checkNames<Options extends object>(given: Options, known: Names<Options>): void {
+  const names = Object.keys(known);
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    throw new FieldError("", `got ${shown(given)}, expected an object with ${names.join(", ")}`, "invalid_type");
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || Object.hasOwn(known, name)) continue;
+    const camelCase = name.replace(/[_-]+(\w)/g, (_, letter: string) => letter.toUpperCase());
+    const [near] = nearNames(camelCase, names);
+    const hint = near === undefined ? `expected ${names.join(", ")}` : `did you mean ${near}?`;
+    throw new FieldError(name, `unknown option, ${hint}`, "unknown");
+  }
 }

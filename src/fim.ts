@@ -1,8 +1,7 @@
 // Filling in the middle: what stands before a gap and after it → what belongs between. The prompt is made by prompt/fim.ts.
 
 import { type GenerateEvent, type GenerateOptions, generateOptionNames } from "./engine/generate.ts";
-import { FieldError, type FieldNames, renamed, shown } from "./field-error.ts";
-import { checkNames, type Names } from "./known-names.ts";
+import { checkNames, FieldError, type FieldNames, type Names, renamed, shown } from "./field-error.ts";
 import type { FimFormat } from "./prompt/fim.ts";
 
 export interface FimOptions extends Omit<GenerateOptions, "input" | "endIds" | "promptLogprobs" | "ignoreEnd"> {

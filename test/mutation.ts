@@ -53,7 +53,7 @@ const allFaults: Fault[] = [
   },
   {
     name: "merges change places in rank, 256 by 256",
-    file: "src/tokenizer/merge-table.ts",
+    file: "src/tokenizer/merge.ts",
     from: "[left, right, rank, merged]",
     to: "[left, right, rank ^ 255, merged]",
     tests: ["test/tokenizer"],
@@ -81,7 +81,7 @@ const allFaults: Fault[] = [
   },
   {
     name: "engine: a chunk of a prompt begins one position late",
-    file: "src/engine/plan-step.ts",
+    file: "src/engine/step.ts",
     from: "const start = sequence.computed;",
     to: "const start = sequence.computed + (sequence.computed > 0 ? 1 : 0);",
     tests: ["test/model/invariance.test.ts", ...engineTests],
@@ -109,7 +109,7 @@ const allFaults: Fault[] = [
   },
   {
     name: "engine: a preempted sequence goes on where it was",
-    file: "src/engine/sequence-pages.ts",
+    file: "src/engine/page-pool.ts",
     from: "  sequence.computed = 0;\n",
     to: "",
     tests: engineTests,
@@ -193,7 +193,7 @@ const allFaults: Fault[] = [
   },
   {
     name: "engine: steps pile up while work holds its own",
-    file: "kernels/ops.ts",
+    file: "kernels/arena.ts",
     from: 'if (holds > 0) {\n          kernels.release(mark, null, "f32", 0);',
     to: "if (holds > 0) {",
     tests: engineTests,
@@ -207,14 +207,14 @@ const allFaults: Fault[] = [
   },
   {
     name: "engine: the second of two equal prompts does not wait for the first",
-    file: "src/engine/plan-step.ts",
+    file: "src/engine/step.ts",
     from: "!sharing || !isBeingComputed(",
     to: "!sharing || true || isBeingComputed(",
     tests: engineTests,
   },
   {
     name: "engine: the oldest prompt gets whatever it wants",
-    file: "src/engine/plan-step.ts",
+    file: "src/engine/step.ts",
     from: "Math.max(Math.ceil(rowsLeft / 2), rowsLeft - forOthers)",
     to: "forOthers + rowsLeft",
     tests: engineTests,

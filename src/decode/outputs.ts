@@ -40,6 +40,6 @@ export function outputOf(logits: Float32Array, want: Want): Output {
 /** Whether all values are finite numbers. */
 export function allFinite(values: Float32Array): boolean {
   let zero = 0;
-  for (const value of values) zero += value * 0; // ∞ · 0 and NaN · 0 are NaN
+  for (let i = 0; i < values.length; i++) zero += values[i] * 0; // ∞ · 0 and NaN · 0 are NaN
   return zero === 0;
 }

@@ -1,7 +1,7 @@
 // What a caller may ask of the decoder, with defaults, checked before anything is computed.
 
+import type { Names } from "../field-error.ts";
 import { FieldError, shown } from "../field-error.ts";
-import type { Names } from "../known-names.ts";
 
 /** Everything that shapes the choice of tokens. Unset fields take the default that is named. */
 export interface DecodeParameters {

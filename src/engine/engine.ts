@@ -1,5 +1,5 @@
 // THE generation loop. One step runs the model over rows of any number of sequences: the next token of each text, and
-// pieces of the prompts (plan-step.ts). One request is this loop with one sequence. Pages are taken as rows are computed;
+// pieces of the prompts (step.ts). One request is this loop with one sequence. Pages are taken as rows are computed;
 // when there are none, the youngest sequence gives its own back and is computed again later: to the same bits, because an
 // element's order of summation does not depend on what else is in its step. Between two steps comes a piece of other work.
 
@@ -12,12 +12,10 @@ import { createKvCache, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import type { Place } from "../model/places.ts";
 import { EngineClosedError } from "./errors.ts";
-import { createPagePool } from "./page-pool.ts";
-import { type Part, planStep } from "./plan-step.ts";
+import { createPagePool, extendPages, giveBackPages, publishPages, takeSharedPages, trimPages } from "./page-pool.ts";
 import { createQueue } from "./queue.ts";
 import { type Sequence, show, type Task } from "./sequence.ts";
-import { giveBackPages, publishPages, takePages, takeSharedPages, trimPages } from "./sequence-pages.ts";
-import { computeStep } from "./step.ts";
+import { computeStep, type Part, planStep } from "./step.ts";
 import { createJob, type Pieces, rowCost } from "./work.ts";
 
 export interface EngineOptions {
@@ -154,7 +152,7 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
   /** Gives every part the pages that its rows need, those of older sequences first; parts that got none are left out. */
   function withPages(parts: readonly Part[]): Part[] {
     for (const { sequence, start, rows } of parts.toSorted((a, b) => a.sequence.age - b.sequence.age))
-      while (running.includes(sequence) && !takePages(pool, sequence, start + rows)) {
+      while (running.includes(sequence) && !extendPages(pool, sequence, start + rows)) {
         queue.preempt(); // what it generated stays; its rows are computed again when there are pages
         counts.preemptions++;
       }
@@ -174,7 +172,7 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
       if (!task.guess || !sequence.continuing || known < sequence.rows || room <= 0) return part;
       try {
         const guesses = task.guess(room).slice(0, room);
-        takePages(pool, sequence, known + guesses.length);
+        extendPages(pool, sequence, known + guesses.length);
         rowsLeft -= guesses.length;
         outputsLeft -= guesses.length;
         return { ...part, guesses };

@@ -2,7 +2,9 @@
 // with a name (see prefix-key.ts) outlives its holders until the pool has nothing else to give; then the page whose last
 // holder left longest ago goes first. Kwon et al. 2023, arXiv 2309.06180, section 4.
 
-import { type KvCache, releasePages, takePages } from "../model/kv-cache.ts";
+import { pageSize } from "../../kernels/kernels.ts";
+import { type KvCache, pagesFor, releasePages, takePages } from "../model/kv-cache.ts";
+import { keyOf, mayShare, type Sequence } from "./sequence.ts";
 
 export interface PagePool {
   readonly nPages: number;
@@ -64,4 +66,44 @@ export function createPagePool(cache: KvCache): PagePool {
       }
     },
   };
+}
+
+/** Takes computed pages from the pool for as many of the sequence's next rows as it has. */
+export function takeSharedPages(pool: PagePool, sequence: Sequence): void {
+  for (;;) {
+    const next = sequence.computed / pageSize;
+    if (!Number.isInteger(next) || !mayShare(sequence, next)) return;
+    const page = pool.share(keyOf(sequence, next));
+    if (page === undefined) return;
+    sequence.pages.push(page);
+    sequence.computed += pageSize;
+  }
+}
+
+/** Takes pages for so many rows in all. → false when the pool ran out of them */
+export function extendPages(pool: PagePool, sequence: Sequence, rows: number): boolean {
+  while (sequence.pages.length < pagesFor(rows)) {
+    const page = pool.take();
+    if (page === undefined) return false;
+    sequence.pages.push(page);
+  }
+  return true;
+}
+
+/** Gives the pages their names that became full since `from` rows were computed. */
+export function publishPages(pool: PagePool, sequence: Sequence, from: number): void {
+  const full = Math.floor(sequence.computed / pageSize);
+  for (let n = Math.floor(from / pageSize); n < full; n++) pool.publish(sequence.pages[n], keyOf(sequence, n));
+}
+
+/** Gives back the pages behind those of computed rows. */
+export function trimPages(pool: PagePool, sequence: Sequence): void {
+  pool.release(sequence.pages.splice(pagesFor(sequence.computed)));
+}
+
+/** Gives all pages back: the rows must be computed again, or found. */
+export function giveBackPages(pool: PagePool, sequence: Sequence): void {
+  sequence.computed = 0;
+  sequence.continuing = false;
+  trimPages(pool, sequence);
 }

@@ -1,10 +1,9 @@
 // Log-probabilities of given continuations: sequences that are known to the end, whose logits are looked at and not sampled.
 
 import { logProbOf } from "../decode/log-probs.ts";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, type Names } from "../field-error.ts";
 import { type Candidate, inputsWith } from "../prompt/candidates.ts";
-import { roomAfter } from "../prompt/room.ts";
-import { type Input, type Prompt, promptOf } from "../prompt/segments.ts";
+import { type Input, type Prompt, promptOf, roomAfter } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
 import type { Served, Usage } from "./generate.ts";
 import type { Task } from "./sequence.ts";

@@ -3,17 +3,14 @@
 
 import type { Ops } from "../../kernels/ops.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
-import { FieldError } from "../field-error.ts";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, FieldError, type Names } from "../field-error.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createStepCache, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import { type NamedPlace, placeWith } from "../model/places.ts";
-import { roomAfter } from "../prompt/room.ts";
-import { type Input, type Prompt, promptOf } from "../prompt/segments.ts";
+import { embedRows, type Input, type Prompt, promptOf, roomAfter } from "../prompt/segments.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { embedRows } from "./embed-rows.ts";
 import { type PlaceValue, placesNamed } from "./probe.ts";
 import { slice } from "./sequence.ts";
 import { type Pieces, rowCost } from "./work.ts";

@@ -7,9 +7,8 @@ import { reshape, type Tensor } from "../../kernels/tensor.ts";
 import type { Batch } from "./batch.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Attention, GroupedQuery, Norm } from "./model.ts";
-import { normalize } from "./norm.ts";
 import type { Place } from "./places.ts";
-import { project } from "./project.ts";
+import { normalize, project } from "./project.ts";
 
 /** h [rows, dModel] → [rows, dModel], what attention of layer i adds to the residual stream */
 export function attention(
@@ -53,8 +52,8 @@ function groupedQuery(
   v = place("layers.*.v", v, i);
 
   const { scale, softCap, sinks } = weights;
-  const shape = { nHeads, nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim };
-  const heads = { ...shape, scale, softCap, sinks, window: config.windows?.[i] };
+  const window = config.windows?.[i];
+  const heads = { nHeads, nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim, scale, softCap, sinks, window };
   const mixed = ops.attention(q, k, v, batch.cache[i], batch, heads); // [rows, nHeads · headDim]
   if (place.isRead("layers.*.probs", i))
     place("layers.*.probs", ops.attentionProbs(q, batch.cache[i], batch, heads), i); // [rows, nHeads, pages · pageSize]

@@ -1,7 +1,7 @@
 // A batch: what the rows of one step are. The rows may be one position of many sequences (serving), many positions of one
 // (prefill), or any mixture. Only attention and the positions look at it; to every other op a row is a row.
 
-import type { CachePages, StepRows } from "../../kernels/attention-operands.ts";
+import type { CachePages, StepRows } from "../../kernels/arena.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import type { KvCache } from "./kv-cache.ts";

@@ -10,9 +10,8 @@ import { attention } from "./attention.ts";
 import type { Batch } from "./batch.ts";
 import { feedForward } from "./feed-forward.ts";
 import type { Model } from "./model.ts";
-import { normalize } from "./norm.ts";
 import { nobody, type Place } from "./places.ts";
-import { project } from "./project.ts";
+import { normalize, project } from "./project.ts";
 
 /**
  * One step of the model: x [rows, dModel], rows of embeddings → logits [outputs, vocabSize] of the rows that the batch

@@ -2,7 +2,7 @@
 // the same in all layers; which page a position is in is the page table's business, so sequences of any length share one
 // pool without copying (Kwon et al. 2023, "PagedAttention", arXiv 2309.06180). What a position takes is `cacheLayout`.
 
-import type { CachePages } from "../../kernels/attention-operands.ts";
+import type { CachePages } from "../../kernels/arena.ts";
 import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import { sizeOf, type Tensor } from "../../kernels/tensor.ts";

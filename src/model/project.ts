@@ -1,11 +1,16 @@
-// A projection of rows: weight, bias, and whatever else is added to their product. The only place in model/ that multiplies
-// by a weight.
+// What is done to rows with a layer's weights: a projection (weight, bias, and whatever else is added to their product), the
+// only place in model/ that multiplies by a weight; and the normalization of each row.
 
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import type { Linear } from "./model.ts";
+import type { Linear, Norm } from "./model.ts";
 
 /** x · weightᵀ + bias: x [rows, inDim] → [rows, outDim] */
 export function project(ops: Ops, { weight, bias }: Linear, x: Tensor): Tensor {
   return ops.linear(x, weight, bias); // [rows, outDim]
+}
+
+/** x [rows, dim] → [rows, dim] */
+export function normalize(ops: Ops, norm: Norm, x: Tensor, eps: number): Tensor {
+  return norm.bias ? ops.layerNorm(x, norm.weight, norm.bias, eps) : ops.rmsNorm(x, norm.weight, eps);
 }

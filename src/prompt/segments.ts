@@ -1,7 +1,10 @@
 // A prompt as people give it → rows for the model. Text becomes ids, ids become rows of the embedding table, embeddings are
 // rows already; they join before layer 0, in any order and number, and from there on nothing knows which was which.
 
+import type { Ops } from "../../kernels/ops.ts";
+import type { Tensor } from "../../kernels/tensor.ts";
 import { FieldError, inField } from "../field-error.ts";
+import type { Model } from "../model/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** One stretch of a prompt. */
@@ -172,4 +175,41 @@ export function checkFinite(rows: Float32Array, width: number): void {
       "",
       `row ${Math.floor(bad / width)}, column ${bad % width} is ${rows[bad]} in f32, expected finite numbers`,
     );
+}
+
+/**
+ * Tokens that can come after a prompt of so many rows. The last of them is not fed back, so the cache has room for one more
+ * than it has positions.
+ * @param least tokens that must come
+ * @throws FieldError of the code "context_length_exceeded", if fewer than `least` can
+ */
+export function roomAfter(rows: number, maxSeqLen: number, cacheTokens = maxSeqLen, least = 1): number {
+  const most = Math.min(maxSeqLen - least, cacheTokens);
+  if (rows > most)
+    throw new FieldError(
+      "input",
+      `got ${rows} tokens, expected at most ${most}: the maximum context length is ${Math.min(maxSeqLen, cacheTokens)} tokens${cacheTokens < maxSeqLen ? " (option cacheTokens)" : ""}`,
+      "context_length_exceeded",
+    );
+  return Math.min(maxSeqLen - rows, cacheTokens - rows + 1);
+}
+
+/** The rows of all runs, in order: [rows, dModel] */
+export function embedRows(ops: Ops, model: Model, runs: Iterable<Run>): Tensor {
+  const { dModel } = model.config;
+  const tensors: Tensor[] = [];
+  let ids: number[] = [];
+  const flush = () => {
+    if (ids.length > 0) tensors.push(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))); // [ids, dModel]
+    ids = [];
+  };
+  for (const run of runs) {
+    if ("ids" in run) ids.push(...run.ids);
+    else {
+      flush();
+      tensors.push(ops.upload(run.embeds, [run.rows, dModel]));
+    }
+  }
+  flush();
+  return tensors.length === 1 ? tensors[0] : ops.concat(tensors); // [rows, dModel]
 }

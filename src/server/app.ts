@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { ZodType } from "zod";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, type Names } from "../field-error.ts";
 import type { EngineLoad, ServedModel } from "../served-model.ts";
 import { withSoftPrompts } from "../with-soft-prompts.ts";
 import type { ApiKey } from "./access.ts";

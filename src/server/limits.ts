@@ -1,8 +1,7 @@
 // What one request may ask for, as data: checked by the server, shown in /models.
 
 import { type NumberRange, numberIn } from "../decode/parameters.ts";
-import { FieldError, inField } from "../field-error.ts";
-import { checkNames } from "../known-names.ts";
+import { checkNames, FieldError, inField } from "../field-error.ts";
 import type { ModelConfig } from "../model/config.ts";
 
 export interface Limits {

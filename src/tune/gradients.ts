@@ -7,15 +7,13 @@
 
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import { FieldError, inField } from "../field-error.ts";
-import { checkNames, type Names } from "../known-names.ts";
+import { checkNames, FieldError, inField, type Names } from "../field-error.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createStepCache } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
 import { type Candidate, inputsWith } from "../prompt/candidates.ts";
-import { roomAfter } from "../prompt/room.ts";
-import { type Input, type Prompt, promptOf, type Segment } from "../prompt/segments.ts";
+import { type Input, type Prompt, promptOf, roomAfter, type Segment } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type Judged, type Step, stepsOf, textPagesOf } from "./gradient-steps.ts";

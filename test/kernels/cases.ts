@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import type { Heads } from "../../kernels/attention-operands.ts";
+import type { Heads } from "../../kernels/arena.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import type { Buffer, Tensor } from "../../kernels/tensor.ts";

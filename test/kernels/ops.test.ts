@@ -1,7 +1,7 @@
 // The checked ops: what does not fit is refused with one sentence, and a tensor does not outlive its step.
 
 import { expect, test } from "vitest";
-import type { Heads } from "../../kernels/attention-operands.ts";
+import type { Heads } from "../../kernels/arena.ts";
 import { createOps } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import { reshape, type Tensor } from "../../kernels/tensor.ts";

@@ -2,8 +2,7 @@
 // come. A step asks the model for one thing, gradients by those rows (tune/gradients.ts), so the model may be anywhere.
 // Lester et al. 2021, arXiv 2104.08691; P-tuning: Liu et al. 2021, arXiv 2103.10385.
 
-import { FieldError } from "../../field-error.ts";
-import { checkNames, type Names } from "../../known-names.ts";
+import { checkNames, FieldError, type Names } from "../../field-error.ts";
 import type { Segment } from "../../prompt/segments.ts";
 import type { SoftPrompt } from "../../prompt/soft-prompts.ts";
 import type { ServedModel } from "../../served-model.ts";
