@@ -111,6 +111,18 @@ export interface Kernels<B extends Buffer = Buffer> {
   /** out[r, o] = Σ_i x[r, i] · w[o, i] + bias[o]. x [rows, inDim], w [outDim, inDim] in `dtype`, bias [outDim] or null → out [rows, outDim] */
   linear(out: B, x: B, w: B, dtype: DType, bias: B | null, rows: number, inDim: number, outDim: number): void;
 
+  /** `linear` of one x with several matrices of one dtype: where a set has this, it is faster than one after the other. */
+  linears?(
+    outs: readonly B[],
+    x: B,
+    ws: readonly B[],
+    dtype: DType,
+    biases: readonly (B | null)[],
+    rows: number,
+    inDim: number,
+    outDims: readonly number[],
+  ): void;
+
   // ---- normalization
 
   /** out[r, i] = x[r, i] / √(mean_i x[r, i]² + eps) · weight[i]. x [rows, dim]. Zhang & Sennrich 2019, arXiv 1910.07467 */
@@ -132,6 +144,18 @@ export interface Kernels<B extends Buffer = Buffer> {
     sin: B,
     rows: number,
     nHeads: number,
+    headDim: number,
+    ropeDim: number,
+    offset: number,
+  ): void;
+  /** `rope` of several tensors by the same angles: where a set has this, it is faster than one after the other. */
+  ropes?(
+    outs: readonly B[],
+    xs: readonly B[],
+    cos: B,
+    sin: B,
+    rows: number,
+    nHeads: readonly number[],
     headDim: number,
     ropeDim: number,
     offset: number,

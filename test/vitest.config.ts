@@ -16,7 +16,7 @@ const alone = filesWith(/\bvi\.mock\(|\bmemoryUsage\(|\btestAgainstReference\(/)
 
 /** In the long run those that take a sample in the short one; in the run on a GPU those that use one. */
 const include = gpuRun
-  ? filesWith(/from ".*\/software-gpu\.ts"/)
+  ? filesWith(/from ".*\/software-gpu\.ts"|\bkernelSets\b/)
   : long
     ? filesWith(/from ".*\/long\.ts"/)
     : ["test/**/*.test.ts"];

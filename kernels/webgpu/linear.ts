@@ -67,9 +67,11 @@ export function linear(
   );
 }
 
-/** Whether two products can be one dispatch: what they read is in the same buffers. */
-export function together(a: Product, b: Product): boolean {
-  return a.w.slab === b.w.slab && (!a.bias || !b.bias || a.bias.slab === b.bias.slab);
+/** Whether products can be one dispatch: they are few, and what they read is in the same buffers. */
+export function fitTogether(products: readonly Product[]): boolean {
+  const slabs = new Set(products.map(({ w }) => w.slab));
+  const biasSlabs = new Set(products.flatMap(({ bias }) => (bias ? [bias.slab] : [])));
+  return products.length <= 3 && slabs.size === 1 && biasSlabs.size <= 1;
 }
 
 const programs = new Map<string, Program>();

@@ -10,7 +10,7 @@ import { type Device, type DeviceOptions, openDevice } from "./device.ts";
 import { gather } from "./gather.ts";
 import { gelu } from "./gelu.ts";
 import { layerNorm } from "./layer-norm.ts";
-import { linear, rowBlock } from "./linear.ts";
+import { fitTogether, linear, rowBlock } from "./linear.ts";
 import { createMemory, type Held, type Kept, piecesOf, placeOf } from "./memory.ts";
 import type { Range } from "./ranges.ts";
 import type { Counters } from "./recorder.ts";
@@ -167,11 +167,26 @@ async function kernelsOn(device: Device): Promise<WebGpuKernels> {
         );
       }
     },
+    linears(outs, x, ws, dtype, biases, rows, inDim, outDims) {
+      const products = ws.flatMap((w, i) => {
+        const pieces = piecesOf(w, inDim * outDims[i]);
+        const whole = { w: pieces[0], bias: orNull(biases[i]), out: a(outs[i]), outDim: outDims[i] };
+        return pieces.length === 1 ? [whole] : [];
+      });
+      if (products.length === ws.length && fitTogether(products))
+        linear(recorder, a(x), products, dtype, rows, inDim, { block: block() });
+      else for (const [i, w] of ws.entries()) kernels.linear(outs[i], x, w, dtype, biases[i], rows, inDim, outDims[i]);
+    },
     rmsNorm: (out, x, weight, rows, dim, eps) => rmsNorm(recorder, a(out), a(x), a(weight), rows, dim, eps),
     layerNorm: (out, x, weight, bias, rows, dim, eps) =>
       layerNorm(recorder, a(out), a(x), a(weight), a(bias), rows, dim, eps),
     rope: (out, x, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
       rope(recorder, [{ out: a(out), x: a(x), nHeads }], a(cos), a(sin), rows, headDim, ropeDim, offset),
+    ropes(outs, xs, cos, sin, rows, nHeads, headDim, ropeDim, offset) {
+      const turned = xs.map((x, i) => ({ out: a(outs[i]), x: a(x), nHeads: nHeads[i] }));
+      for (let i = 0; i < turned.length; i += 2)
+        rope(recorder, turned.slice(i, i + 2), a(cos), a(sin), rows, headDim, ropeDim, offset);
+    },
     attention(out, q, k, v, cache, cacheDType, rows, shape) {
       expectCache(cacheDType);
       attention(recorder, a(out), a(q), a(k), orNull(v), cacheOf(cache), cacheDType, rowsOf(rows), shapeOf(shape));

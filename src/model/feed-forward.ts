@@ -4,14 +4,15 @@ import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import type { FeedForward } from "./model.ts";
 import type { Place } from "./places.ts";
-import { project } from "./project.ts";
+import { project, projectAll } from "./project.ts";
 
 /** h [rows, dModel] → [rows, dModel], what the feed-forward of layer i adds to the residual stream */
 export function feedForward(ops: Ops, weights: FeedForward, h: Tensor, i: number, place: Place): Tensor {
   switch (weights.kind) {
     case "swiglu": {
-      const gate = place("layers.*.gate", project(ops, weights.gate, h), i); // [rows, dFf]
-      const up = place("layers.*.up", project(ops, weights.up, h), i); // [rows, dFf]
+      const [g, u] = projectAll(ops, [weights.gate, weights.up], h); // each [rows, dFf]
+      const gate = place("layers.*.gate", g, i); // [rows, dFf]
+      const up = place("layers.*.up", u, i); // [rows, dFf]
       const activation = place("layers.*.activation", ops.swiglu(gate, up), i); // [rows, dFf]
       return project(ops, weights.down, activation); // [rows, dModel]
     }
