@@ -190,6 +190,15 @@ export interface Kernels<B extends Buffer = Buffer> {
   /** out = x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³))). all [length]. Hendrycks & Gimpel 2016, arXiv 1606.08415 (the tanh form, as GPT-2) */
   gelu(out: B, x: B, length: number): void;
 
+  // ---- choice
+
+  /**
+   * What rows of logits say, for a set that reads back slowly: out[r] = 1 where all logits are finite and else 0, then
+   * log Σ_i e^logits[r, i], then k times id and logit, the largest first, of equal ones the lower id first; the id is −1 where
+   * there are no more. logits [rows, n] → out [rows, 2 + 2k]
+   */
+  choose?(out: B, logits: B, rows: number, n: number, k: number): void;
+
   /** What `recording` needs to go back; a set without it runs models and cannot be asked for gradients. */
   readonly derivatives?: Derivatives<B>;
 }

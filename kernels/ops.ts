@@ -228,6 +228,18 @@ export function createOps(kernels: Kernels) {
       kernels.gelu(out.buffer, x.buffer, sizeOf(x.shape));
       return out;
     },
+
+    // ---- choice
+
+    /** logits [rows, n] → [rows, 2 + 2k], see kernels.ts; null where the set leaves it to the host */
+    choose(logits: Tensor, k: number): Tensor | null {
+      expect("choose", "logits", logits, [-1, -1], ["f32"]);
+      if (!kernels.choose) return null;
+      const [rows, n] = logits.shape;
+      const out = output("f32", [rows, 2 + 2 * k]);
+      kernels.choose(out.buffer, logits.buffer, rows, n, k);
+      return out;
+    },
   };
 }
 

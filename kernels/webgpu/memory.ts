@@ -52,17 +52,9 @@ export function createMemory(device: Device) {
   }
 
   function taken(bytes: number, fresh: boolean): Range {
-    const before = ranges.mark();
-    const range = ranges.take(Math.ceil(bytes / 4), fresh);
-    const end = 4 * (range.at + range.words);
-    if (end > (heap?.size ?? 0))
-      try {
-        grown(end);
-      } catch (error) {
-        ranges.release(before, null);
-        throw error;
-      }
-    return range;
+    return ranges.take(Math.ceil(bytes / 4), fresh, (end) => {
+      if (4 * end > (heap?.size ?? 0)) grown(4 * end);
+    });
   }
 
   /** A place for so many bytes in a slab. A new slab has room for a quarter of what is kept, so that they are few. */

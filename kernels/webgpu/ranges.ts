@@ -20,9 +20,10 @@ export function createRanges() {
   return {
     /**
      * The first gap with so many words; `fresh`: one that nobody had since `settle`. The host writes into it before the
-     * device does any of what was asked since then, so what had it before would be overwritten too early.
+     * device does any of what was asked since then, so what had it before would be overwritten too early. `reaches` hears
+     * up to where words are needed, and may throw: then nothing is taken.
      */
-    take(words: number, fresh = false): Range {
+    take(words: number, fresh: boolean, reaches: (end: number) => void): Range {
       const size = Math.max(grain, Math.ceil(words / grain) * grain);
       let at = fresh ? reach : 0;
       let i = 0;
@@ -31,6 +32,7 @@ export function createRanges() {
         if (at + size <= taken[i].at) break;
         at = taken[i].at + taken[i].words;
       }
+      reaches(at + size);
       const range = { at, words: size, number: count++ };
       taken.splice(i, 0, range);
       reach = Math.max(reach, at + size);

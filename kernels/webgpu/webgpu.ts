@@ -5,6 +5,7 @@ import { byteLengthOf, type DType, decodeF32 } from "../../weights/dtype.ts";
 import type { AttentionShape, CacheBuffers, Kernels, RowBuffers } from "../kernels.ts";
 import { add } from "./add.ts";
 import { attention, attentionProbs } from "./attention.ts";
+import { choose } from "./choose.ts";
 import { copy } from "./copy.ts";
 import { type Device, type DeviceOptions, openDevice } from "./device.ts";
 import { gather } from "./gather.ts";
@@ -197,6 +198,7 @@ async function kernelsOn(device: Device): Promise<WebGpuKernels> {
     },
     swiglu: (out, gate, up, length) => swiglu(recorder, a(out), a(gate), a(up), length),
     gelu: (out, x, length) => gelu(recorder, a(out), a(x), length),
+    choose: (out, logits, rows, n, k) => choose(recorder, a(out), a(logits), rows, n, k),
   };
   sameBits = await attentionKeepsBits(kernels as Kernels);
   return kernels;

@@ -72,8 +72,8 @@ const linears = [
   [70, 16, 129],
 ];
 
-/** `rounds`: the set under test rounds x where it multiplies it with quantized weights, so the reference must see it rounded. */
-function* runs(weightDTypes: readonly FloatDType[], rounds: boolean): Generator<[string, Run]> {
+/** The cases, by what they are. `rounds`: the set under test rounds x where it multiplies it with quantized weights, so the reference must see it rounded. */
+export function* runs(weightDTypes: readonly FloatDType[], rounds: boolean): Generator<[string, Run]> {
   const roundedFor = (ops: Ops, dtype: FloatDType, x: Float32Array) =>
     rounds && isBlockDType(dtype) && ops.kernels.name === "reference" ? roundedActivations(x) : x;
   for (const dtype of weightDTypes) {
