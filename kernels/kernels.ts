@@ -70,6 +70,8 @@ export interface Kernels<B extends Buffer = Buffer> {
    * chunks it is computed with. Where it is false, nothing that rests on it may be done (guesses, steps shared with others' prefixes).
    */
   readonly sameBits: boolean;
+  /** Whether `linear` rounds each row of x to 8 bits, 32 numbers at a time, where the weights are quantized. Default: it does not */
+  readonly roundsRows?: boolean;
   /** Dtypes that `linear` and `gather` read as weights. */
   readonly weightDTypes: readonly DType[];
   /** Maximum number of bytes that the set can hold, whatever the machine has. */

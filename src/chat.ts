@@ -2,7 +2,7 @@
 // what it may write by decode/grammar, how that is read by chat-reader.ts; this file is how the three fit round `generate`.
 
 import { type ChatEvent, type ChatReader, createChatReader } from "./chat-reader.ts";
-import type { GrammarSpec } from "./decode/grammar/grammar.ts";
+import type { DroppedKeyword, GrammarSpec } from "./decode/grammar/grammar.ts";
 import { type GenerateEvent, type GenerateOptions, generateOptionNames } from "./engine/generate.ts";
 import { checkNames, FieldError, type FieldNames, type Names, renamed, shown } from "./field-error.ts";
 import { thoughtsGrammar, toolGrammar } from "./prompt/answer-grammar.ts";
@@ -10,13 +10,8 @@ import type { ChatFormat } from "./prompt/chat-format.ts";
 import type { ChatMessage, Tool, Warning } from "./prompt/chat-message.ts";
 import { chatOutput } from "./prompt/chat-output.ts";
 import type { Input } from "./prompt/segments.ts";
+import { formatFields, formatGrammar, type ResponseFormat } from "./response-format.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
-
-/** What an answer is to be, by construction; a `schema` is a JSON Schema. */
-export type ResponseFormat =
-  | { readonly type: "text" }
-  | { readonly type: "json_object" }
-  | { readonly type: "json_schema"; readonly schema: unknown };
 
 /** Whether tools are called: as the model likes, never, at least one of them, or the one of this name. */
 export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
@@ -27,7 +22,10 @@ export interface ChatOptions
   messages?: readonly ChatMessage[];
   /** The whole prompt in place of messages, as it stands: no template is laid round it. */
   input?: Input;
-  /** What the model may call; arguments are always valid. */
+  /**
+   * What the model may call; arguments are always valid. Where parameters cannot be honored in full, they are held to the
+   * nearest that can be, with a warning; those of a strict tool are refused.
+   */
   tools?: readonly Tool[];
   /** Default "auto" */
   toolChoice?: ToolChoice;
@@ -54,29 +52,39 @@ const chatOptionNames = {
   templateArguments: true,
 } satisfies Names<ChatOptions>;
 
-/** An answer that is ready to be generated, once or several times. */
+/** What a conversation needs of a model. */
+export interface ChatModel {
+  generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
+  droppedOf(grammar: GrammarSpec): Promise<readonly DroppedKeyword[]>;
+}
+
+/** An answer that is ready to be generated, once or several times, after `settle`. */
 export interface ChatTurn {
   readonly options: GenerateOptions;
   /** Where the options came from: a field of `generate` → that of the conversation. */
   readonly fields: FieldNames;
   readonly startsInReasoning: boolean;
-  /** What the caller may want to know. */
-  readonly warnings: readonly Warning[];
+  /**
+   * What the caller may want to know; asks the model what of the tools it cannot hold an answer to.
+   * @throws FieldError, as `generate` does for the grammar
+   */
+  settle(model: Pick<ChatModel, "droppedOf">): Promise<readonly Warning[]>;
   /** Reads one generation: the events of `generate` in turn. */
-  reader(): ChatReader;
+  reader(warnings?: readonly Warning[]): ChatReader;
 }
 
 /** Answers a conversation. @throws as `ServedModel.chat` */
 export async function* chat(
-  generate: (options: GenerateOptions) => AsyncGenerator<GenerateEvent, void, undefined>,
+  model: ChatModel,
   format: ChatFormat,
   tokenizer: Tokenizer,
   options: ChatOptions,
 ): AsyncGenerator<ChatEvent, void, undefined> {
   const turn = chatTurn(format, tokenizer, options);
-  const reader = turn.reader();
   try {
-    for await (const event of generate(turn.options)) yield* reader.read(event);
+    const warnings = await turn.settle(model);
+    const reader = turn.reader(warnings);
+    for await (const event of model.generate(turn.options)) yield* reader.read(event);
   } catch (error) {
     throw renamed(error, turn.fields);
   }
@@ -110,11 +118,13 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
   const last = conversation.at(-1);
   const where = `messages[${conversation.length - 1}].content`;
   const prefix = last?.prefix && !startsInReasoning ? prefixText(last) : undefined;
-  const json = jsonGrammar(responseFormat);
-  const spec = offered && !(json && toolChoice === "none") ? callGrammar(offered) : json;
+  const asked = formatGrammar(responseFormat);
+  const spec = offered && !(asked && toolChoice === "none") ? callGrammar(offered) : asked;
   if (spec && prefix === null)
     throw new FieldError(where, "a prefix with embeddings in it has no place in JSON or a call of a tool");
-  if (spec?.kind === "json_object" && !conversation.some(({ content }) => /json/i.test(JSON.stringify(content) ?? "")))
+  const isJsonObject =
+    spec?.kind === "json_object" || (spec?.kind === "tools" && spec.otherwise?.kind === "json_object");
+  if (isJsonObject && !conversation.some(({ content }) => /json/i.test(JSON.stringify(content) ?? "")))
     warnings.push({
       field: "responseFormat",
       hint: "no message has the word json in it; models write better JSON when they are asked for it",
@@ -130,7 +140,9 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
     startsInReasoning,
     continues: Boolean(spec && prefix),
     tools: told,
+    either: spec?.kind === "tools" && spec.otherwise !== undefined,
   };
+  const fields = { ...prompt.fields, ...(spec ? grammarFields(spec, where) : {}) };
   return {
     options: {
       ...generation,
@@ -138,10 +150,16 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
       grammar: spec && { ...spec, ...(thoughts ? { thoughts } : {}), ...(prefix ? { prefix } : {}) },
       specialTokens: true, // content is told from tags by them
     },
-    fields: { ...prompt.fields, ...(spec ? grammarFields(spec, where) : {}) },
+    fields,
     startsInReasoning,
-    warnings,
-    reader: () =>
+    async settle(model) {
+      if (spec?.kind !== "tools" || !spec.tools.some(({ nearest }) => nearest)) return warnings;
+      const dropped = await model.droppedOf(spec).catch((error) => {
+        throw renamed(error, fields);
+      });
+      return [...warnings, ...dropped.map(droppedWarning)];
+    },
+    reader: (warnings = []) =>
       createChatReader(tokenizer, chatOutput(output), {
         startsInReasoning,
         scored: options.logprobs !== undefined,
@@ -151,7 +169,8 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
 
   function callGrammar(tools: readonly Tool[]): GrammarSpec {
     const choice = toolChoice ?? "auto";
-    if (json && choice === "auto")
+    const isJson = asked?.kind === "json_object" || asked?.kind === "json_schema";
+    if (asked && !isJson && choice === "auto")
       throw new FieldError(
         "responseFormat",
         `${responseFormat?.type} with tools needs a choice among them: none, required or a name`,
@@ -161,7 +180,9 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
         "toolChoice",
         "the last message is a prefix, which a call cannot go on from; expected none or auto",
       );
-    return toolGrammar(format.toolFormat, tokenizer, { tools, choice, parallel: parallelToolCalls ?? true });
+    const parallel = parallelToolCalls ?? true;
+    const otherwise = isJson && choice === "auto" ? asked : undefined;
+    return toolGrammar(format.toolFormat, tokenizer, { tools, choice, parallel, otherwise });
   }
 }
 
@@ -190,36 +211,26 @@ function offeredTools(tools: readonly Tool[] = [], choice: ToolChoice | undefine
   return names.length === 0 ? undefined : tools;
 }
 
+/** A keyword of a tool that is not strict, and that its arguments are not held to. */
+function droppedWarning({ field, keyword }: DroppedKeyword): Warning {
+  const [, i = "", path = ""] = /^tools\[(\d+)\]\.parametersText\.?(.*)$/s.exec(field) ?? [];
+  const what =
+    keyword === "" ? "the schema cannot be honored" : `the keyword ${JSON.stringify(keyword)} cannot be honored`;
+  const where = path === "" ? "" : ` in ${path}`;
+  return {
+    field: `tools[${i}].function.parameters`,
+    hint: `${what}${where}; this tool is not strict, so its arguments are held to the rest`,
+  };
+}
+
 /** Where the fields of a grammar came from; `prefix`: the field of the message that begins the answer. */
 function grammarFields(spec: GrammarSpec, prefix: string): FieldNames {
-  const names: Record<string, string> = { "grammar.prefix": prefix };
-  if (spec.kind === "json_schema") names.grammar = "responseFormat.schema";
-  else names.grammar = spec.kind === "tools" ? "tools" : "responseFormat";
+  const names: Record<string, string> = { ...formatFields("grammar"), "grammar.prefix": prefix };
+  if (spec.kind === "tools") names.grammar = "tools";
+  if (spec.kind === "tools" && spec.otherwise) Object.assign(names, formatFields("grammar.otherwise"));
   if (spec.kind === "tools")
     for (const i of spec.tools.keys()) names[`grammar.tools[${i}]`] = `tools[${i}].function.parameters`;
   return names;
-}
-
-function jsonGrammar(format: ResponseFormat | undefined): GrammarSpec | undefined {
-  switch (format?.type) {
-    case undefined:
-      if (format !== undefined)
-        throw new FieldError("responseFormat.type", "missing, expected text, json_object or json_schema", "missing");
-      return undefined;
-    case "text":
-      return undefined;
-    case "json_object":
-      return { kind: "json_object" };
-    case "json_schema":
-      if (format.schema === undefined)
-        throw new FieldError("responseFormat.schema", "missing, expected a JSON schema", "missing");
-      return { kind: "json_schema", schema: format.schema };
-    default:
-      throw new FieldError(
-        "responseFormat.type",
-        `got ${shown((format as ResponseFormat).type)}, expected text, json_object or json_schema`,
-      );
-  }
 }
 
 /** The text of a prefix; null if it is not text alone. */

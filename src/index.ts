@@ -7,11 +7,11 @@ export { type KernelOptions, type Selection, selectKernels } from "../kernels/se
 export type { Tensor } from "../kernels/tensor.ts";
 export { type Checkpoint, openSafetensors, type TensorEntry, writeSafetensors } from "../weights/safetensors.ts";
 export { SafetensorsError } from "../weights/safetensors-header.ts";
-export type { ChatOptions, ResponseFormat, ToolChoice } from "./chat.ts";
+export type { ChatOptions, ToolChoice } from "./chat.ts";
 export type { ChatAnswer, ChatEnd, ChatEvent } from "./chat-reader.ts";
 export type { Constraint } from "./decode/constraint.ts";
 export type { DecodedToken, FinishReason } from "./decode/decoder.ts";
-export type { GrammarSpec } from "./decode/grammar/grammar.ts";
+export type { DroppedKeyword, GrammarSpec } from "./decode/grammar/grammar.ts";
 export type { LogProb } from "./decode/log-probs.ts";
 export type { DecodeParameters } from "./decode/parameters.ts";
 export { EngineBusyError, EngineClosedError } from "./engine/errors.ts";
@@ -34,6 +34,7 @@ export type { ChatMessage, ContentPart, Tool, ToolCall } from "./prompt/chat-mes
 export type { Input, Segment } from "./prompt/segments.ts";
 export { readSoftPrompt, writeSoftPrompt } from "./prompt/soft-prompt-file.ts";
 export type { SoftPrompt } from "./prompt/soft-prompts.ts";
+export type { ResponseFormat } from "./response-format.ts";
 export type { ComputedModel, EngineLoad, LoadOptions, ServedModel } from "./served-model.ts";
 export { loadTokenizer } from "./tokenizer/load-tokenizer.ts";
 export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -56,3 +57,4 @@ export {
   tunePrompt,
 } from "./tune/prompt-tuning/tune-prompt.ts";
 export { type Recording, type RecordingOptions, recording } from "./tune/recording.ts";
+export { withSoftPrompt } from "./with-soft-prompt.ts";

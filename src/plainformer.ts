@@ -1,24 +1,33 @@
 // load() and the object it returns: a thin face on tokenizer, model, prompt, decoder and engine. Nothing is computed here.
 
-import { locationOf } from "#platform";
+import { locationOf, mayHaveGpu, totalMemory } from "#platform";
 import { createOps, type Ops } from "../kernels/ops.ts";
-import { selectKernels } from "../kernels/select.ts";
+import { fasterOnGpu, selectKernels } from "../kernels/select.ts";
+import { sizeOf } from "../kernels/tensor.ts";
+import { byteLengthOf } from "../weights/dtype.ts";
+import { type Capacity, capacityOf } from "./engine/capacity.ts";
 import { createEngine } from "./engine/engine.ts";
 import { EngineClosedError } from "./engine/errors.ts";
-import { generate } from "./engine/generate.ts";
+import { droppedOf, generate } from "./engine/generate.ts";
 import { probePlace } from "./engine/probe.ts";
 import { candidateScores, score } from "./engine/score.ts";
 import { traceOf } from "./engine/trace.ts";
 import { checkNames, FieldError } from "./field-error.ts";
-import type { ModelConfig } from "./model/config.ts";
-import { bytesPerPosition, kvDTypes } from "./model/kv-cache.ts";
+import { kvDTypes } from "./model/kv-cache.ts";
 import { buildModel, type LoadedModel } from "./model/load.ts";
-import type { Model } from "./model/model.ts";
-import { openModel } from "./model/open.ts";
+import { type Model, tensorsOf } from "./model/model.ts";
+import { type OpenModel, openModel } from "./model/open.ts";
+import { endOfTurnIds } from "./prompt/end-of-turn.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
 import { softPromptsIn } from "./prompt/soft-prompt-file.ts";
-import { type ComputedModel, type LoadOptions, loadOptionNames, type ServedModel } from "./served-model.ts";
+import {
+  type ComputedModel,
+  closeOptionNames,
+  type LoadOptions,
+  loadOptionNames,
+  type ServedModel,
+} from "./served-model.ts";
 import { loadTokenizer } from "./tokenizer/load-tokenizer.ts";
 import { batchGradientsOf, candidateGradientsOf, gradientsOf } from "./tune/gradients.ts";
 import { withChat } from "./with-chat.ts";
@@ -28,6 +37,8 @@ import { withSoftPrompts } from "./with-soft-prompts.ts";
 export interface Plainformer extends ServedModel {
   /** The weights, for those who look inside. */
   readonly model: Model;
+  /** What was read otherwise than the files have it, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** The model that ships with the package. */
@@ -41,21 +52,30 @@ export const defaultModel = locationOf(new URL("../weights/default", import.meta
 export async function load(source: string = defaultModel, options: LoadOptions = {}): Promise<Plainformer> {
   checkNames(options, loadOptionNames);
   const directory = source.startsWith("hf:") ? await fromHub(source, options) : source;
-  const { kernels, why } = await selectKernels(options.kernels, { threads: options.threads });
+  let selection = await selectKernels(options.kernels, { threads: options.threads, exact: options.exact });
   try {
-    const ops = createOps(kernels);
     const opened = await openModel(directory);
+    if ((options.kernels ?? "auto") === "auto" && mayHaveGpu())
+      selection = await fasterOnGpu(selection, nWeightsOf(opened));
+    const ops = createOps(selection.kernels);
     const loaded = await buildModel(ops, opened, {
       dtype: options.dtype,
       onProgress: (loaded, total) => options.onProgress?.({ loaded, total }),
     }).finally(opened.source.close);
     const tokenizer = await loadTokenizer(directory, opened.metadata);
     const chatTemplate = await readChatTemplate(directory, opened.metadata);
-    return assemble(ops, loaded, { tokenizer, chatTemplate, directory, why }, options);
+    const { vocabSize } = loaded.model.config;
+    const turnEnds = endOfTurnIds(chatTemplate, tokenizer).filter((id) => id < vocabSize);
+    const endIds = [...new Set([...loaded.endIds, ...turnEnds])];
+    return assemble(ops, { ...loaded, endIds }, { tokenizer, chatTemplate, directory, why: selection.why }, options);
   } catch (error) {
-    kernels.close();
+    selection.kernels.close();
     throw error;
   }
+}
+
+function nWeightsOf({ source }: OpenModel): number {
+  return [...source.tensors.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 async function fromHub(reference: string, { onProgress }: LoadOptions): Promise<string> {
@@ -78,7 +98,7 @@ export async function loadInWorker(source?: string, options: LoadOptions = {}): 
 
 function assemble(
   ops: Ops,
-  { model, endIds, files, fingerprint }: LoadedModel,
+  { model, endIds, files, notes, fingerprint }: LoadedModel,
   {
     tokenizer,
     chatTemplate,
@@ -89,19 +109,27 @@ function assemble(
 ): Plainformer {
   const { kernels } = ops;
   const { config } = model;
-  const cacheTokens = cacheTokensOf(options, config);
+  const { cacheTokens, maxRunning } = capacityHere(ops, model, options);
   const probe = options.probe && probePlace(ops, model, options.probe);
-  const engine = createEngine(ops, model, { ...options, cacheTokens, probe });
+  const engine = createEngine(ops, model, { ...options, cacheTokens, maxRunning, probe });
   const served = { engine, config, tokenizer, endIds, generatedTokens: 0 };
   let closed = false;
   const context = { ops, model, tokenizer, cacheTokens };
-  const plain: ComputedModel & Pick<Plainformer, "model"> = {
+  const plain: ComputedModel & Pick<Plainformer, "model" | "notes"> = {
     config,
     tokenizer,
     model,
-    kernels: { name: kernels.name, about: kernels.about, sameBits: kernels.sameBits, why },
+    notes,
+    kernels: {
+      name: kernels.name,
+      about: kernels.about,
+      sameBits: kernels.sameBits,
+      roundsRows: kernels.roundsRows ?? false,
+      why,
+    },
     endIds,
     cacheTokens,
+    maxRunning,
     directory,
     files,
     fingerprint,
@@ -112,6 +140,7 @@ function assemble(
       return ops.step(() => ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))));
     },
     generate: (options) => generate(served, options),
+    droppedOf,
     score: (options) => score(served, options),
     candidateScores: (options) => candidateScores(served, options),
     gradients: async (options) => engine.work(gradientsOf(context, options), options.signal),
@@ -119,7 +148,8 @@ function assemble(
     batchGradients: async (options) => engine.work(batchGradientsOf(context, options), options.signal),
     trace: async (options) => engine.work(traceOf(context, options), options.signal),
     load: async () => ({ ...engine.load(), generatedTokens: served.generatedTokens }),
-    async close(options) {
+    async close(options = {}) {
+      checkNames(options, closeOptionNames);
       await engine.close(options);
       if (!closed) kernels.close();
       closed = true;
@@ -132,12 +162,14 @@ function assemble(
   return withChat(withSoftPrompts(plain, find));
 }
 
-function cacheTokensOf({ cacheTokens, kv = "f32" }: LoadOptions, config: ModelConfig): number {
+/** What the machine, and the kernel set, have for weights and cache. */
+function capacityHere(ops: Ops, model: Model, options: LoadOptions): Capacity {
+  const { kv = "f32" } = options;
   if (!kvDTypes.includes(kv))
     throw new FieldError("kv", `got ${JSON.stringify(kv)}, expected ${kvDTypes.join(" or ")}`);
-  if (cacheTokens === undefined)
-    return Math.min(config.maxSeqLen, 8192, Math.floor(2 ** 30 / bytesPerPosition(config, kv)));
-  if (!Number.isSafeInteger(cacheTokens) || cacheTokens < 1)
-    throw new FieldError("cacheTokens", `got ${cacheTokens}, expected a whole number ≥ 1`);
-  return cacheTokens;
+  const weights = [...tensorsOf(model).values()].reduce(
+    (sum, { dtype, shape }) => sum + byteLengthOf(dtype, sizeOf(shape)),
+    0,
+  );
+  return capacityOf(model.config, options, { memory: Math.min(totalMemory(), ops.kernels.maxBytes), weights });
 }

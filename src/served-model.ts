@@ -3,6 +3,7 @@
 import type { Kernels } from "../kernels/kernels.ts";
 import type { ChatOptions } from "./chat.ts";
 import type { ChatEvent } from "./chat-reader.ts";
+import type { DroppedKeyword, GrammarSpec } from "./decode/grammar/grammar.ts";
 import type { EngineCounters } from "./engine/engine.ts";
 import type { GenerateEvent, GenerateOptions } from "./engine/generate.ts";
 import type { Probe } from "./engine/probe.ts";
@@ -33,11 +34,19 @@ export interface LoadOptions {
   threads?: number;
   /** Dtype of the matrices in memory; as in the file where not given. */
   dtype?: WeightDType;
-  /** Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192 and at most 1 GiB. */
-  cacheTokens?: number;
+  /**
+   * Multiply quantized weights with activations as they are. Default false: a set may round these to 8 bits first, 32 numbers
+   * at a time, as llama.cpp does, which is several times as fast (`model.kernels.roundsRows` says whether it does).
+   */
+  exact?: boolean;
+  /**
+   * Positions that the key/value cache holds, of all sequences together. Default: the model's context, at most 8192 and at
+   * most 1 GiB; "many": as many as are good for 128 requests at a time, as far as a quarter of the memory goes, at most 1 GiB.
+   */
+  cacheTokens?: number | "many";
   /** Dtype of cached keys and values. Default f32; f16 takes half the memory and reads faster in long contexts, and rounds. */
   kv?: KvDType;
-  /** Most requests that are computed in turns; the others wait. Default 32 */
+  /** Most requests that are computed in turns; the others wait. Default: one for each 512 positions of the cache, 32 to 128 */
   maxRunning?: number;
   /** Most requests that wait; further ones are refused with an EngineBusyError. Default: no limit */
   maxWaiting?: number;
@@ -60,6 +69,7 @@ export const loadOptionNames = {
   kernels: true,
   threads: true,
   dtype: true,
+  exact: true,
   cacheTokens: true,
   kv: true,
   maxRunning: true,
@@ -72,6 +82,14 @@ export const loadOptionNames = {
   onProgress: true,
 } satisfies Names<LoadOptions>;
 
+export interface CloseOptions {
+  /** Milliseconds that what is inside may go on. Default 0 */
+  drainMs?: number;
+}
+
+/** Every name of `CloseOptions`. */
+export const closeOptionNames = { drainMs: true } satisfies Names<CloseOptions>;
+
 /** The engine's counters, and the tokens generated so far. */
 export interface EngineLoad extends EngineCounters {
   generatedTokens: number;
@@ -82,10 +100,12 @@ export interface ComputedModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   /** Which kernel set runs, and why. */
-  readonly kernels: Pick<Kernels, "name" | "about" | "sameBits"> & { why: string };
+  readonly kernels: Pick<Kernels, "name" | "about" | "sameBits" | "roundsRows"> & { why: string };
   /** Token ids that end a text. */
   readonly endIds: readonly number[];
   readonly cacheTokens: number;
+  /** Requests that are computed in turns. */
+  readonly maxRunning: number;
   readonly directory: string;
   readonly files: readonly string[];
   /** Tells this checkpoint from any other: SHA-256 over dimensions, tensors and a sample of their bytes, hexadecimal. */
@@ -100,6 +120,11 @@ export interface ComputedModel {
    * EngineBusyError when all places are taken, an EngineClosedError when the model is closed.
    */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
+  /**
+   * What `generate` will not hold an answer to, of a grammar that asks for the nearest to its schemas.
+   * @throws FieldError inside of `grammar`, as `generate` does
+   */
+  droppedOf(grammar: GrammarSpec): Promise<readonly DroppedKeyword[]>;
   /** Log-probabilities of given continuations. @throws as `generate`. */
   score(options: ScoreOptions): Promise<Score[]>;
   /** The same after each of several candidates for the embeddings in the input, as one request. → by candidate, then target */
@@ -122,7 +147,7 @@ export interface ComputedModel {
   /** The engine's counters. */
   load(): Promise<EngineLoad>;
   /** Takes no more requests, lets those inside go on for `drainMs` (default 0), ends the rest, and frees the weights. */
-  close(options?: { drainMs?: number }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** A model that answers requests: conversations and gaps beside what it computes. */

@@ -165,7 +165,10 @@ describe.each([
     ],
     [
       "a tool's schema that is none",
-      { messages: [user("a")], tools: [{ ...tool, function: { name: "a", parameters: { type: "nothing" } } }] },
+      {
+        messages: [user("a")],
+        tools: [{ ...tool, function: { name: "a", parameters: { type: "nothing" }, strict: true } }],
+      },
       "tools[0].function.parameters",
     ],
   ])("refused: %s", async (_, options, field) => {

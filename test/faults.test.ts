@@ -54,7 +54,12 @@ function parameter(name: string, value: unknown, problem: string, code = "invali
 
 const type = "invalid_type";
 const parameters: [string, Fault][] = [
-  parameter("maxTokens", maxSeqLen - 1, `${maxSeqLen - 1} tokens do not fit, expected at most`),
+  parameter(
+    "maxTokens",
+    maxSeqLen - 1,
+    `${maxSeqLen - 1} tokens do not fit, expected at most`,
+    "context_length_exceeded",
+  ),
   parameter("temperature", -1, "got -1, expected a number ≥ 0"),
   parameter("temperature", "hot", 'got "hot", expected a number', type),
   parameter("topK", -1, "got -1, expected a whole number ≥ 0"),
@@ -66,7 +71,7 @@ const parameters: [string, Fault][] = [
   parameter("presencePenalty", -3, "got -3, expected a number from -2 to 2"),
   parameter("repetitionPenalty", 0, "got 0, expected a number > 0"),
   parameter("repetitionPenalty", {}, "got an object, expected a number", type),
-  parameter("seed", 0.5, "got 0.5, expected a whole number ≥ 0"),
+  parameter("seed", 0.5, "got 0.5, expected a whole number from -2^63 to 2^63 - 1"),
   parameter("seed", true, "got true, expected a whole number", type),
   parameter("stop", "", "it is empty, expected at least one character"),
   parameter("stop", 5, "got 5, expected a string or a list of strings", type),
@@ -311,7 +316,7 @@ const user = (content: unknown) => ({ role: "user", content });
 const schema = { type: "object", properties: { a: { $ref: "b.json" } } };
 const schemaProblem = '"$ref" "b.json" is not supported: it leads out of the schema (at #/properties/a/$ref)';
 const asFormat = (schema: unknown) => ({ type: "json_schema", json_schema: { name: "s", schema } });
-const tool = (name: string, parameters: object) => ({ type: "function", function: { name, parameters } });
+const tool = (name: string, parameters: object) => ({ type: "function", function: { name, parameters, strict: true } });
 const frame = { begin: [], before: [], between: [{ text: "(" }], after: [{ text: ")" }], separator: [], end: [] };
 const begun = { role: "assistant", content: '{"b":', prefix: true };
 const strictSchema = {
@@ -442,15 +447,52 @@ const answers: [string, Fault][] = [
     },
   ],
   [
-    "JSON and calls, both free",
+    "a pattern and calls, both free",
     {
-      call: ["chat", { messages: [user("Hi")], tools: [tool("a", {})], responseFormat: { type: "json_object" } }],
-      field: "responseFormat",
-      problem: "json_object with tools needs a choice among them: none, required or a name",
-      request: [
-        "/chat/completions",
-        { messages: [user("Hi")], tools: [tool("a", {})], response_format: { type: "json_object" } },
+      call: [
+        "chat",
+        { messages: [user("Hi")], tools: [tool("a", {})], responseFormat: { type: "regex", pattern: "a+" } },
       ],
+      field: "responseFormat",
+      problem: "regex with tools needs a choice among them: none, required or a name",
+      request: ["/chat/completions", { messages: [user("Hi")], tools: [tool("a", {})], guided_regex: "a+" }],
+      param: "guided_regex",
+    },
+  ],
+  [
+    "a pattern that is none",
+    {
+      call: ["chat", { messages: [user("Hi")], responseFormat: { type: "regex", pattern: "(" } }],
+      field: "responseFormat.pattern",
+      code: "unsupported",
+      problem: 'it is refused: the pattern "("',
+      request: ["/chat/completions", { messages: [user("Hi")], structured_outputs: { regex: "(" } }],
+      param: "structured_outputs.regex",
+    },
+  ],
+  [
+    "no choices",
+    {
+      call: ["chat", { messages: [user("Hi")], responseFormat: { type: "choice", choices: [] } }],
+      field: "responseFormat.choices",
+      code: "invalid_type",
+      problem: "got an empty array, expected a list of at least one text",
+      request: ["/chat/completions", { messages: [user("Hi")], guided_choice: [] }],
+      param: "guided_choice",
+    },
+  ],
+  [
+    "beside tools, a schema that is not honored",
+    {
+      call: [
+        "chat",
+        { messages: [user("json")], tools: [tool("a", {})], responseFormat: { type: "json_schema", schema } },
+      ],
+      field: "responseFormat.schema",
+      code: "unsupported",
+      problem: schemaProblem,
+      request: ["/chat/completions", { messages: [user("json")], tools: [tool("a", {})], guided_json: schema }],
+      param: "guided_json",
     },
   ],
 ];

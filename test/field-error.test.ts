@@ -4,7 +4,9 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { type FieldError, load, loadInWorker } from "../src/index.ts";
+import { referenceKernels } from "../kernels/reference/reference.ts";
+import { createOps, type FieldError, load, loadInWorker, loadModel, pull, selectKernels } from "../src/index.ts";
+import { createApp } from "../src/server/app.ts";
 
 const here = await load();
 const there = await loadInWorker();
@@ -58,6 +60,42 @@ const calls: [string, (model: typeof there) => Promise<unknown>, string][] = [
 test.each(calls)("%s", async (_, call, message) => {
   await expect(call(here)).rejects.toMatchObject({ name: "FieldError", message });
   await expect(call(there)).rejects.toMatchObject({ name: "FieldError", message });
+});
+
+test("a slip whose value is a function is the same slip in a worker", async () => {
+  const slips: [string, (model: typeof there) => Promise<unknown>][] = [
+    ["onTokens", (model) => first(model.generate(loose({ input, onTokens() {} })))],
+    ["target", (model) => model.score(loose({ input, targets, target() {} }))],
+    ["candidate", (model) => model.candidateScores(loose({ input, targets, candidates: [], candidate() {} }))],
+    ["wieghts", (model) => model.gradients(loose({ input, targets, wieghts() {} }))],
+    ["example", (model) => model.batchGradients(loose({ examples: [], example() {} }))],
+    ["see", (model) => model.trace(loose({ input, names: ["final"], see() {} }))],
+  ];
+  for (const [field, call] of slips)
+    for (const model of [here, there])
+      await expect(call(model)).rejects.toMatchObject({ name: "FieldError", field, code: "unknown" });
+  await expect(loadInWorker(undefined, loose({ onProgres() {} }))).rejects.toMatchObject({
+    problem: "unknown option, did you mean onProgress?",
+  });
+});
+
+test("a known name whose value cannot cross into a worker is named", async () => {
+  const problem = "got a function, of which something cannot cross into a worker";
+  await expect(there.score(loose({ input, targets, tenant() {} }))).rejects.toMatchObject({ field: "tenant", problem });
+  await expect(loadInWorker(undefined, loose({ kv() {} }))).rejects.toMatchObject({ field: "kv", problem });
+});
+
+test("kernels, downloads and servers look too", async () => {
+  await expect(selectKernels("auto", loose({ thread: 1 }))).rejects.toThrow(
+    "thread: unknown option, did you mean threads?",
+  );
+  await expect(loadModel(createOps(referenceKernels()), "nowhere", loose({ dtypes: "f32" }))).rejects.toThrow(
+    "dtypes: unknown option, did you mean dtype?",
+  );
+  await expect(pull("owner/name", loose({ onprogress() {} }))).rejects.toThrow("did you mean onProgress?");
+  expect(() => createApp(here, loose({ cors: ["*"] }))).toThrow("cors: unknown option");
+  await expect(here.close(loose({ drainms: 1 }))).rejects.toThrow("did you mean drainMs?");
+  await expect(there.close(loose({ drainms: 1 }))).rejects.toThrow("did you mean drainMs?");
 });
 
 test("no options at all", async () => {

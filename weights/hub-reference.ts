@@ -1,5 +1,7 @@
 // Which model of the Hugging Face hub is meant, and what can be asked for when it is pulled.
 
+import type { Names } from "../src/field-error.ts";
+
 /** How far a pull has come, in bytes, of one file and of all. */
 export interface PullProgress {
   readonly file: string;
@@ -24,6 +26,17 @@ export interface PullOptions {
   readonly signal?: AbortSignal;
   onProgress?(progress: PullProgress): void;
 }
+
+/** Every name of `PullOptions`. */
+export const pullOptionNames = {
+  directory: true,
+  endpoint: true,
+  token: true,
+  include: true,
+  attempts: true,
+  signal: true,
+  onProgress: true,
+} satisfies Names<PullOptions>;
 
 /** The hub that everybody means. */
 export const publicHub = "https://huggingface.co";

@@ -7,8 +7,9 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { writeFile as replaceFile } from "#platform";
+import { checkNames } from "../src/field-error.ts";
 import { download, type Remote, type RemoteFile, request } from "./download.ts";
-import { type PullOptions, parseReference, publicHub } from "./hub-reference.ts";
+import { type PullOptions, parseReference, publicHub, pullOptionNames } from "./hub-reference.ts";
 import { findDamage, isPlainName, type Manifest, manifestName, readManifest } from "./manifest.ts";
 
 // What a model needs: configuration, tokenizer, chat template, and the weights that openSafetensors reads.
@@ -34,6 +35,7 @@ const pickles = /\.(bin|pt|pth|ckpt|pkl|pickle|joblib|npy|npz)$/i;
  * abort throws the signal's reason.
  */
 export async function pull(reference: string, options: PullOptions = {}): Promise<string> {
+  checkNames(options, pullOptionNames);
   const { name, revision } = parseReference(reference);
   const hubUrl = (options.endpoint || process.env.HF_ENDPOINT || publicHub).replace(/\/+$/, "");
   if (!/^https?:/.test(hubUrl) || !URL.canParse(hubUrl)) throw new Error(`endpoint ${hubUrl} is not a URL of http(s)`);

@@ -1,9 +1,8 @@
-// The products of going back: dX = dOut · W, dW += dOutᵀ · x; and x · Wᵀ with x left in f32, which the derivative of a
-// product with quantized weights is the derivative of. All three are one matrix product,
+// The products of going back: dX = dOut · W, dW += dOutᵀ · x. Both are one matrix product,
 //
 //   c[m, n] (+)= Σ_k a[m, k] · b[k, n]
 //
-// where a or b may be stored transposed. Unlike in linear-floats.ts the sum runs down the columns of b: a number of
+// where a may be stored transposed. Unlike in linear-floats.ts the sum runs down the columns of b: a number of
 // a times eight neighbors of b, k = 0, 1, … into one accumulator each. So an output has the same bits for any number of rows,
 // columns and threads.
 //
@@ -26,9 +25,6 @@ class Product {
   aTransposed: bool;
   b: usize;
   bDType: i32;
-  /** b is stored as [n, k] */
-  bTransposed: bool;
-  bias: usize;
   /** The sum starts from what is in c */
   add: bool;
   m: i32;
@@ -56,8 +52,8 @@ const chunkRows: i32 = 256;
 const threadBytes: usize = (<usize>(panelSize + 512)) << 2;
 
 /** Columns of a panel: whole blocks of b's rows, where those are cut. */
-function panelColumnsOf(bDType: i32, bTransposed: bool): i32 {
-  return bDType >= q4_KCode && !bTransposed ? 256 : 32;
+function panelColumnsOf(bDType: i32): i32 {
+  return bDType >= q4_KCode ? 256 : 32;
 }
 
 /** Bytes of scratch memory that a product with an a of m rows and k columns needs. */
@@ -80,7 +76,7 @@ export function linearBackward(
   outDim: i32,
   scratch: usize,
 ): void {
-  product(dX, dOut, false, w, dtype, false, 0, false, rows, outDim, inDim, scratch);
+  product(dX, dOut, false, w, dtype, false, rows, outDim, inDim, scratch);
 }
 
 /** dW[o, i] += Σ_r dOut[r, o] · x[r, i]; scratch for [outDim, rows] */
@@ -93,22 +89,7 @@ export function linearWeightBackward(
   outDim: i32,
   scratch: usize,
 ): void {
-  product(dW, dOut, true, x, f32Code, false, 0, true, outDim, rows, inDim, scratch);
-}
-
-/** out[r, o] = Σ_i x[r, i] · w[o, i] + bias[o], x as it is; scratch for [rows, inDim] */
-export function linearExact(
-  out: usize,
-  x: usize,
-  w: usize,
-  dtype: i32,
-  bias: usize,
-  rows: i32,
-  inDim: i32,
-  outDim: i32,
-  scratch: usize,
-): void {
-  product(out, x, false, w, dtype, true, bias, false, rows, inDim, outDim, scratch);
+  product(dW, dOut, true, x, f32Code, true, outDim, rows, inDim, scratch);
 }
 
 function product(
@@ -117,8 +98,6 @@ function product(
   aTransposed: bool,
   b: usize,
   bDType: i32,
-  bTransposed: bool,
-  bias: usize,
   add: bool,
   m: i32,
   k: i32,
@@ -130,8 +109,6 @@ function product(
   job.aTransposed = aTransposed;
   job.b = b;
   job.bDType = bDType;
-  job.bTransposed = bTransposed;
-  job.bias = bias;
   job.add = add;
   job.m = m;
   job.k = k;
@@ -141,7 +118,7 @@ function product(
   parallel(productPackChunk, chunksOf(m, packTiles * tileRows));
   const blocks = chunksOf(m, chunkRows);
   job.chunkRows = chunksOf(chunksOf(m, blocks), tileRows) * tileRows;
-  const panelColumns = panelColumnsOf(bDType, bTransposed);
+  const panelColumns = panelColumnsOf(bDType);
   job.panelColumns = panelColumns;
   parallel(productChunk, blocks * chunksOf(n, panelColumns));
 }
@@ -176,11 +153,6 @@ function packTile(tile: usize, a: usize, rowStride: usize, kStride: usize, k: i3
 /** Rows k0 … k0 + count of the columns from `column` on; columns that are not there are zeros. */
 function packPanel(panel: usize, k0: i32, count: i32, column: i32): void {
   const columns = min(job.panelColumns, job.n - column);
-  if (job.bTransposed) packTransposedPanel(panel, k0, count, column, columns);
-  else packNaturalPanel(panel, k0, count, column, columns);
-}
-
-function packNaturalPanel(panel: usize, k0: i32, count: i32, column: i32, columns: i32): void {
   const dtype = job.bDType;
   const n = job.n;
   const rowBytes = bytesOf(dtype, n);
@@ -199,20 +171,6 @@ function packNaturalPanel(panel: usize, k0: i32, count: i32, column: i32, column
       v128.store(to + g * groupBytes, v128.load(from + (g << 5)));
       v128.store(to + g * groupBytes, v128.load(from + (g << 5), 16), 16);
     }
-  }
-}
-
-function packTransposedPanel(panel: usize, k0: i32, count: i32, column: i32, columns: i32): void {
-  const dtype = job.bDType;
-  const rowBytes = bytesOf(dtype, job.k);
-  const groupBytes = (<usize>count * groupColumns) << 2;
-  const row = panel + ((<usize>panelSize) << 2);
-  memory.fill(panel, 0, <usize>chunksOf(columns, groupColumns) * groupBytes);
-  for (let i = 0; i < columns; i++) {
-    widenRow(row, job.b + <usize>(column + i) * rowBytes + bytesOf(dtype, k0), dtype, count);
-    let to = panel + <usize>(i >> 3) * groupBytes + ((<usize>(i & 7)) << 2);
-    const end = row + ((<usize>count) << 2);
-    for (let from = row; from < end; from += 4, to += 32) store<f32>(to, load<f32>(from));
   }
 }
 
@@ -255,13 +213,6 @@ function addTile(i: i32, j: i32, a: usize, b: usize, count: i32, k0: i32): void 
     sumTile(whole, 32, a, b, count, goesOn);
     for (let r = 0; r < rows; r++) memory.copy(c + <usize>r * width, whole + ((<usize>r) << 5), (<usize>columns) << 2);
   }
-  const bias = job.bias;
-  if (bias && k0 + count === job.k) addBias(c, width, rows, columns, bias + ((<usize>j) << 2));
-}
-
-function addBias(c: usize, width: usize, rows: i32, columns: i32, bias: usize): void {
-  for (let r = 0; r < rows; r++, c += width)
-    for (let i: usize = 0; i < (<usize>columns) << 2; i += 4) store<f32>(c + i, load<f32>(c + i) + load<f32>(bias + i));
 }
 
 /** c [6 rows, 8] = Σ_k a[k][row] · b[k][column], on top of what is in c where the sum goes on. */

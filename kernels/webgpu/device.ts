@@ -28,18 +28,40 @@ export interface DeviceOptions {
   flags?: readonly string[];
 }
 
+/** An adapter, which is not yet a device. */
+export interface Adapter {
+  readonly webgpu: GPU;
+  readonly adapter: GPUAdapter;
+  readonly about: string;
+  readonly software: boolean;
+}
+
 /**
- * Opens the adapter that this platform gives when asked for a fast one.
- * @throws one sentence if there is no WebGPU, no adapter, or it gives no device.
+ * The adapter that this platform gives when asked for a fast one.
+ * @throws one sentence if there is no WebGPU, or no adapter.
  */
-export async function openDevice({ uniforms = false, maxBinding, flags }: DeviceOptions = {}): Promise<Device> {
+export async function openAdapter(flags?: readonly string[]): Promise<Adapter> {
   const webgpu = await openGpu(flags);
   const adapter = await webgpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter)
-    throw new Error(
-      "webgpu kernels: there is no GPU adapter here, expected one that this platform's WebGPU does not block",
-    );
-  const { limits, info } = adapter;
+    throw new Error("there is no GPU adapter here, expected one that this platform's WebGPU does not block");
+  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
+  const names = [...new Set([vendor, architecture, device, description])].filter(Boolean).join(", ");
+  return {
+    webgpu,
+    adapter,
+    about: names || "an unnamed adapter",
+    software: isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(names),
+  };
+}
+
+/**
+ * Opens a device of that adapter.
+ * @throws as `openAdapter`, and one sentence if the adapter gives no device.
+ */
+export async function openDevice({ uniforms = false, maxBinding, flags }: DeviceOptions = {}): Promise<Device> {
+  const { webgpu, adapter, about, software } = await openAdapter(flags);
+  const { limits } = adapter;
   const binding = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, maxBinding ?? Infinity);
   const immediates = !uniforms && webgpu.wgslLanguageFeatures.has("immediate_address_space");
   const requiredLimits: Record<string, number> = {
@@ -49,7 +71,7 @@ export async function openDevice({ uniforms = false, maxBinding, flags }: Device
     ...(immediates ? { maxImmediateSize: immediateBytes } : {}),
   };
   const gpu = await adapter.requestDevice({ requiredLimits, label: "plainformer" }).catch((error) => {
-    throw new Error(`webgpu kernels: the adapter gives no device: ${error instanceof Error ? error.message : error}`);
+    throw new Error(`the GPU adapter gives no device: ${error instanceof Error ? error.message : error}`);
   });
 
   let failure: KernelsFailedError | undefined;
@@ -60,11 +82,10 @@ export async function openDevice({ uniforms = false, maxBinding, flags }: Device
   gpu.lost.then(({ message, reason }) => fail(`the GPU device was lost: ${message || reason}`));
   gpu.addEventListener("uncapturederror", ({ error }) => fail(error.message));
 
-  const names = [info.vendor, info.architecture, info.device, info.description].filter(Boolean);
   return {
     gpu,
-    about: `WebGPU on ${[...new Set(names)].join(", ") || "an unnamed GPU"}`,
-    software: info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(names.join(" ")),
+    about: `WebGPU on ${about}`,
+    software,
     immediates,
     maxBinding: binding,
     failure: () => failure,

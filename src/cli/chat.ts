@@ -6,25 +6,35 @@ import type { Command } from "commander";
 import type { ChatOptions } from "../chat.ts";
 import type { ChatEnd } from "../chat-reader.ts";
 import type { DecodeParameters } from "../decode/parameters.ts";
-import type { Plainformer } from "../plainformer.ts";
 import type { ChatMessage } from "../prompt/chat-message.ts";
-import { loadFrom, type ModelOptions, modelApart, number, withModel } from "./options.ts";
+import type { ServedModel } from "../served-model.ts";
+import {
+  loadFrom,
+  type ModelOptions,
+  modelApart,
+  number,
+  seed,
+  softPrompted,
+  withModel,
+  withSoftPromptOption,
+} from "./options.ts";
 import { sentenceOf } from "./report.ts";
 
-type Options = ModelOptions & DecodeParameters & { system?: string; thinking?: boolean; json?: true };
+type Options = ModelOptions &
+  DecodeParameters & { system?: string; softPrompt?: string; thinking?: boolean; json?: true };
 
 export function addChat(program: Command): void {
   const command = program
     .command("chat")
     .description("Talk with a model. Each line is a message; /help shows what else there is.");
-  withModel(command)
+  withSoftPromptOption(withModel(command))
     .option("--system <text>", "what the model is told before the conversation")
     .option("--thinking", "let a model think that can do both")
     .option("--no-thinking", "keep it from thinking")
     .option("--max-tokens <n>", "most tokens of an answer", number)
     .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
     .option("--top-p <p>", "keep the most likely tokens up to this sum of probabilities", number)
-    .option("--seed <n>", "seed of the random choice", number)
+    .option("--seed <n>", "seed of the random choice, an integer of 64 bits", seed)
     .option("--json", "each answer as one JSON object a line")
     .action(chat);
   command.setOptionValue("thinking", undefined); // the template decides
@@ -38,9 +48,9 @@ const help = `/prefix TEXT   the next answer begins with TEXT (\\n for a line br
 
 async function chat(options: Options, command: Command): Promise<void> {
   const { source, rest } = modelApart(options);
-  const { system: first, thinking, json, ...decode } = rest;
+  const { system: first, softPrompt, thinking, json, ...decode } = rest;
   let system = first;
-  const loaded = await loadFrom(source);
+  const loaded = await softPrompted(await loadFrom(source), softPrompt);
   if (loaded.chatTemplate === null)
     throw new Error(`${source.model}: it has no chat template, so it cannot chat; "generate" continues text`);
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true && !json;
@@ -105,7 +115,7 @@ interface Answer {
 
 /** The answer, which goes on from `begun`, written as it comes. One that is aborted ends there. */
 async function answerTo(
-  model: Plainformer,
+  model: ServedModel,
   options: ChatOptions,
   begun: string,
   write: (text: string, thought: boolean) => void = () => {},

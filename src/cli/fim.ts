@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { DecodeParameters } from "../decode/parameters.ts";
 import { FieldError } from "../field-error.ts";
-import { list, loadFrom, type ModelOptions, modelApart, number, readStdin, withModel } from "./options.ts";
+import { list, loadFrom, type ModelOptions, modelApart, number, readStdin, seed, withModel } from "./options.ts";
 
 type Options = ModelOptions & DecodeParameters & { prefix?: string; suffix?: string; mark: string; json?: true };
 
@@ -20,7 +20,7 @@ export function addFim(program: Command): void {
     .option("--max-tokens <n>", "most tokens to generate", number)
     .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
     .option("--top-p <p>", "keep the most likely tokens up to this sum of probabilities", number)
-    .option("--seed <n>", "seed of the random choice", number)
+    .option("--seed <n>", "seed of the random choice, an integer of 64 bits", seed)
     .option("--stop <text>", "end before this text; may be given several times", list)
     .option("--json", "one object with text, finish_reason and usage")
     .action(fim);

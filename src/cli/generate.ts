@@ -3,17 +3,29 @@
 import type { Command } from "commander";
 import type { GrammarSpec } from "../decode/grammar/grammar.ts";
 import type { DecodeParameters } from "../decode/parameters.ts";
-import { list, loadFrom, type ModelOptions, modelApart, number, readJson, readStdin, withModel } from "./options.ts";
+import {
+  list,
+  loadFrom,
+  type ModelOptions,
+  modelApart,
+  number,
+  readJson,
+  readStdin,
+  seed,
+  softPrompted,
+  withModel,
+  withSoftPromptOption,
+} from "./options.ts";
 
 type Options = ModelOptions &
-  DecodeParameters & { schema?: string; jsonObject?: true; parseSpecial?: true; json?: true };
+  DecodeParameters & { schema?: string; jsonObject?: true; parseSpecial?: true; softPrompt?: string; json?: true };
 
 export function addGenerate(program: Command): void {
   const command = program
     .command("generate")
     .description("Continue a text. Prints the continuation alone.")
     .argument("[text]", "what to continue; from standard input when absent");
-  withModel(command)
+  withSoftPromptOption(withModel(command))
     .option("--max-tokens <n>", "most tokens to generate", number)
     .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
     .option("--top-k <k>", "keep the k most likely tokens", number)
@@ -22,7 +34,7 @@ export function addGenerate(program: Command): void {
     .option("--frequency-penalty <x>", "per time a token was generated, -2 to 2", number)
     .option("--presence-penalty <x>", "once per token that was generated, -2 to 2", number)
     .option("--repetition-penalty <x>", "divides logits of tokens already seen", number)
-    .option("--seed <n>", "seed of the random choice", number)
+    .option("--seed <n>", "seed of the random choice, an integer of 64 bits", seed)
     .option("--stop <text>", "end before this text; may be given several times", list)
     .option("--logprobs <n>", "with --json: log-probabilities of each token and of the n most likely", number)
     .option("--schema <file>", "the continuation is JSON that is valid against this JSON Schema")
@@ -34,10 +46,10 @@ export function addGenerate(program: Command): void {
 
 async function generate(text: string | undefined, options: Options): Promise<void> {
   const { source, rest } = modelApart(options);
-  const { json, parseSpecial, schema, jsonObject, ...decode } = rest;
+  const { json, parseSpecial, schema, jsonObject, softPrompt, ...decode } = rest;
   const input = [{ text: text ?? (await readStdin()), parseSpecialTokens: parseSpecial }];
   const grammar = await grammarFrom(schema, jsonObject);
-  const loaded = await loadFrom(source);
+  const loaded = await softPrompted(await loadFrom(source), softPrompt);
   const tokens: object[] = [];
   for await (const event of loaded.generate({ input, grammar, ...decode })) {
     if (event.type === "token") {

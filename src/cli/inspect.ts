@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { pageSize } from "../../kernels/kernels.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
-import { byteLengthOf } from "../../weights/dtype.ts";
+import { byteLengthOf, type DType, isBlockDType } from "../../weights/dtype.ts";
 import { FieldError } from "../field-error.ts";
 import { bytesPerPosition, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import { tensorsOf } from "../model/model.ts";
@@ -51,7 +51,7 @@ async function inspect(options: InspectOptions): Promise<void> {
 
 /** Everything that `inspect` says, as data; `kv` is the dtype of cached keys and values. */
 export function factsOf(
-  { config, model, kernels, tokenizer, directory, files, cacheTokens }: Plainformer,
+  { config, model, kernels, tokenizer, endIds, directory, files, notes, cacheTokens }: Plainformer,
   kv: KvDType = "f32",
 ) {
   const tensors = [...tensorsOf(model).values()];
@@ -61,7 +61,13 @@ export function factsOf(
     directory,
     files,
     config,
-    tokenizer: { vocab_size: tokenizer.vocabSize, added_tokens: tokenizer.addedTokens.length },
+    notes,
+    tokenizer: {
+      vocab_size: tokenizer.vocabSize,
+      added_tokens: tokenizer.addedTokens.length,
+      end_tokens: endIds.map((id) => ({ id, text: tokenizer.tokenOf(id) ?? null })),
+      warnings: tokenizer.warnings,
+    },
     parameters: tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     parameters_by_dtype: dtypes,
     weight_bytes: tensors.reduce((sum, { dtype, shape }) => sum + byteLengthOf(dtype, sizeOf(shape)), 0),
@@ -72,11 +78,22 @@ export function factsOf(
   };
 }
 
+/** What is rounded before products with quantized weights, and what not to round would take. */
+function productsOf({ kernels, parameters_by_dtype }: ReturnType<typeof factsOf>): string {
+  const quantized = Object.keys(parameters_by_dtype).filter((dtype) => isBlockDType(dtype as DType));
+  if (quantized.length === 0) return "of numbers as they are: no weights are quantized";
+  const list = quantized.join(", ");
+  return kernels.roundsRows
+    ? `activations are rounded to 8 bits before they meet ${list}, 32 at a time, as llama.cpp does (--exact: not, slower, in the same memory)`
+    : `exact: activations meet ${list} as they are; the weights stay quantized in memory`;
+}
+
 /** The facts as aligned lines. */
 export function describe(facts: ReturnType<typeof factsOf>): string {
   const { config, kernels } = facts;
   const bits = kernels.sameBits ? "" : ", bits depend on what is computed together";
   const rope = config.rope ? `rotary, theta ${config.rope.ropeTheta}, scaling ${config.rope.scaling.type}` : "learned";
+  const ends = facts.tokenizer.end_tokens.map(({ id, text }) => `${text ?? "no text"} (${id})`);
   const dtypes = Object.entries(facts.parameters_by_dtype).map(([dtype, n]) => `${n.toLocaleString("en-US")} ${dtype}`);
   return [
     ["model", facts.directory],
@@ -84,12 +101,16 @@ export function describe(facts: ReturnType<typeof factsOf>): string {
     ["attention", `${config.nHeads} heads of ${config.headDim} on ${config.nKvHeads} key/value heads`],
     ["positions", `${config.maxSeqLen}, ${rope}`],
     ["vocabulary", `${config.vocabSize}${config.tiedHead ? ", head tied to the embedding" : ""}`],
+    ["ends at", ends.join(", ") || "no token"],
     ["parameters", `${facts.parameters.toLocaleString("en-US")} (${dtypes.join(", ")})`],
     [
       "memory",
       `weights ${bytesText(facts.weight_bytes)}, cache ${bytesText(facts.cache_bytes)} (${facts.cache_dtype}) for ${facts.cache_tokens} positions`,
     ],
+    ["products", productsOf(facts)],
     ["kernels", `${kernels.name}: ${kernels.about}${bits} (${kernels.why})`],
+    ...facts.notes.map((note) => ["note", note]),
+    ...facts.tokenizer.warnings.map((warning) => ["warning", warning]),
   ]
     .map(([name, value]) => `${name.padEnd(11)} ${value}`)
     .join("\n");

@@ -1,11 +1,8 @@
 #!/usr/bin/env node
 // The command line as a process; program.ts is what it runs.
 
+import { watchOutput } from "./output.ts";
 import { run } from "./program.ts";
 
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0); // the reader has seen enough
-  throw error;
-});
-
+watchOutput();
 await run(process.argv.slice(2));

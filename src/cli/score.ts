@@ -1,7 +1,9 @@
 // plainformer score "input" "target" …: how likely the model thinks each continuation is.
 
 import type { Command } from "commander";
-import { loadFrom, type ModelOptions, withModel } from "./options.ts";
+import { loadFrom, type ModelOptions, softPrompted, withModel, withSoftPromptOption } from "./options.ts";
+
+type Options = ModelOptions & { softPrompt?: string; json?: true };
 
 export function addScore(program: Command): void {
   const command = program
@@ -9,11 +11,13 @@ export function addScore(program: Command): void {
     .description("Log-probabilities (natural) of given continuations of a text.")
     .argument("<input>", "the text that comes before")
     .argument("<targets...>", "continuations to judge");
-  withModel(command).option("--json", "one object with ids, tokens, logprobs and sum of each target").action(score);
+  withSoftPromptOption(withModel(command))
+    .option("--json", "one object with ids, tokens, logprobs and sum of each target")
+    .action(score);
 }
 
-async function score(input: string, targets: string[], options: ModelOptions & { json?: true }): Promise<void> {
-  const model = await loadFrom(options);
+async function score(input: string, targets: string[], options: Options): Promise<void> {
+  const model = await softPrompted(await loadFrom(options), options.softPrompt);
   const scores = await model.score({ input, targets });
   const tokens = (ids: number[]) => ids.map((id) => model.tokenizer.tokenOf(id));
   if (options.json)

@@ -2,10 +2,13 @@
 
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
+import { pageSize } from "../../kernels/kernels.ts";
 import { isUrl } from "../../weights/byte-source.ts";
 import { type NumberRange, numberIn } from "../decode/parameters.ts";
 import { FieldError, shown } from "../field-error.ts";
+import { bytesPerPosition, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import { defaultModel, loadInWorker } from "../plainformer.ts";
+import type { ServedModel } from "../served-model.ts";
 import { isLoopback, keysOf, readKeys } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
 import { openLedger } from "../server/ledger.ts";
@@ -14,16 +17,22 @@ import { readPrices } from "../server/prices.ts";
 import { listen } from "../server/serve.ts";
 import { untilSignal } from "../server/shutdown.ts";
 import { openSoftPromptStore } from "../server/soft-prompt-store.ts";
-import { list, type ModelOptions, number, withModel } from "./options.ts";
-import { progressBar } from "./progress.ts";
+import { list, type ModelOptions, number, softPrompted, withModel, withSoftPromptOption } from "./options.ts";
+import { goOnUnread, writeLog } from "./output.ts";
+import { bytesText, progressBar } from "./progress.ts";
 
 interface Options extends ModelOptions {
   host: string;
   port: number;
   modelId?: string;
+  alias?: string[];
   apiKeys?: string;
+  allowedHost?: string[];
   beta?: true;
-  cacheTokens?: number;
+  capMaxTokens?: true;
+  parseSpecialTokens?: true;
+  deepseekStrict?: true;
+  cacheTokens?: number | "many";
   maxRunning?: number;
   maxWaiting: number;
   rateLimit: number;
@@ -31,6 +40,7 @@ interface Options extends ModelOptions {
   maxBody?: number;
   prices?: string;
   journal?: string;
+  softPrompt?: string;
   softPrompts?: string;
   cors?: string[];
   timeout: number;
@@ -40,17 +50,39 @@ interface Options extends ModelOptions {
 
 export function addServe(program: Command): void {
   const command = program.command("serve").description("Serve a model over HTTP, to clients of DeepSeek and OpenAI.");
-  withModel(command)
+  withSoftPromptOption(withModel(command))
     .option("--host <address>", "address to listen on; other than loopback only with keys", "127.0.0.1")
     .option("--port <n>", "port to listen on, 0 for any free one", number, 8000)
     .option("--model-id <name>", "what the API calls the model (default: the name of its directory or file)")
+    .option(
+      "--alias <name>",
+      "another name that it answers to, may be given several times (default: those that clients of DeepSeek send)",
+      list,
+    )
     .option(
       "--api-keys <file>",
       "file with one key a line (default: those in PLAINFORMER_API_KEYS, else no key is needed)",
     )
     .option("--beta", "offer beta features under every prefix, not only /beta")
-    .option("--cache-tokens <n>", "positions of the key/value cache, of all requests together", number)
-    .option("--max-running <n>", "requests that are computed in turns (default: 32)", number)
+    .option("--cap-max-tokens", "cut max_tokens to its limit and to what the context leaves, instead of refusing it")
+    .option(
+      "--parse-special-tokens",
+      "let control tokens count that prompts of /completions spell out, unless they say",
+    )
+    .option(
+      "--deepseek-strict",
+      "hold strict tools to DeepSeek's rules: in beta, all tools or none, in a smaller schema",
+    )
+    .option(
+      "--cache-tokens <n>",
+      "positions of the key/value cache, of all requests together (default: 65536, or what a quarter of the memory holds, at most 1 GiB)",
+      number,
+    )
+    .option(
+      "--max-running <n>",
+      "requests that are computed in turns (default: one for each 512 positions of the cache, 32 to 128)",
+      number,
+    )
     .option("--max-waiting <n>", "requests that wait for their turn; more are refused with a 503", number, 128)
     .option("--rate-limit <n>", "requests a minute for each key, 0: no limit", number, 0)
     .option("--concurrency <n>", "requests at once for each key, 0: no limit", number, 0)
@@ -58,6 +90,11 @@ export function addServe(program: Command): void {
     .option("--prices <file>", "price list; keys then have the balance that stands beside them in their file")
     .option("--journal <file>", "where charges are kept; needed with --prices")
     .option("--soft-prompts <folder>", "where soft prompts are kept that callers upload (default: none are taken)")
+    .option(
+      "--allowed-host <name>",
+      "without keys: a name of this machine beside localhost, as host.docker.internal; may be given several times",
+      list,
+    )
     .option("--cors <origin>", "let pages of this origin call, * for all; may be given several times", list)
     .option("--timeout <seconds>", "longest that one request may take", number, 600)
     .option("--drain <seconds>", "on a signal: how long running requests may go on", number, 30)
@@ -83,28 +120,35 @@ async function serve(options: Options): Promise<void> {
   const ledger =
     options.prices && options.journal ? await openLedger(options.journal, await readPrices(options.prices)) : undefined;
 
-  const log = options.quiet ? noLog : jsonLog((line) => process.stderr.write(line));
-  const model = await loadModel(options);
+  const log = options.quiet ? noLog : jsonLog(writeLog);
+  const model = await softPrompted(await loadModel(options), options.softPrompt);
   const modelId = options.modelId ?? nameOf(options.model);
   const app = createApp(model, {
     modelId,
+    aliases: options.alias,
     limits: options.maxBody === undefined ? {} : { maxBodyBytes: options.maxBody },
     softPrompts: options.softPrompts === undefined ? undefined : await openSoftPromptStore(options.softPrompts),
     keys,
     rates: { perMinute: options.rateLimit, concurrent: options.concurrency },
     ledger,
     localNamesOnly: !keys,
+    allowedHosts: options.allowedHost,
     beta: options.beta,
+    capMaxTokens: options.capMaxTokens,
+    parseSpecialTokens: options.parseSpecialTokens,
+    deepSeekStrict: options.deepseekStrict,
     timeoutSeconds: options.timeout,
     corsOrigins: options.cors,
     log,
   });
   const listening = await listen(app, { host, port });
+  goOnUnread();
 
   const { name, why } = model.kernels;
   console.log(`plainformer serves ${modelId} at ${listening.url}
   model    ${model.directory} (${model.config.modelType}, ${model.config.nLayers} layers, context ${model.config.maxSeqLen})
   kernels  ${name}: ${why}${app.chatProblem === undefined ? "" : `\n  chat     none: ${app.chatProblem}`}
+  places   ${placesOf(model, options.kv)}
   keys     ${keys ? `${keys.length}` : "none: open to this machine"}
   try      curl ${listening.url}/v1/completions${keys ? ' -H "authorization: Bearer $API_KEY"' : ""} -H 'content-type: application/json' -d '{"model":"${modelId}","prompt":"Once upon a time","max_tokens":48}'`);
 
@@ -114,8 +158,24 @@ async function serve(options: Options): Promise<void> {
   log("info", "ended");
 }
 
+/** How many requests at a time there are places for, and what their cache takes. */
+function placesOf({ config, cacheTokens, maxRunning }: ServedModel, kv: KvDType = "f32"): string {
+  const bytes = pagesFor(cacheTokens) * pageSize * bytesPerPosition(config, kv);
+  return `${maxRunning} requests at a time, on a cache of ${cacheTokens} positions (up to ${bytesText(bytes)}); see --max-running, --cache-tokens`;
+}
+
 /** Loads the model in a thread of its own. The server itself downloads nothing. */
-async function loadModel({ model, kernels, threads, dtype, kv, cacheTokens, maxRunning, maxWaiting }: Options) {
+async function loadModel({
+  model,
+  kernels,
+  threads,
+  dtype,
+  exact,
+  kv,
+  cacheTokens = "many",
+  maxRunning,
+  maxWaiting,
+}: Options) {
   if (model.startsWith("hf:"))
     throw new FieldError(
       "model",
@@ -125,7 +185,7 @@ async function loadModel({ model, kernels, threads, dtype, kv, cacheTokens, maxR
   const bar = progressBar();
   try {
     const limits = { cacheTokens, maxRunning, maxWaiting };
-    return await loadInWorker(model, { kernels, threads, dtype, kv, ...limits, onProgress: bar.update });
+    return await loadInWorker(model, { kernels, threads, dtype, exact, kv, ...limits, onProgress: bar.update });
   } finally {
     bar.stop();
   }

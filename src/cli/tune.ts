@@ -7,7 +7,14 @@ import { type Command, Option } from "commander";
 import { writeFile } from "#platform";
 import { sha256 } from "../../weights/sha256.ts";
 import type { Plainformer } from "../plainformer.ts";
-import { defaultTemplate, parseExamples, splitExamples, type TuneExample } from "../tune/prompt-tuning/examples.ts";
+import { createChatFormat } from "../prompt/chat-format.ts";
+import {
+  type Conversations,
+  defaultTemplate,
+  parseExamples,
+  splitExamples,
+  type TuneExample,
+} from "../tune/prompt-tuning/examples.ts";
 import { lossCurve } from "../tune/prompt-tuning/loss-curve.ts";
 import { writeAdapter } from "../tune/prompt-tuning/peft-adapter.ts";
 import { nearestTokens, type StartRows } from "../tune/prompt-tuning/table.ts";
@@ -42,7 +49,7 @@ export function addTune(program: Command): void {
   const command = program
     .command("tune")
     .description(
-      'Train a soft prompt on JSON lines {"prompt","completion"} or {"text","label"}, and save it as PEFT does. A run that was stopped goes on with the same command.',
+      'Train a soft prompt on JSON lines {"prompt","completion"}, {"text","label"} or {"messages"} (the last is the answer), and save it as PEFT does. A run that was stopped goes on with the same command.',
     )
     .requiredOption("--data <file>", "the examples, JSONL")
     .requiredOption("--out <directory>", "where adapter, log, loss curve and state are written")
@@ -68,12 +75,37 @@ export function addTune(program: Command): void {
 
 async function tune(options: Options): Promise<void> {
   const template = options.template.replaceAll("\\n", "\n");
-  const all = parseExamples(await text(options.data), options.data, template);
-  const { train, heldOut } = options.heldOut
-    ? { train: all, heldOut: parseExamples(await text(options.heldOut), options.heldOut, template) }
-    : splitExamples(all, options.holdOut, options.seed);
-  const { tokens, specialTokens, steps, batch, rate, seed, evaluateEvery, patience, weightDecay } = options;
+  const [data, judged] = [await text(options.data), options.heldOut && (await text(options.heldOut))];
   const model = await loadFrom(options);
+  try {
+    const conversations = conversationsOf(model);
+    const all = parseExamples(data, options.data, template, conversations);
+    const examples =
+      judged === undefined || options.heldOut === undefined
+        ? splitExamples(all, options.holdOut, options.seed)
+        : { train: all, heldOut: parseExamples(judged, options.heldOut, template, conversations) };
+    await tuneOn(model, examples, options);
+  } finally {
+    await model.close();
+  }
+}
+
+/** How the model takes conversations; undefined where its checkpoint does not say. */
+function conversationsOf({ chatTemplate, tokenizer, endIds }: Plainformer): Conversations | undefined {
+  if (chatTemplate === null) return undefined;
+  const format = createChatFormat(chatTemplate, tokenizer);
+  return {
+    prompt: (messages) => format.prompt({ messages }).segments,
+    answer: (text) => [...tokenizer.encode(text, { addSpecialTokens: false }), ...endIds.slice(0, 1)],
+  };
+}
+
+async function tuneOn(
+  model: Plainformer,
+  { train, heldOut }: { train: TuneExample[]; heldOut: TuneExample[] },
+  options: Options,
+): Promise<void> {
+  const { tokens, specialTokens, steps, batch, rate, seed, evaluateEvery, patience, weightDecay } = options;
   const hidden = options.encoder ? (options.encoderHidden ?? model.config.dModel) : undefined;
 
   await mkdir(options.out, { recursive: true });
@@ -118,7 +150,6 @@ async function tune(options: Options): Promise<void> {
     lossCurve(tuned.log, `${tokens} virtual tokens, ${train.length} examples`),
   );
   await report(model, tuned, { seconds, options, counts: [train.length, heldOut.length] });
-  await model.close();
 }
 
 const writeText = (file: string, text: string) => writeFile(file, [new TextEncoder().encode(text)]);
@@ -149,13 +180,18 @@ nearest tokens of each row (cosine):`);
   console.log(`saved in ${options.out}: adapter_config.json, adapter_model.safetensors, log.json, loss.svg`);
 }
 
-/** Steps, loss, accuracy and time left on stderr, on a terminal only. */
+/** Steps, loss, accuracy and time left on stderr: on a terminal a bar, elsewhere a line at each look at the held-out examples. */
 function tuneBar(from: number): { update: (progress: TuneProgress) => void; stop: () => void } {
   let bar: SingleBar | undefined;
   let accuracy = "";
   return {
     update({ step, steps, loss, heldOut, best }) {
-      if (!process.stderr.isTTY) return;
+      if (!process.stderr.isTTY) {
+        if (!heldOut) return;
+        const judged = `held out ${(100 * heldOut.accuracy).toFixed(1)} % right, loss ${heldOut.loss.toFixed(4)}`;
+        console.error(`step ${step} of ${steps}: loss ${loss?.toFixed(4)}; ${judged}`);
+        return;
+      }
       if (!bar) {
         bar = new SingleBar({
           format: "{bar} {value}/{total} steps, loss {loss}, held out {accuracy}, {eta_formatted} left",

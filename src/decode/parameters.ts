@@ -25,8 +25,8 @@ export interface DecodeParameters {
   repetitionPenalty?: number;
   /** Added to logits, by token id: −100 … 100 */
   logitBias?: Readonly<Record<number, number>>;
-  /** Seed of the random choice; without one, each run differs. */
-  seed?: number;
+  /** Seed of the random choice: any integer of 64 bits, −2⁶³ … 2⁶³ − 1; without one, each run differs. */
+  seed?: number | bigint;
   /** Strings that end the text; they are not part of it. */
   stop?: string | readonly string[];
   /** Report this many most likely tokens with their log-probabilities at each step, beside the chosen one; 0 reports the chosen one alone. */
@@ -50,7 +50,7 @@ export interface Decoding {
   presencePenalty: number;
   repetitionPenalty: number;
   logitBias: ReadonlyMap<number, number>;
-  seed: number;
+  seed: number | bigint;
   stop: readonly string[];
   logprobs: number | undefined;
   promptLogprobs: number | undefined;
@@ -95,23 +95,31 @@ export const decodeRanges = {
   frequencyPenalty: { min: -2, max: 2 },
   presencePenalty: { min: -2, max: 2 },
   repetitionPenalty: { min: Number.MIN_VALUE, max: Number.MAX_VALUE },
-  seed: { min: 0, max: Number.MAX_SAFE_INTEGER, whole: true },
 } satisfies Partial<Record<keyof DecodeParameters, NumberRange>>;
 
 /** Of one token's bias. */
 export const biasRange: NumberRange = { min: -100, max: 100 };
 
 /**
- * Checks parameters and fills in defaults. `room` is how many tokens the context leaves after the prompt.
+ * Checks parameters and fills in defaults. `room` is how many tokens of a context of so many are left after the prompt.
  * @throws FieldError: which field, what came and what was expected.
  */
-export function decodingOf(parameters: DecodeParameters, vocabSize: number, room: number): Decoding {
+export function decodingOf(
+  parameters: DecodeParameters,
+  vocabSize: number,
+  room: number,
+  context: number = room,
+): Decoding {
   const least = parameters.promptLogprobs === undefined ? 1 : 0;
   const counted: NumberRange = { min: least, max: Number.MAX_SAFE_INTEGER, whole: true };
   const usual = numberIn({ ...counted, min: 1 }, "defaultMaxTokens", parameters.defaultMaxTokens) ?? 4096;
   const maxTokens = numberIn(counted, "maxTokens", parameters.maxTokens) ?? Math.min(usual, room);
   if (maxTokens > room)
-    throw new FieldError("maxTokens", `${maxTokens} tokens do not fit, expected at most ${room} after this prompt`);
+    throw new FieldError(
+      "maxTokens",
+      `${maxTokens} tokens do not fit, expected at most ${room} after this prompt: the maximum context length is ${context} tokens`,
+      "context_length_exceeded",
+    );
   const given = (name: keyof typeof decodeRanges) => numberIn(decodeRanges[name], name, parameters[name]);
   const tokens: NumberRange = { min: 0, max: vocabSize, whole: true };
   return {
@@ -124,7 +132,7 @@ export function decodingOf(parameters: DecodeParameters, vocabSize: number, room
     presencePenalty: given("presencePenalty") ?? 0,
     repetitionPenalty: given("repetitionPenalty") ?? 1,
     logitBias: logitBiasOf(parameters.logitBias ?? {}, vocabSize),
-    seed: given("seed") ?? Math.floor(Math.random() * 2 ** 32),
+    seed: seedOf(parameters.seed) ?? Math.floor(Math.random() * 2 ** 32),
     stop: stopOf(parameters.stop ?? []),
     logprobs: numberIn(tokens, "logprobs", parameters.logprobs),
     promptLogprobs: numberIn(tokens, "promptLogprobs", parameters.promptLogprobs),
@@ -141,6 +149,20 @@ export function numberIn(range: NumberRange, field: string, value: number | unde
   if (typeof value !== "number") throw new FieldError(field, `got ${shown(value)}, expected ${kind}`, "invalid_type");
   if (!(value >= min && value <= max) || (whole && !Number.isSafeInteger(value)))
     throw new FieldError(field, `got ${value}, expected ${kind} ${words(range)}`);
+  return value;
+}
+
+/** A seed, if there is one. @throws FieldError for what is no integer of 64 bits, or a number that a double may have rounded. */
+export function seedOf(value: number | bigint | undefined): number | bigint | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== "number" && typeof value !== "bigint")
+    throw new FieldError("seed", `got ${shown(value)}, expected a whole number`, "invalid_type");
+  const isExact = typeof value === "bigint" || Number.isSafeInteger(value);
+  if (!isExact || BigInt.asIntN(64, BigInt(value)) !== BigInt(value))
+    throw new FieldError(
+      "seed",
+      `got ${value}, expected a whole number from -2^63 to 2^63 - 1${Number.isInteger(value) ? ", beyond 2^53 as a bigint" : ""}`,
+    );
   return value;
 }
 

@@ -5,8 +5,8 @@ const multiplier = 6364136223846793005n;
 const increment = (54n << 1n) | 1n; // stream 54, as in PCG's own demonstration program
 const mask = (1n << 64n) - 1n;
 
-/** Numbers in [0, 1), multiples of 2^−32: the same sequence for the same seed on every machine. */
-export function randomSource(seed: number): () => number {
+/** Numbers in [0, 1), multiples of 2^−32: the same sequence for the same seed, an integer of 64 bits, on every machine. */
+export function randomSource(seed: number | bigint): () => number {
   let state = 0n;
   const next = () => {
     const old = state;

@@ -58,6 +58,8 @@ export interface Engine {
    * @throws what it throws, and as `run`; then nothing of it was done, or it was ended by that error where it stood.
    */
   work<Result>(pieces: Pieces<Result>, signal?: AbortSignal): Promise<Result>;
+  /** Looks again at tasks that were paused, where nothing else makes it. */
+  resume(): void;
   load(): EngineCounters;
   /** Takes no more tasks, lets those inside go on for `drainMs` (default 0) and ends the rest with an EngineClosedError. */
   close(options?: { drainMs?: number }): Promise<void>;
@@ -72,6 +74,8 @@ export interface EngineCounters {
   /** Sequences and other works computed in turns; and those that wait for a place or for pages. */
   running: number;
   waiting: number;
+  /** Sequences that stand still, because nobody takes what they say. */
+  paused: number;
   steps: number;
   /** Pieces of other work. */
   pieces: number;
@@ -99,7 +103,7 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
   const cache = createKvCache(ops, model.config, atLeast(1, "cacheTokens", cacheTokens, cacheTokens), options.kv);
   const pool = createPagePool(cache);
   const queue = createQueue(maxRunning, maxWaiting, (sequence) => giveBackPages(pool, sequence));
-  const { waiting, running, jobs } = queue;
+  const { waiting, running, paused, jobs } = queue;
   const counts = {
     steps: 0,
     pieces: 0,
@@ -114,8 +118,10 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
 
   async function untilIdle(): Promise<void> {
     await yieldToHost(); // those that arrive together are planned together
-    while (waiting.length + running.length + jobs.length > 0) {
+    for (;;) {
       queue.failAborted();
+      queue.pause();
+      if (waiting.length + running.length + jobs.length === 0) break;
       await nextStep();
       await nextPiece();
       await yieldToHost(); // aborts and new tasks are seen between steps
@@ -266,9 +272,12 @@ export function createEngine(ops: Ops, model: Model, options: EngineOptions): En
       new Promise((resolve, reject) =>
         enter(signal, () => queue.enterJob(createJob(pieces, { resolve, reject }, signal))),
       ),
+    resume() {
+      if (paused.length > 0) loop ??= untilIdle();
+    },
     load() {
       const { free, kept } = pool.counts();
-      const inside = { running: running.length + jobs.length, waiting: waiting.length };
+      const inside = { running: running.length + jobs.length, waiting: waiting.length, paused: paused.length };
       return { pages: pool.nPages, freePages: free + kept, cachedPages: kept, ...inside, ...counts };
     },
     async close({ drainMs = 0 } = {}) {

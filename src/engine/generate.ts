@@ -3,7 +3,7 @@
 
 import type { Constraint } from "../decode/constraint.ts";
 import { createDecoder, type DecodedToken, type FinishReason, wantOf } from "../decode/decoder.ts";
-import type { GrammarSpec } from "../decode/grammar/grammar.ts";
+import type { DroppedKeyword, GrammarSpec } from "../decode/grammar/grammar.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
 import type { Output } from "../decode/outputs.ts";
 import { type DecodeParameters, decodeParameterNames, decodingOf } from "../decode/parameters.ts";
@@ -104,14 +104,16 @@ export async function* generate(
   const prompt = promptOf(options.input, tokenizer, config);
   const least = options.maxTokens === 0 && options.promptLogprobs !== undefined ? 0 : 1;
   const room = roomAfter(prompt.rows, config.maxSeqLen, engine.cacheTokens, least);
-  const decoding = decodingOf(options, config.vocabSize, room);
+  const decoding = decodingOf(options, config.vocabSize, room, Math.min(config.maxSeqLen, engine.cacheTokens));
   const ends = [...endIds, ...checkIds(options.endIds ?? [], config.vocabSize, "endIds")];
   const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
 
-  const events = eventQueue<GeneratePrompt | ({ type: "token" } & DecodedToken)>();
+  const events = eventQueue<GeneratePrompt | ({ type: "token" } & DecodedToken)>(engine.resume);
   const counted = { promptTokens: prompt.rows, embedTokens: prompt.embedRows, cachedTokens: 0 };
   const left = new AbortController(); // the consumer left the loop
+  const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
+  signal.addEventListener("abort", engine.resume, { once: true });
   let row = judge ? judge.firstRow : prompt.rows - 1; // the row that is shown next
   const work = engine.run({
     runs: prompt.runs,
@@ -134,7 +136,8 @@ export async function* generate(
       for (const token of tokens) events.push({ type: "token", ...token });
       return tokens.at(-1)?.finishReason ? [] : tokens.map((token) => token.id);
     },
-    signal: options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal,
+    paused: events.isBehind,
+    signal,
   });
   work.then(events.end, events.fail);
 
@@ -185,6 +188,12 @@ function promptJudge(prompt: Prompt, alternatives: number) {
       logprobs.push(found);
     },
   };
+}
+
+/** What a grammar is not held to. @throws as `generate` */
+export async function droppedOf(grammar: GrammarSpec): Promise<readonly DroppedKeyword[]> {
+  const { grammarOf } = await import("../decode/grammar/grammar.ts");
+  return inField("grammar", () => grammarOf(grammar).dropped);
 }
 
 /**

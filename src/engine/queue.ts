@@ -9,6 +9,8 @@ export interface Queue {
   readonly waiting: readonly (Sequence | Job)[];
   /** In order of admission. */
   readonly running: readonly Sequence[];
+  /** Sequences whose tasks are paused. */
+  readonly paused: readonly Sequence[];
   /** Works that have a place, in order of admission: the first is under way. */
   readonly jobs: readonly Job[];
   /** Lets the tasks of a request wait, one after another; there is at least one. @throws an EngineBusyError if too many wait. */
@@ -17,6 +19,8 @@ export interface Queue {
   enterJob(job: Job): void;
   /** Gives places to those that wait, up to the first that `hasRoom` refuses. */
   admit(hasRoom: (sequence: Sequence) => boolean): void;
+  /** Takes places away from sequences that are paused, and lets those wait again, before all others, that are no more. */
+  pause(): void;
   /** Sends the youngest sequence back to wait, before all others. */
   preempt(): void;
   /** Takes out what has come to its end; its request is done when nothing else of it is left. */
@@ -38,7 +42,8 @@ export function createQueue(maxRunning: number, maxWaiting: number, leave: (sequ
   const waiting: (Sequence | Job)[] = [];
   const running: Sequence[] = [];
   const jobs: Job[] = [];
-  const lists: (Sequence | Job)[][] = [waiting, running, jobs];
+  const paused: Sequence[] = [];
+  const lists: (Sequence | Job)[][] = [waiting, running, jobs, paused];
   let arrived = 0;
   let leaving = Promise.resolve();
 
@@ -78,6 +83,7 @@ export function createQueue(maxRunning: number, maxWaiting: number, leave: (sequ
   return {
     waiting,
     running,
+    paused,
     jobs,
     enter(tasks, request) {
       add(request, [...tasks]);
@@ -95,6 +101,16 @@ export function createQueue(maxRunning: number, maxWaiting: number, leave: (sequ
         else return;
         waiting.shift();
         beginNext(first.request);
+      }
+    },
+    pause() {
+      for (const sequence of running.filter(({ task }) => task.paused?.())) {
+        takeOut(sequence);
+        paused.push(sequence);
+      }
+      for (const sequence of paused.filter(({ task }) => !task.paused?.())) {
+        paused.splice(paused.indexOf(sequence), 1);
+        waiting.unshift(sequence);
       }
     },
     preempt() {

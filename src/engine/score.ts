@@ -17,7 +17,13 @@ export interface ScoreOptions {
   tenant?: string;
 }
 
-const scoreOptionNames = { input: true, targets: true, signal: true, tenant: true } satisfies Names<ScoreOptions>;
+/** Every name of its options. */
+export const scoreOptionNames = {
+  input: true,
+  targets: true,
+  signal: true,
+  tenant: true,
+} satisfies Names<ScoreOptions>;
 
 /** Natural log-probabilities of one target's tokens, each after the input and the target's earlier tokens. */
 export interface Score {
@@ -34,7 +40,11 @@ export interface CandidateScoreOptions extends ScoreOptions {
   candidates: readonly Candidate[];
 }
 
-const candidateScoreOptionNames = { ...scoreOptionNames, candidates: true } satisfies Names<CandidateScoreOptions>;
+/** Every name of its options. */
+export const candidateScoreOptionNames = {
+  ...scoreOptionNames,
+  candidates: true,
+} satisfies Names<CandidateScoreOptions>;
 
 /** Judges every target. The pages of their common input are computed once. @throws as `ServedModel.score`. */
 export async function score(served: Served, options: ScoreOptions): Promise<Score[]> {

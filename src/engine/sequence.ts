@@ -32,6 +32,11 @@ export interface Task<W extends Want = Want> {
    * is being continued; fewer of them may be tried.
    */
   guess?(room: number): readonly number[];
+  /**
+   * Whether nobody takes what it says for now: between two steps it then gives up its place and its pages, until this is
+   * false again. Who says so calls the engine's `resume` when it changes, or when the signal is aborted.
+   */
+  paused?(): boolean;
   /** Pages are only ever shared between tasks of one tenant. */
   readonly tenant?: string;
   readonly signal?: AbortSignal;

@@ -24,7 +24,13 @@ export interface TraceOptions {
   signal?: AbortSignal;
 }
 
-const traceOptionNames = { input: true, names: true, maxBytes: true, signal: true } satisfies Names<TraceOptions>;
+/** Every name of its options. */
+export const traceOptionNames = {
+  input: true,
+  names: true,
+  maxBytes: true,
+  signal: true,
+} satisfies Names<TraceOptions>;
 
 /** Values by the names of their places, in the order of the forward pass; each has all rows of the input. */
 export type Trace = Record<string, PlaceValue>;

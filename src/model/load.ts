@@ -4,7 +4,7 @@
 import { totalMemory } from "#platform";
 import type { Ops } from "../../kernels/ops.ts";
 import { fingerprintOf } from "../../weights/fingerprint.ts";
-import { FieldError } from "../field-error.ts";
+import { checkNames, FieldError, type Names } from "../field-error.ts";
 import { fieldsOf } from "./families/config-json.ts";
 import { familyOf } from "./families/known-families.ts";
 import { ropeFactorsName, withRopeFactors } from "./families/rope-json.ts";
@@ -24,6 +24,8 @@ export interface LoadOptions {
   onProgress?: (loaded: number, total: number) => void;
 }
 
+const loadOptionNames = { dtype: true, onProgress: true } satisfies Names<LoadOptions>;
+
 export interface LoadedModel {
   readonly model: Model;
   /** Ids that end a text. */
@@ -40,6 +42,7 @@ export interface LoadedModel {
  * @throws as `openModel` and `buildModel`.
  */
 export async function loadModel(ops: Ops, place: string, options: LoadOptions = {}): Promise<LoadedModel> {
+  checkNames(options, loadOptionNames);
   const opened = await openModel(place);
   return buildModel(ops, opened, options).finally(opened.source.close);
 }

@@ -1,13 +1,15 @@
 // Opens a checkpoint: a folder in Hugging Face layout, or a GGUF file, by its path or its URL. What a model is made of is
 // found and read as JSON here; what it means is load.ts's.
 
-import { hasExtension } from "../../weights/byte-source.ts";
+import { kindOf } from "#platform";
+import { hasExtension, isUrl } from "../../weights/byte-source.ts";
 import { type Folder, folderAt, type Json, readJson } from "../../weights/folder.ts";
 import type { GgufMetadata } from "../../weights/gguf-header.ts";
 import { assertComplete } from "../../weights/manifest.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { familyOf } from "./families/known-families.ts";
 import { withFamilyNames } from "./families/wrapped-names.ts";
+import { noModel } from "./no-model.ts";
 import type { TensorSource } from "./tensor-source.ts";
 
 /** What a model is made of, read but not yet understood. */
@@ -36,11 +38,11 @@ export async function openModel(place: string): Promise<OpenModel> {
     const { openGgufModel } = await import("./families/from-gguf.ts");
     return { ...(await openGgufModel(place)), place, where: `${place} (as config.json)` };
   }
+  if (!isUrl(place) && (await kindOf(place)) !== "directory") throw new Error(await noModel(place));
   await assertComplete(place);
   const folder = folderAt(place);
   const json = await readJson(folder, "config.json");
-  if (!json)
-    throw new Error(`${place}: config.json is missing, expected a model in Hugging Face layout, or a .gguf file`);
+  if (!json) throw new Error(await noModel(place));
   const endIds = await endIdsOf(folder, json);
   const where = folder.placeOf("config.json");
   const { names } = familyOf(json, where);

@@ -115,6 +115,8 @@ declare const Worker: new (
 declare const addEventListener: Listen;
 declare const postMessage: (message: unknown) => void;
 
+export const mayHaveGpu: Platform["mayHaveGpu"] = () => "gpu" in navigator;
+
 export const openGpu: Platform["openGpu"] = async () => {
   const { gpu } = navigator as { gpu?: GPU };
   if (!gpu)

@@ -1,6 +1,7 @@
 // The platform where there are Node's modules: Node itself, Deno, Bun.
 
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -9,7 +10,13 @@ import { setFlagsFromString } from "node:v8";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import type { Platform } from "./platform.ts";
 
-export { availableParallelism as cores, basename, dirname, join, totalmem as totalMemory };
+export { availableParallelism as cores, basename, dirname, join };
+
+/** Where a container has less than its machine: that. */
+export const totalMemory: Platform["totalMemory"] = () => {
+  const most = process.constrainedMemory?.() ?? 0; // 0, or more than there is, where nothing constrains it
+  return most > 0 ? Math.min(most, totalmem()) : totalmem();
+};
 
 export const kindOf: Platform["kindOf"] = async (path) => {
   try {
@@ -105,6 +112,10 @@ export const startScript: Platform["startScript"] = (script, data) => {
 export const allowRelaxedSimd: Platform["allowRelaxedSimd"] = () => {
   if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
 };
+
+/** Linux has a file for each kind of driver. */
+export const mayHaveGpu: Platform["mayHaveGpu"] = () =>
+  process.platform !== "linux" || ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some((path) => existsSync(path));
 
 // What `create` returns must stay referenced: once it is collected, the process crashes.
 const gpus: GPU[] = [];

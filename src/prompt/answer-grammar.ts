@@ -3,6 +3,7 @@
 
 import type { FramePart } from "../decode/grammar/forms.ts";
 import type { ThoughtsSpec } from "../decode/grammar/free-text.ts";
+import { orderedText } from "../decode/grammar/json-text.ts";
 import type { Notation } from "../decode/grammar/notation.ts";
 import type { ToolsSpec } from "../decode/grammar/tools.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -21,7 +22,10 @@ export interface ToolChoice {
   readonly otherwise?: ToolsSpec["otherwise"];
 }
 
-/** The grammar of answers that may call tools; a tool without parameters takes an empty object. */
+/**
+ * The grammar of answers that may call tools; a tool without parameters takes an empty object, one that is not strict the
+ * nearest to its parameters that can be held to.
+ */
 export function toolGrammar(
   format: ToolFormat,
   tokenizer: Tokenizer,
@@ -34,7 +38,11 @@ export function toolGrammar(
   const begin = marked ? openers[0] + format.begin : format.begin;
   return {
     kind: "tools",
-    tools: tools.map((tool) => ({ name: tool.function.name, parameters: parametersOf(tool) })),
+    tools: tools.map((tool) => ({
+      name: tool.function.name,
+      parametersText: orderedText(parametersOf(tool)), // text crosses into a worker with its keys in order
+      nearest: tool.function.strict !== true,
+    })),
     choice,
     parallel: parallel && format.parallel,
     ...(otherwise && { otherwise }),

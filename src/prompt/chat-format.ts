@@ -3,6 +3,7 @@
 // The way back, from a model's text to a message, is chat-output.ts.
 
 import { sha256 } from "../../weights/sha256.ts";
+import { keysOf } from "../decode/grammar/json-text.ts";
 import { FieldError, type FieldNames, shown } from "../field-error.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type ChatMessage, readMessages, readTools, type Tool, type ToolCall, type Warning } from "./chat-message.ts";
@@ -439,6 +440,11 @@ function cleanAll(value: unknown, holes: Holes<Filling>): unknown {
   if (Array.isArray(value)) return value.map((item) => cleanAll(item, holes));
   if (typeof value !== "object" || value === null || value instanceof JsonNumber) return value;
   if (value instanceof Map) return new Map([...value].map(([key, item]) => [holes.clean(key), cleanAll(item, holes)]));
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  return Object.fromEntries(entries.map(([key, item]) => [holes.clean(key), cleanAll(item, holes)]));
+  const keys = keysOf(value).filter((key) => (value as Record<string, unknown>)[key] !== undefined);
+  const entries = keys.map(
+    (key) => [holes.clean(key), cleanAll((value as Record<string, unknown>)[key], holes)] as const,
+  );
+  // A Map where JavaScript would move keys that look like integers to the front.
+  const isMoved = keys.some((key, i) => i > 0 && /^\d+$/.test(key));
+  return isMoved ? new Map(entries) : Object.fromEntries(entries);
 }

@@ -122,7 +122,7 @@ export function readTools(tools: readonly Tool[]): Tool[] {
 /** The parameters of a tool as a schema: none is an empty object, and without a type it is an object all the same. */
 export function parametersOf({ function: { parameters } }: Tool): Readonly<Record<string, unknown>> {
   if (!parameters) return { type: "object", properties: {}, additionalProperties: false };
-  return parameters.type === undefined ? { ...parameters, type: "object" } : parameters;
+  return parameters.type === undefined || parameters.type === null ? { ...parameters, type: "object" } : parameters;
 }
 
 function checkMessages(messages: readonly ChatMessage[]): void {

@@ -8,6 +8,7 @@ import { FieldError } from "../field-error.ts";
 import { literal } from "../tokenizer/regex.ts";
 import { inked, stretchesOf, withoutInk } from "./ink.ts";
 import { evaluatePython, isNode, type Node, type RuntimeValue, runtimeOf, withPrints } from "./jinja-python.ts";
+import { strftime } from "./strftime.ts";
 
 /** What a template is given. Strings have ink only where the program wrote them; they may have holes. */
 export interface TemplateVariables {
@@ -47,21 +48,9 @@ const roles = ["system", "developer", "user", "assistant", "tool"];
 
 /** @throws an Error if the template is not Jinja that we can run, or writes control tokens that cannot be told apart. */
 export function createChatTemplate(source: string, tokens: TemplateTokens): ChatTemplate {
-  const plain = parsed(source);
   const control = finderOf(tokens.control);
-  const tokenVariables = (write: (text: string) => string) => ({
-    ...(tokens.bos === undefined ? {} : { bos_token: write(tokens.bos) }),
-    ...(tokens.eos === undefined ? {} : { eos_token: write(tokens.eos) }),
-  });
-  const plainTokens = tokenVariables((text) => text);
-  const inkedTokens = tokenVariables(inked);
-
-  // transformers gives no tools as None; a few templates loop over them all the same.
-  const [harmless] = harmlessConversations;
-  const loopsOverNone = fails(() => run(plain, { ...plainTokens, ...harmless }));
-  const withTools = (variables: TemplateVariables) =>
-    loopsOverNone ? { ...variables, tools: variables.tools ?? [] } : variables;
-  const renderPlain = (variables: TemplateVariables) => run(plain, { ...plainTokens, ...withTools(variables) });
+  const inkedTokens = variablesOf(tokens, inked);
+  const { render: renderPlain, withTools } = plainTemplate(source, tokens);
   const createRender = (inkWritten: Ink, inkCompared: Ink): ChatTemplate["render"] => {
     const program = parsed(source);
     inkLiterals(program, inkWritten, inkCompared);
@@ -83,6 +72,32 @@ export function createChatTemplate(source: string, tokens: TemplateTokens): Chat
   const render = renders.find((render) => accepted.every((variables) => writesInInk(render, variables, control)));
   if (!render) throw new Error(mixed);
   return { source, render };
+}
+
+/** A template that writes control tokens as any other text; and what it is given for no tools. */
+export interface PlainTemplate {
+  /** @throws as ChatTemplate's. */
+  render(variables: TemplateVariables): string;
+  withTools(variables: TemplateVariables): TemplateVariables;
+}
+
+/** @throws an Error if the template is not Jinja that we can run. */
+export function plainTemplate(source: string, tokens: Pick<TemplateTokens, "bos" | "eos">): PlainTemplate {
+  const program = parsed(source);
+  const own = variablesOf(tokens, (text) => text);
+  // transformers gives no tools as None; a few templates loop over them all the same.
+  const [harmless] = harmlessConversations;
+  const loopsOverNone = fails(() => run(program, { ...own, ...harmless }));
+  const withTools = (variables: TemplateVariables) =>
+    loopsOverNone ? { ...variables, tools: variables.tools ?? [] } : variables;
+  return { render: (variables) => run(program, { ...own, ...withTools(variables) }), withTools };
+}
+
+function variablesOf({ bos, eos }: Pick<TemplateTokens, "bos" | "eos">, write: (text: string) => string) {
+  return {
+    ...(bos === undefined ? {} : { bos_token: write(bos) }),
+    ...(eos === undefined ? {} : { eos_token: write(eos) }),
+  };
 }
 
 const mixed =
@@ -229,7 +244,6 @@ const strip = (ends: string) => (chars: string | undefined, text: string) => {
   const set = `[${chars === undefined ? pythonSpace : chars.replace(/[\\\]^-]/g, "\\$&")}]`;
   return text.replace(new RegExp(ends.replaceAll("S", set), "gu"), "");
 };
-const months = "January February March April May June July August September October November December".split(" ");
 
 /** The functions that templates may call. A dot or space in a name keeps it out of a template's own reach. */
 const functions: Readonly<Record<string, (...args: never[]) => unknown>> = {
@@ -245,23 +259,18 @@ const functions: Readonly<Record<string, (...args: never[]) => unknown>> = {
     if (!(length <= 100_000)) throw new Error(`range: ${length} numbers are too many`);
     return Array.from({ length }, (_, i) => from + i * step);
   },
-  strftime_now(format: string) {
-    const now = new Date();
-    const two = (n: number) => String(n).padStart(2, "0");
-    const fields: Record<string, string> = {
-      Y: String(now.getFullYear()),
-      m: two(now.getMonth() + 1),
-      d: two(now.getDate()),
-      B: months[now.getMonth()],
-      b: months[now.getMonth()].slice(0, 3),
-      H: two(now.getHours()),
-      M: two(now.getMinutes()),
-      S: two(now.getSeconds()),
-      "%": "%",
-    };
-    return format.replace(/%([YmdBbHMS%])/g, (_, field: string) => fields[field]);
-  },
+  strftime_now: (format: string) => strftime(new Date(), format),
 };
+
+/** A loop's turn is left before its end, or the loop is. */
+class LoopLeft extends Error {
+  written = "";
+  readonly isOver: boolean;
+  constructor(isOver: boolean) {
+    super("break and continue stand in loops");
+    this.isOver = isOver;
+  }
+}
 
 function run(program: Node, variables: Readonly<Record<string, unknown>>): string {
   const environment = new Environment();
@@ -273,8 +282,38 @@ function run(program: Node, variables: Readonly<Record<string, unknown>>): strin
     steps += count;
     if (steps > maxSteps) throw new Error(`it takes more than ${maxSteps} steps`);
   };
+  /** What the statements of a block write. */
+  const block = (statements: readonly Node[], scope: unknown): RuntimeValue => {
+    let text = "";
+    for (const statement of statements)
+      try {
+        const { type, value } = evaluate(statement, scope);
+        if (type !== "NullValue" && type !== "UndefinedValue") text += value;
+      } catch (error) {
+        if (error instanceof LoopLeft) error.written = text + error.written;
+        throw error;
+      }
+    return runtimeOf(text);
+  };
+  /** One turn of a loop, which has variables of its own. What it wrote before it was left stays. */
+  const turn = (iteration: Node, scope: unknown): RuntimeValue => {
+    if (iteration.isOver) return runtimeOf("");
+    try {
+      spend(20);
+      const written = block(iteration.body as Node[], new Environment(scope as Environment));
+      iteration.isWhole = true;
+      return written;
+    } catch (error) {
+      if (!(error instanceof LoopLeft)) throw error;
+      iteration.isLeft = true;
+      iteration.isOver = error.isOver;
+      return runtimeOf(error.written);
+    }
+  };
   const evaluate = (node: Node | undefined, scope: unknown): RuntimeValue => {
     if (!node) return engine(node, scope);
+    if (node.type === "Iteration") return turn(node, scope);
+    if (node.type === "Break" || node.type === "Continue") throw new LoopLeft(node.type === "Break");
     const result = evaluatePython(
       node,
       (inner) => evaluate(inner, scope),
@@ -291,6 +330,7 @@ function run(program: Node, variables: Readonly<Record<string, unknown>>): strin
     return result;
   };
   interpreter.evaluate = evaluate as typeof interpreter.evaluate;
+  Object.assign(interpreter, { evaluateBlock: block });
   try {
     for (const [name, value] of Object.entries({ ...constants, ...functions })) environment.set(name, value);
     for (const [name, value] of Object.entries(variables)) environment.setVariable(name, runtimeOf(value) as never);

@@ -298,7 +298,11 @@ export function evaluatePython(node: Node, evaluate: Evaluate, engine: Engine): 
             ? value
             : list(items),
       );
-      return engine({ ...node, iterable: select ? { ...over, lhs: iterable } : iterable });
+      const turn: Node = { type: "Iteration", body: node.body };
+      const written = engine({ ...node, body: [turn], iterable: select ? { ...over, lhs: iterable } : iterable });
+      // Jinja comes to "else" where no turn has come to its end.
+      if (!turn.isLeft || turn.isWhole) return written;
+      return runtime(textOf(written) + textOf(evaluate({ type: "Iteration", body: node.defaultBlock })));
     }
     case "BinaryExpression":
       return binary(node, evaluate, engine, given);

@@ -1,6 +1,8 @@
 // JSON that keeps what JSON.parse loses: the order of all keys ("1" after "b"), integers of any length, 1.0 beside 1. The
 // arguments of calls go through it on their way from a client's text into a chat template. Grammar: RFC 8259.
 
+import { keysOf } from "../decode/grammar/json-text.ts";
+
 /** A number as it was written. */
 export class JsonNumber {
   readonly text: string;
@@ -89,6 +91,7 @@ export function spacedJson(value: unknown): string {
   if (value instanceof JsonNumber) return value.text;
   if (Array.isArray(value)) return `[${value.map(spacedJson).join(", ")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  const entries = [...(value instanceof Map ? value : Object.entries(value))].filter(([, item]) => item !== undefined);
+  const own = () => keysOf(value).map((key) => [key, (value as Record<string, unknown>)[key]] as const);
+  const entries = [...(value instanceof Map ? value : own())].filter(([, item]) => item !== undefined);
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}: ${spacedJson(item)}`).join(", ")}}`;
 }

@@ -10,6 +10,8 @@ export interface SoftPrompt {
   readonly shape: readonly [n: number, dModel: number];
   /** Of the model that they were made for; undefined where nobody said. */
   readonly fingerprint?: string;
+  /** Whether the tokenizer's special tokens stand behind the rows, before the text; undefined where nobody said. */
+  readonly specialTokens?: boolean;
 }
 
 /** The soft prompt of a name, undefined if there is none. */

@@ -3,6 +3,7 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { FieldError, shown } from "../field-error.ts";
 import { ApiError } from "./errors.ts";
 import { microsOf } from "./prices.ts";
 
@@ -69,15 +70,27 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
+/** Names of hosts as addresses have them, in small letters. @throws FieldError for what is no name of a host alone */
+export function allowedHostsOf(names: readonly string[]): readonly string[] {
+  return names.map((name, i) => {
+    const address = `http://${name}/`;
+    const isName = typeof name === "string" && /^[\w.[\]:-]+$/.test(name);
+    if (!isName || !URL.canParse(address) || new URL(address).hostname !== name.toLowerCase())
+      throw new FieldError(`allowedHosts[${i}]`, `got ${shown(name)}, expected the name of a host, without a port`);
+    return name.toLowerCase();
+  });
+}
+
 /**
  * Refuses requests that name another host than this machine: a page may give its own name the address of this machine and then
  * count as of the same origin (DNS rebinding). @throws ApiError 403
  */
-export function checkLocalName(url: string): void {
+export function checkLocalName(url: string, allowed: readonly string[]): void {
   const { hostname } = new URL(url);
-  if (isLoopback(hostname)) return;
+  if (isLoopback(hostname) || allowed.includes(hostname)) return;
+  const others = allowed.map((name) => `, ${name}`).join("");
   throw new ApiError(
     403,
-    `Host ${JSON.stringify(hostname)} is not this machine, expected localhost; others need API keys`,
+    `Host ${JSON.stringify(hostname)} is not this machine, expected localhost${others}: without API keys, other names need --allowed-host ${hostname}; pages of other origins need --cors besides`,
   );
 }

@@ -4,6 +4,7 @@
 import type { Usage } from "../engine/generate.ts";
 import { FieldError } from "../field-error.ts";
 import { ApiError } from "./errors.ts";
+import { createInFlight, type InFlight } from "./in-flight.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -26,7 +27,7 @@ export interface Exchange extends Call {
   readonly warnings: readonly string[];
   /** Whether a stream tells the end. */
   readonly streams: boolean;
-  /** Calls `leave` when the request is over. */
+  /** Calls each `leave` when the request is over, or at once if it is. */
   atEnd(leave: () => void): void;
   /** Resolves when what was charged is on disk. */
   settled(): Promise<void>;
@@ -37,15 +38,15 @@ export interface Exchange extends Call {
 export interface Exchanges {
   /** `operation` is undefined where the route or method is unknown. */
   begin(request: Request, operation: Operation | undefined, prefix: string): Exchange;
-  /** How many have no end yet, those of open operations left out. */
-  inFlight(): number;
+  /** Those that have no end yet, those of open operations left out. */
+  inFlight(): InFlight;
   /** Ends all, and each that comes, with this reason. */
   abort(reason: ApiError): void;
 }
 
 export function createExchanges({ metrics, log, ledger, timeoutSeconds, beta }: ExchangeOptions): Exchanges {
   const controllers = new Set<AbortController>();
-  let inFlight = 0;
+  const inFlight = createInFlight();
   let stopped: ApiError | undefined;
 
   function begin(request: Request, operation: Operation | undefined, prefix: string): Exchange {
@@ -62,12 +63,12 @@ export function createExchanges({ metrics, log, ledger, timeoutSeconds, beta }: 
     controllers.add(controller);
     if (request.signal.aborted) gone();
     if (stopped) controller.abort(stopped);
-    if (!operation?.open) inFlight++;
+    const counted = operation?.open ? undefined : inFlight.enter();
 
     const used = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
     const warnings: string[] = [];
     let firstTokenSeconds: number | undefined;
-    let leave: (() => void) | undefined;
+    const leaving: (() => void)[] = [];
     let owing = false;
     let streams = false;
     let over = false;
@@ -85,6 +86,7 @@ export function createExchanges({ metrics, log, ledger, timeoutSeconds, beta }: 
       tokenClock: () =>
         metrics.tokenClock((seconds) => {
           firstTokenSeconds ??= seconds;
+          counted?.hasToken();
         }),
       charge(usage: Usage) {
         used.promptTokens += usage.promptTokens;
@@ -104,8 +106,9 @@ export function createExchanges({ metrics, log, ledger, timeoutSeconds, beta }: 
           left: () => exchange.finish(499),
         };
       },
-      atEnd(call) {
-        leave = call;
+      atEnd(leave) {
+        if (over) leave();
+        else leaving.push(leave);
       },
       async settled() {
         while (owing) {
@@ -116,12 +119,12 @@ export function createExchanges({ metrics, log, ledger, timeoutSeconds, beta }: 
       finish(status, error) {
         if (over) return;
         over = true;
-        if (!operation?.open) inFlight--;
+        counted?.leave();
         clearTimeout(timer);
         request.signal.removeEventListener("abort", gone);
         controllers.delete(controller);
         controller.abort(new DOMException("The request is over", "AbortError")); // whatever still computes for it ends
-        leave?.();
+        for (const leave of leaving) leave();
         const seconds = (performance.now() - began) / 1000;
         const route = operation?.path ?? "unknown";
         metrics.request(route, request.method, status, seconds);
@@ -131,6 +134,7 @@ export function createExchanges({ metrics, log, ledger, timeoutSeconds, beta }: 
           key: exchange.tenant,
           method: request.method,
           route: operation ? prefix + route : undefined,
+          path: operation ? undefined : new URL(request.url).pathname.slice(0, 200),
           status,
           ms: Math.round(seconds * 1000),
           first_token_ms: firstTokenSeconds === undefined ? undefined : Math.round(firstTokenSeconds * 1000),
@@ -138,7 +142,7 @@ export function createExchanges({ metrics, log, ledger, timeoutSeconds, beta }: 
           cached_tokens: used.cachedTokens || undefined,
           completion_tokens: used.completionTokens || undefined,
           client_gone: request.signal.aborted || undefined,
-          error: error instanceof Error && !refusal ? (error.stack ?? error.message) : undefined,
+          error: status >= 500 && error instanceof Error && !refusal ? (error.stack ?? error.message) : undefined,
         });
       },
     };
@@ -147,7 +151,7 @@ export function createExchanges({ metrics, log, ledger, timeoutSeconds, beta }: 
 
   return {
     begin,
-    inFlight: () => inFlight,
+    inFlight: inFlight.now,
     abort(reason) {
       stopped = reason;
       for (const controller of controllers) controller.abort(reason);

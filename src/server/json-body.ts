@@ -1,22 +1,29 @@
 // A request body: its type, its size while it is read, its text, and JSON with a limit on depth and numbers that a double can
-// hold. JSON itself is the runtime's; the scanner here only finds where a text that it refused goes wrong (RFC 8259).
+// hold. JSON itself is the runtime's; the scanner here only finds where a text that it refused goes wrong (RFC 8259). Of what
+// the runtime loses, two things are kept: the order of all keys (a schema's is that of the answer), and the digits of a seed.
 
+import { parseOrdered } from "../decode/grammar/json-text.ts";
 import { ApiError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
 import type { Step } from "./turns.ts";
 
+export interface BodyRules {
+  limits: Limits;
+  signal: AbortSignal;
+  /** Content types that are taken. */
+  types: readonly string[];
+  /** Seconds that it may take to come. */
+  sendSeconds: number;
+}
+
 /**
- * The bytes of a body and its type, one of `types`.
- * @throws ApiError 415 for another type, 413 for too many bytes before all are read; the signal's reason.
+ * The bytes of a body and its type.
+ * @throws ApiError 415 for another type, 413 for too many bytes before all are read, 408 when they come too slowly; the
+ * signal's reason.
  */
-export async function readBody(
-  request: Request,
-  limits: Limits,
-  signal: AbortSignal,
-  types: readonly string[] = ["application/json"],
-): Promise<{ bytes: Uint8Array; type: string }> {
-  const type = typeOf(request.headers, types);
-  return { type, bytes: await bytesOf(request, limits.maxBodyBytes, signal) };
+export async function readBody(request: Request, rules: BodyRules): Promise<{ bytes: Uint8Array; type: string }> {
+  const type = typeOf(request.headers, rules.types);
+  return { type, bytes: await bytesOf(request, rules) };
 }
 
 /**
@@ -29,7 +36,8 @@ export async function parseBody(bytes: Uint8Array, limits: Limits, step: Step): 
   await step(() => checkStructure(text, limits.maxBodyDepth, limits.maxBodyValues));
   const { result: value } = await step(() => parsed(text));
   await step(() => checkFinite(value));
-  return value;
+  const { result } = await step(() => withExactSeed(value, text));
+  return result;
 }
 
 function typeOf(headers: Headers, types: readonly string[]): string {
@@ -52,15 +60,21 @@ function typeOf(headers: Headers, types: readonly string[]): string {
   return essence.trim();
 }
 
-async function bytesOf(request: Request, limit: number, signal: AbortSignal): Promise<Uint8Array> {
+async function bytesOf(request: Request, { limits, signal, sendSeconds }: BodyRules): Promise<Uint8Array> {
+  const limit = limits.maxBodyBytes;
   const tooMany = () => new ApiError(413, `The request body is larger than ${limit} bytes, the limit of this server`);
   if (Number(request.headers.get("content-length")) > limit) throw tooMany();
   if (!request.body) return new Uint8Array();
   const reader = request.body.getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  const cancel = () => void reader.cancel(signal.reason).catch(() => {});
+  const cancel = () => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", cancel, { once: true });
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    cancel();
+  }, sendSeconds * 1000);
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       length += part.value.length;
@@ -69,11 +83,14 @@ async function bytesOf(request: Request, limit: number, signal: AbortSignal): Pr
     }
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    throw new ApiError(400, "The request body ended before it was complete");
+    if (!late) throw new ApiError(400, "The request body ended before it was complete");
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener("abort", cancel);
   }
   signal.throwIfAborted();
+  if (late)
+    throw new ApiError(408, `The request body came too slowly: it was not complete after ${sendSeconds} seconds`);
   return Buffer.concat(chunks, length);
 }
 
@@ -87,7 +104,7 @@ function textOf(bytes: Uint8Array): string {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseOrdered(text);
   } catch {
     const fault = firstFault(text);
     throw new ApiError(400, `Failed to parse the request body as JSON: ${fault.message} ${at(text, fault.position)}`);
@@ -101,6 +118,38 @@ function checkFinite(value: unknown): void {
   throw new ApiError(400, `${param || "body"}: got a number too large for a double, expected a finite number`, {
     param,
   });
+}
+
+/** The same body, its seed a bigint where a double has rounded it: seeds have 64 bits. */
+function withExactSeed(body: unknown, text: string): unknown {
+  const { seed } = (body ?? {}) as { seed?: unknown };
+  if (typeof seed !== "number" || !Number.isInteger(seed) || Number.isSafeInteger(seed)) return body;
+  return Object.assign(body as object, { seed: integerOf(text, "seed") ?? BigInt(seed) });
+}
+
+/** The integer that the last field of this name has in the text of an object, where digits alone write it. */
+function integerOf(text: string, name: string): bigint | undefined {
+  let depth = 0;
+  let found: bigint | undefined;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === "[" || char === "{") depth++;
+    else if (char === "]" || char === "}") depth--;
+    else if (char === '"') {
+      const end = endOfString(text, i) as number;
+      const value = depth === 1 && JSON.parse(text.slice(i, end)) === name ? valueAfter(text, end) : undefined;
+      if (value !== undefined) found = /^-?\d+$/.test(value) ? BigInt(value) : undefined;
+      i = end - 1;
+    }
+  }
+  return found;
+}
+
+/** The value of the field whose name ends here, if it is a number; undefined too where the string is no name. */
+function valueAfter(text: string, at: number): string | undefined {
+  const field = /[ \t\n\r]*:[ \t\n\r]*([-+.\deE]+)/y;
+  field.lastIndex = at;
+  return field.exec(text)?.[1];
 }
 
 /** Refuses what nests too deeply or holds too many values, whatever else is wrong, before anything is made of it. */

@@ -2,15 +2,22 @@
 // and replayed at start. A balance is what was paid in (the key list says) less what the journal holds.
 //
 // A crash can only tear the last line: whatever no newline ends was never answered for, and is cut off. Lines carry a
-// running number, so none counts twice.
+// running number, so none counts twice. Behind the last line stand spaces, which the next charges overwrite: so a disk that
+// fills up is met before something is computed that could not be charged, and what runs then can still be.
 
 import { constants } from "node:fs";
-import { type FileHandle, open, readFile, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import type { Usage } from "../engine/generate.ts";
 import { costOf, type Prices } from "./prices.ts";
+import { lockFile } from "./process-lock.ts";
 
 export interface Ledger {
   readonly prices: Prices;
+  /**
+   * Makes sure that one more charge finds room on disk; call what it returns when nothing more is charged for it.
+   * @throws LedgerFullError if there is none, or charges wait that could not be written; both are tried again each time.
+   */
+  admit(): Promise<() => void>;
   /** What a key has spent, in millionths of the currency, charges that are still on their way to disk included. */
   spent(tenant: string): number;
   /** Adds what a request cost. */
@@ -19,6 +26,23 @@ export interface Ledger {
   settled(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** No charge can be written now; `code` is the system's. */
+export class LedgerFullError extends Error {
+  readonly code: string;
+
+  constructor(code: string) {
+    super(`the journal cannot be written (${code})`);
+    this.name = "LedgerFullError";
+    this.code = code;
+  }
+}
+
+/** Bytes that a line takes at the utmost: its numbers are safe integers, a request's id has 36 characters, a key's 16. */
+const maxLineBytes = 320;
+
+/** Spaces are written so many at a time. */
+const roomBytes = 16_384;
 
 interface Line {
   n: number;
@@ -48,9 +72,27 @@ export async function openLedger(path: string, prices: Prices): Promise<Ledger> 
     throw error;
   });
   let { length, number } = end;
+  /** Where the spaces behind the last line end. */
+  let room = length;
+  let admitted = 0;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One writes at a time: each knows where the other ended. */
+  async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = turn.then(work);
+    turn = result.catch(() => {});
+    return result;
+  }
+
   const pending: Line[] = [];
   let waiters: { upTo: number; resolve(): void; reject(reason: unknown): void }[] = [];
   let writing = false;
+  let failed = false;
+
+  async function writeAll(bytes: Buffer, at: number): Promise<void> {
+    for (let done = 0; done < bytes.length; )
+      done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+  }
 
   /** Writes what is pending, over and over until nothing is; many charges share one sync. */
   async function write(): Promise<void> {
@@ -60,17 +102,20 @@ export async function openLedger(path: string, prices: Prices): Promise<Ledger> 
       while (pending.length > 0) {
         const batch = [...pending];
         const bytes = Buffer.from(batch.map((line) => `${JSON.stringify(line)}\n`).join(""));
-        let done = 0;
-        while (done < bytes.length)
-          done += (await file.write(bytes, done, bytes.length - done, length + done)).bytesWritten;
-        await file.datasync();
-        length += bytes.length;
+        await inTurn(async () => {
+          await writeAll(bytes, length);
+          await file.datasync();
+          length += bytes.length;
+          room = Math.max(room, length);
+        });
+        failed = false;
         pending.splice(0, batch.length);
         const synced = batch[batch.length - 1].n;
         for (const waiter of waiters) if (waiter.upTo <= synced) waiter.resolve();
         waiters = waiters.filter((waiter) => waiter.upTo > synced);
       }
     } catch (error) {
+      failed = true;
       for (const waiter of waiters) waiter.reject(error);
       waiters = [];
     } finally {
@@ -78,8 +123,32 @@ export async function openLedger(path: string, prices: Prices): Promise<Ledger> 
     }
   }
 
+  /** Writes spaces behind the last line until all that is admitted finds room there. */
+  async function extend(): Promise<void> {
+    while (room - length < (admitted + pending.length) * maxLineBytes) {
+      await writeAll(Buffer.alloc(roomBytes, " "), room);
+      room += roomBytes;
+    }
+  }
+
   const ledger: Ledger = {
     prices,
+    async admit() {
+      admitted++;
+      let inside = true;
+      const leave = () => {
+        if (inside) admitted--;
+        inside = false;
+      };
+      try {
+        if (failed) await ledger.settled();
+        await inTurn(extend);
+        return leave;
+      } catch (error) {
+        leave();
+        throw new LedgerFullError((error as NodeJS.ErrnoException).code ?? String(error));
+      }
+    },
     spent: (tenant) => spent.get(tenant) ?? 0,
     charge(tenant, requestId, usage) {
       const amount = costOf(prices, usage);
@@ -105,6 +174,7 @@ export async function openLedger(path: string, prices: Prices): Promise<Ledger> 
     async close() {
       try {
         await ledger.settled();
+        await file.truncate(length);
       } finally {
         await file.close();
         await unlock();
@@ -159,29 +229,13 @@ async function* linesOf(file: FileHandle, path: string): AsyncGenerator<{ line: 
   }
 }
 
-/** Claims the journal for this process; a claim of a process that is gone does not count. */
+/** Claims the journal for this process. */
 async function lock(path: string): Promise<() => Promise<void>> {
-  const file = `${path}.lock`;
-  for (;;) {
-    try {
-      await writeFile(file, String(process.pid), { flag: "wx" });
-      return () => rm(file, { force: true });
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "EEXIST") throw new Error(`journal: cannot write ${file} (${code})`);
-    }
-    const owner = Number(await readFile(file, "utf8").catch(() => "0"));
-    if (owner !== process.pid && isRunning(owner))
-      throw new Error(`journal: ${path} is in use by process ${owner}; if that is no plainformer, remove ${file}`);
-    await rm(file, { force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid < 1) return false;
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
+  const taken = await lockFile(path).catch(({ code }) => {
+    throw new Error(`journal: cannot write ${path}.lock (${code})`);
+  });
+  if (typeof taken === "function") return taken;
+  throw new Error(
+    `journal: ${path} is in use by ${taken.pid === undefined ? "another process" : `process ${taken.pid}`}`,
+  );
 }

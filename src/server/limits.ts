@@ -58,9 +58,14 @@ export function limitsOf(config: ModelConfig, overrides: Partial<Limits> = {}): 
   return inField("limits", () => {
     checkNames<object>(overrides, usual);
     const given = Object.entries(overrides).filter(([, limit]) => limit !== undefined);
-    for (const [name, limit] of given) numberIn(limitRange, name, limit);
+    for (const [name, limit] of given) numberIn({ ...limitRange, min: mayBeZero.has(name) ? 0 : 1 }, name, limit);
     return { ...usual, ...Object.fromEntries(given) };
   });
 }
 
 const limitRange: NumberRange = { min: 0, max: Number.MAX_SAFE_INTEGER, whole: true };
+
+/** What a server may offer nothing of; without any of the others, no request could be right. */
+const mayBeZero: ReadonlySet<string> = new Set<keyof Limits>([
+  ...(["maxEmbedRows", "maxSoftPrompts", "maxStop", "maxTools", "maxTopLogprobs", "maxLogitBias"] as const),
+]);

@@ -3,6 +3,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { GenerateEvent, Usage } from "../engine/generate.ts";
 import type { ServedModel } from "../served-model.ts";
+import type { InFlight } from "./in-flight.ts";
 
 export interface Metrics {
   request(route: string, method: string, status: number, seconds: number): void;
@@ -13,7 +14,7 @@ export interface Metrics {
   text(): Promise<{ body: string; type: string }>;
 }
 
-export function createMetrics(model: Pick<ServedModel, "load">): Metrics {
+export function createMetrics(model: Pick<ServedModel, "load">, inFlight: () => InFlight): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: "plainformer_" });
@@ -39,6 +40,15 @@ export function createMetrics(model: Pick<ServedModel, "load">): Metrics {
   const between = new Histogram({
     ...named("inter_token_seconds", "From one token to the next"),
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+  });
+  const open = new Gauge({
+    ...named("requests_in_flight", "Requests whose answer is not complete; waiting: that have had no token yet"),
+    labelNames: ["state"] as const,
+    collect() {
+      const { count, waiting } = inFlight();
+      open.set({ state: "all" }, count);
+      open.set({ state: "waiting" }, waiting);
+    },
   });
   const sequences = new Gauge({
     ...named("sequences", "Sequences of the engine"),

@@ -3,8 +3,11 @@
 import { ApiError } from "./errors.ts";
 import type { RouteContext } from "./operation.ts";
 
-/** Names that clients of DeepSeek send. */
-export const deepSeekNames = ["deepseek-chat", "deepseek-coder", "deepseek-reasoner"];
+/** Names that clients of DeepSeek send: those of today, and those that were retired in 2026. */
+export const deepSeekNames = [
+  ...["deepseek-chat", "deepseek-coder", "deepseek-reasoner"],
+  ...["deepseek-flash", "deepseek-v4-flash", "deepseek-v4-flash-vision-exp", "deepseek-v4-pro"],
+];
 
 export function isModel({ modelId, aliases }: Pick<RouteContext, "modelId" | "aliases">, name: string): boolean {
   return name === modelId || aliases.includes(name);

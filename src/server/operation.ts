@@ -6,6 +6,7 @@ import type { GenerateEvent, Usage } from "../engine/generate.ts";
 import type { ChatFormat } from "../prompt/chat-format.ts";
 import type { FimFormat } from "../prompt/fim.ts";
 import type { ComputedModel, EngineLoad } from "../served-model.ts";
+import type { InFlight } from "./in-flight.ts";
 import type { Limits } from "./limits.ts";
 import type { SoftPromptStore } from "./soft-prompt-store.ts";
 
@@ -54,10 +55,19 @@ export interface RouteContext {
   /** undefined: the server keeps no soft prompts. */
   readonly softPrompts: SoftPromptStore | undefined;
   readonly limits: Limits;
+  /** Whether more tokens than a limit, or than the context leaves, are cut instead of refused. */
+  readonly capMaxTokens: boolean;
+  /** Whether control tokens spelled out in a prompt of /completions count, where a request does not say. */
+  readonly parseSpecialTokens: boolean;
+  /** Whether strict tools are DeepSeek's: in beta, all or none, in the schemas that it offers. */
+  readonly deepSeekStrict: boolean;
   /** Seconds since 1970 when the server began. */
   readonly created: number;
   readonly openApi: object;
   draining(): boolean;
+  inFlight(): InFlight;
+  /** Why charges cannot be written down now, tried when it is asked; undefined: they can, or there are none. */
+  journalProblem(): Promise<string | undefined>;
   /** Counters in Prometheus' text form, and its content type. */
   metrics(): Promise<{ body: string; type: string }>;
   /** The engine's counters and their age. Where the model is too busy to tell, those of before; null: it never told. */

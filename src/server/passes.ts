@@ -17,17 +17,20 @@ export interface PassContext extends Pick<RouteContext, "draining" | "balanceOf"
   readonly exchanges: Exchanges;
   readonly rates: Rates;
   readonly keys: readonly ApiKey[] | undefined;
-  readonly localNamesOnly: boolean;
+  /** Hosts that requests may name beside this machine's; undefined: any. */
+  readonly hosts: readonly string[] | undefined;
+  /** Makes room for what a request will be charged; undefined: nothing is charged. @throws ApiError if there is none. */
+  readonly admit: (() => Promise<() => void>) | undefined;
 }
 
-/** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says for its method. */
+/** Where a request goes under a prefix: to an operation, or nowhere, which `missing` says. */
 export type Destination = { readonly prefix: string } & (
   | { readonly operation: Operation; readonly missing?: undefined }
-  | { readonly operation?: undefined; missing(method: string): ApiError }
+  | { readonly operation?: undefined; missing(request: Request): ApiError }
 );
 
 export function passesOf(context: PassContext, destination: Destination): [Pass, ...Pass[]] {
-  const { exchanges, rates, keys, localNamesOnly, draining, balanceOf } = context;
+  const { exchanges, rates, keys, hosts, admit, draining, balanceOf } = context;
   const { prefix, operation, missing } = destination;
 
   /** It has an id and a signal; log and counters hear of its end. */
@@ -40,12 +43,15 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
     const { headers } = c.res;
     headers.set("x-request-id", exchange.requestId);
     headers.set("x-ds-trace-id", exchange.requestId);
-    for (const text of exchange.warnings) headers.append("warning", `299 - ${quoted(text)}`);
-    if (draining()) headers.set("connection", "close");
+    for (const text of shortened(exchange.warnings)) {
+      headers.append(warningHeader, ascii(text));
+      headers.append("warning", `299 - ${quoted(text)}`);
+    }
+    if (draining() || c.res.status === 408) headers.set("connection", "close");
   };
 
   const namesThisMachine: Pass = (c, next) => {
-    if (localNamesOnly) checkLocalName(c.req.url);
+    if (hosts) checkLocalName(c.req.url, hosts);
     return next();
   };
 
@@ -55,7 +61,7 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
   };
 
   const hasRoute: Pass = (c, next) => {
-    if (missing) throw missing(c.req.method);
+    if (missing) throw missing(c.req.raw);
     return next();
   };
 
@@ -70,16 +76,39 @@ export function passesOf(context: PassContext, destination: Destination): [Pass,
     return next();
   };
 
-  const isPaidFor: Pass = (c, next) => {
-    const balance = operation?.body && balanceOf(c.var.exchange.tenant);
+  const isPaidFor: Pass = async (c, next) => {
+    const { exchange } = c.var;
+    const balance = operation?.body && balanceOf(exchange.tenant);
     if (balance && balance.left <= 0) throw new ApiError(402, "Insufficient Balance");
+    if (admit && operation?.body && exchange.tenant !== undefined) exchange.atEnd(await admit());
     return next();
   };
 
   return [recorded, namesThisMachine, hasKey, hasRoute, isInTime, isWithinRates, isPaidFor];
 }
 
-/** A text as a header can hold it. */
+/** What the caller may want to know, a header for each; `warning` says the same in the form of RFC 7234. */
+export const warningHeader = "x-plainformer-warning";
+
+/** Clients refuse answers whose headers are longer than 16 KiB or so. */
+const maxWarningLength = 2048;
+
+/** As many texts as headers have room for, and how many more there are. */
+function shortened(texts: readonly string[]): string[] {
+  const kept: string[] = [];
+  let room = maxWarningLength;
+  for (const text of texts) {
+    room -= text.length;
+    if (room < 0 && kept.length > 0) return [...kept, `and ${texts.length - kept.length} more`];
+    kept.push(text.slice(0, maxWarningLength));
+  }
+  return kept;
+}
+
+function ascii(text: string): string {
+  return text.replace(/[^\x20-\x7e]+/g, "?");
+}
+
 function quoted(text: string): string {
-  return `"${text.replace(/[^\x20-\x7e]+/g, "?").replace(/["\\]/g, "\\$&")}"`;
+  return `"${ascii(text).replace(/["\\]/g, "\\$&")}"`;
 }

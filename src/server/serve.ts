@@ -5,16 +5,27 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
+import { checkNames, type Names } from "../field-error.ts";
 import type { App } from "./app.ts";
 import { ApiError, type ErrorStatus, errorBody, errorResponse } from "./errors.ts";
+import { watchReaders } from "./stalled-readers.ts";
 
 export interface ListenOptions {
   host: string;
   /** 0: any free one */
   port: number;
-  /** Seconds that a client may take to send a request. Default 60 */
-  sendSeconds?: number;
+  /** Seconds that a client may take to send a request's headers; its body is the app's to wait for. Default 20 */
+  headerSeconds?: number;
+  /** Seconds without taking anything of a stream after which a client counts as gone. Default 60 */
+  stallSeconds?: number;
 }
+
+const listenOptionNames = {
+  host: true,
+  port: true,
+  headerSeconds: true,
+  stallSeconds: true,
+} satisfies Names<ListenOptions>;
 
 export interface Listening {
   /** http://host:port */
@@ -30,7 +41,9 @@ export interface Listening {
 const maxHeaderSize = 16 * 1024;
 
 /** Listens. @throws one sentence if the address cannot be had. */
-export async function listen(app: App, { host, port, sendSeconds = 60 }: ListenOptions): Promise<Listening> {
+export async function listen(app: App, options: ListenOptions): Promise<Listening> {
+  checkNames(options, listenOptionNames);
+  const { host, port, headerSeconds = 20, stallSeconds = 60 } = options;
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
     errorHandler: () => errorResponse(new ApiError(400, "The request line or the Host header is not valid")),
@@ -38,13 +51,17 @@ export async function listen(app: App, { host, port, sendSeconds = 60 }: ListenO
   const server = createServer(
     {
       maxHeaderSize,
-      headersTimeout: Math.min(20, sendSeconds) * 1000,
-      requestTimeout: sendSeconds * 1000,
-      connectionsCheckingInterval: Math.min(1000, sendSeconds * 250),
+      headersTimeout: headerSeconds * 1000,
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.min(1000, headerSeconds * 250),
       keepAliveTimeout: 30_000,
     },
-    (request: IncomingMessage, response: ServerResponse) => void listener(request, response),
+    (request: IncomingMessage, response: ServerResponse) => {
+      readers.watch(response);
+      void listener(request, response);
+    },
   );
+  const readers = watchReaders(stallSeconds);
   server.on("clientError", refuse);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new Error(addressFault(error, host, port))));
@@ -53,16 +70,16 @@ export async function listen(app: App, { host, port, sendSeconds = 60 }: ListenO
   const { port: actual } = server.address() as AddressInfo;
   return {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${actual}`,
-    stop: (drainSeconds) => stop(app, server, drainSeconds),
+    stop: (drainSeconds) => stop(app, server, drainSeconds).finally(readers.end),
   };
 }
 
 async function stop(app: App, server: HttpServer, drainSeconds: number): Promise<void> {
-  app.drain();
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  app.drain(); // it listens on, so that whoever asks is told: /health by a 503, all else too
   await until(() => app.inFlight() === 0, drainSeconds * 1000);
   app.abort();
   await until(() => app.inFlight() === 0, 5000);
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const timer = setInterval(() => server.closeIdleConnections(), 20); // those that have their answer
   await Promise.race([closed, sleep(1000)]);
   clearInterval(timer);

@@ -6,6 +6,8 @@
 export interface NamedPreTokenizer {
   readonly names: readonly string[];
   readonly patterns: readonly string[];
+  /** Where patterns cannot say it: the steps of tokenizer.json. */
+  readonly steps?: readonly unknown[];
   /** Text is brought to NFC first; llama.cpp leaves that out, the models were trained with it. */
   readonly nfc?: true;
   /** A piece that is a token is that token, whatever its merges. */
@@ -78,11 +80,37 @@ export const namedPreTokenizers: readonly NamedPreTokenizer[] = [
       "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
     ],
   },
+  {
+    // llama.cpp's patterns leave out that digits are found among the characters that bytes are written as, so that a byte
+    // 0xB2 (written \u00b2) is one.
+    names: ["falcon"],
+    patterns: [],
+    steps: [
+      { type: "Punctuation", behavior: "Contiguous" },
+      { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
+      { type: "Digits", individual_digits: false },
+      split("[0-9][0-9][0-9]"),
+    ],
+  },
+  {
+    // What llama.cpp cuts by where a file has no name.
+    names: ["default"],
+    patterns: ["[\\p{P}\\$\\+<=>\\^~\\|]+", gpt2Words, "\\p{N}+", "[0-9][0-9][0-9]"],
+  },
 ];
 
+/** By `general.architecture`, for files without a name: families that have one tokenizer for all their models. */
+export const preTokenizersOfArchitectures: Readonly<Record<string, NamedPreTokenizer | undefined>> = {
+  falcon: namedPreTokenizers.find(({ names }) => names.includes("falcon")),
+  gptneox: { names: [], patterns: [gpt2Words], nfc: true },
+};
+
 /** The component of tokenizer.json that a name stands for. */
-export function preTokenizerOf({ patterns }: NamedPreTokenizer): unknown {
-  const splits = patterns.map((Regex) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false }));
+export function preTokenizerOf({ patterns, steps }: NamedPreTokenizer): unknown {
   const bytes = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false };
-  return { type: "Sequence", pretokenizers: [...splits, bytes] };
+  return { type: "Sequence", pretokenizers: steps ?? [...patterns.map(split), bytes] };
+}
+
+function split(Regex: string): unknown {
+  return { type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false };
 }

@@ -46,3 +46,26 @@ export function createFrame(value: unknown, where = "post_processor"): Frame {
   const config = fieldsOf(value, where);
   return componentOf(builders, config, where)(config, where);
 }
+
+/** The classes of transformers that put tokens round a text themselves, whatever tokenizer.json's post_processor does. */
+const framingClass = /^(Llama|CodeLlama|Gemma|Cohere|GPTNeoX)Tokenizer(?:Fast)?$/;
+
+/**
+ * The frame that tokenizer_config.json asks for by `add_bos_token` and `add_eos_token`, or `frame` where its class takes
+ * none of them or it has neither. Throws an Error that names the field, if the token to be added is none.
+ * Source: transformers 4, models/llama/tokenization_llama_fast.py, update_post_processor.
+ */
+export function framedByClass(frame: Frame, config: Fields, ids: { bos?: number; eos?: number }): Frame {
+  const { tokenizer_class: name, add_bos_token: bos, add_eos_token: eos } = config;
+  const stated = typeof bos === "boolean" || typeof eos === "boolean";
+  const framing = typeof name === "string" && framingClass.exec(name)?.[1];
+  if (!stated || !framing) return frame;
+  const side = (token: "bos" | "eos") => {
+    const id = ids[token];
+    if (id === undefined)
+      throw new Error(`tokenizer_config.json: add_${token}_token is true, but ${token}_token names no token`);
+    return [id];
+  };
+  const begins = typeof bos === "boolean" ? bos : framing !== "GPTNeoX";
+  return { before: begins ? side("bos") : [], after: eos === true ? side("eos") : [] };
+}

@@ -1,7 +1,9 @@
 // Pre-tokenizers: how text is cut into the words that BPE works on; no merge crosses a cut. Each hands on its pieces one
-// by one. The byte alphabet of ByteLevel is not written out here: the model takes bytes where `byteLevel` is set.
+// by one. The byte alphabet of ByteLevel is not written out here, the model takes bytes where `byteLevel` is set; but it is
+// where more steps follow, as Falcon has it: they cut what the alphabet has made of the text, within a character too.
 // Source: huggingface/tokenizers src/pre_tokenizers and NormalizedString::split in src/tokenizer/normalizer.rs.
 
+import { textOfBytes } from "./byte-level.ts";
 import { componentOf, type Fields, fieldError, fieldsOf, flagOf, listOf, stringOf } from "./fields.ts";
 import { patternOf } from "./normalizer.ts";
 
@@ -23,10 +25,7 @@ const builders: Readonly<Record<string, (config: Fields, where: string) => PreTo
   Sequence(config, where) {
     const list = listOf(config.pretokenizers, `${where}.pretokenizers`);
     const steps = list.map((step, i) => createPreTokenizer(step, `${where}.pretokenizers[${i}]`));
-    const misplaced = steps.slice(0, -1).findIndex((step) => step.byteLevel);
-    if (misplaced >= 0)
-      throw fieldError(`${where}.pretokenizers[${misplaced}]`, "ByteLevel", "it last in the sequence");
-    return sequence(steps);
+    return sequence(steps.map((step, i) => (step.byteLevel && i < steps.length - 1 ? writtenOut(step) : step)));
   },
   Split(config, where) {
     const pattern = patternOf(config.pattern, `${where}.pattern`);
@@ -56,11 +55,35 @@ const builders: Readonly<Record<string, (config: Fields, where: string) => PreTo
       },
     };
   },
+  Punctuation(config, where) {
+    const { behavior = "Isolated" } = config;
+    return splitter(new RegExp(punctuation, "gu"), behaviorOf(behavior, `${where}.behavior`));
+  },
   Digits(config, where) {
     const individual = flagOf(config.individual_digits, `${where}.individual_digits`, false);
     return splitter(/\p{N}/gu, individual ? "Isolated" : "Contiguous");
   },
 };
+
+// The Rust library's table of punctuation is that of Unicode 8: of what JavaScript calls so, these came or changed later.
+const laterPunctuation =
+  "61d 9fd a76 c77 c84 1b4e-1b4f 1b7d-1b7f 2e43-2e4f 2e52-2e5d 10d6e 10ead 10ed0 10f55-10f59 10f86-10f89 113d4-113d5 " +
+  "113d7-113d8 1144b-1144f 1145a-1145b 1145d 11660-1166c 116b9 1183b 11944-11946 119e2 11a3f-11a46 11a9a-11a9c " +
+  "11a9e-11aa2 11b00-11b09 11be1 11c41-11c45 11c70-11c71 11ef7-11ef8 11f43-11f4f 11fff 12ff1-12ff2 16d6d-16d6f " +
+  "16e97-16e9a 16fe2 1e5ff 1e95e-1e95f";
+const later = laterPunctuation.replace(/[0-9a-f]+/g, "\\u{$&}").replaceAll(" ", "");
+const punctuation = `[!-/:-@[-\`{-~\\u166d\\u{111c9}]|(?![${later}])\\p{P}`;
+
+const utf8 = new TextEncoder();
+
+/** A ByteLevel step whose pieces are in the alphabet, so that the model takes each character for itself. */
+function writtenOut(step: PreTokenizer): PreTokenizer {
+  return {
+    byteLevel: false,
+    cut: (piece, atStart, sink) =>
+      step.cut(piece, atStart, (part, partAtStart) => sink(textOfBytes(utf8.encode(part)), partAtStart)),
+  };
+}
 
 const identity: PreTokenizer = { cut: (piece, atStart, sink) => sink(piece, atStart), byteLevel: false };
 
@@ -115,6 +138,7 @@ function sequence(steps: readonly PreTokenizer[]): PreTokenizer {
   };
 }
 
+/** `pattern` is the splitter's own: it keeps its place in a text while the parts of that are cut further. */
 function splitter(pattern: RegExp, behavior: Behavior, invert = false): PreTokenizer {
   const cut: PreTokenizer["cut"] = (piece, atStart, sink) => {
     let start = 0; // of the part that is not handed on yet

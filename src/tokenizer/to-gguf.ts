@@ -7,8 +7,8 @@ import { readAddedTokens } from "./added-tokens.ts";
 import { readVocabulary } from "./bpe.ts";
 import { type Fields, fieldsOf, listOf } from "./fields.ts";
 import { mergesOfScores, spaceMark, type TokenizerFiles, tokenTypes } from "./from-gguf.ts";
-import { namedPreTokenizers } from "./gguf-pre.ts";
-import { createFrame } from "./post-processor.ts";
+import { namedPreTokenizers, preTokenizerOf } from "./gguf-pre.ts";
+import { createFrame, framedByClass } from "./post-processor.ts";
 
 /**
  * The metadata of a tokenizer, for a model of `vocabSize` rows; rows without a token are called "[PADn]".
@@ -45,8 +45,8 @@ export function tokenizerToGguf({ tokenizerJson, tokenizerConfig }: TokenizerFil
   fields.token_type = { type: "array", of: "i32", value: types };
 
   const idOf = new Map(tokens.map((token, id) => [token, id]));
-  const { before, after } = createFrame(tokenizerJson.post_processor);
   const named = { bos: idOfNamed(tokenizerConfig.bos_token, idOf), eos: idOfNamed(tokenizerConfig.eos_token, idOf) };
+  const { before, after } = framedByClass(createFrame(tokenizerJson.post_processor), tokenizerConfig, named);
   const [bos, eos] = [before[0] ?? named.bos, after[0] ?? named.eos];
   if (before.length > 1 || after.length > 1)
     throw new Error("tokenizer.json: post_processor adds several tokens on a side, expected at most one");
@@ -64,13 +64,13 @@ export function tokenizerToGguf({ tokenizerJson, tokenizerConfig }: TokenizerFil
 
 /** The name of a byte-level tokenizer's cutting. */
 function preNameOf(json: Fields, model: Fields): string {
-  const patterns = patternsOf(json.pre_tokenizer);
+  const steps = stepsOf(json.pre_tokenizer);
   const normalizers = flat(json.normalizer, "normalizers");
   const nfc = normalizers.length === 1 && normalizers[0].type === "NFC";
   const ignoreMerges = model.ignore_merges === true;
   const found = namedPreTokenizers.find(
     (named) =>
-      JSON.stringify(named.patterns.map(plain)) === JSON.stringify(patterns) &&
+      JSON.stringify(stepsOf(preTokenizerOf(named))) === JSON.stringify(steps) &&
       (named.ignoreMerges ?? false) === ignoreMerges &&
       (named.nfc ?? false) === nfc,
   );
@@ -81,20 +81,22 @@ function preNameOf(json: Fields, model: Fields): string {
   );
 }
 
-/** The patterns that text is cut by, one after the other; undefined where something else than cutting is done. */
-function patternsOf(preTokenizer: unknown): string[] | undefined {
-  const patterns: string[] = [];
+/** What text is cut by, one after the other, in one spelling; undefined where something else than cutting is done. */
+function stepsOf(preTokenizer: unknown): string[] | undefined {
+  const cuts: string[] = [];
   const steps = flat(preTokenizer, "pretokenizers");
   for (const [i, step] of steps.entries()) {
     const pattern = step.pattern as Fields | undefined;
     if (step.type === "Split" && step.behavior === "Isolated" && !step.invert && typeof pattern?.Regex === "string") {
-      patterns.push(plain(pattern.Regex));
-    } else if (step.type === "Digits") patterns.push(step.individual_digits ? "\\p{N}" : "\\p{N}+");
-    else if (step.type === "ByteLevel" && i === steps.length - 1 && step.add_prefix_space === false) {
-      if (step.use_regex !== false) patterns.push(namedPreTokenizers[0].patterns[0]);
+      cuts.push(plain(pattern.Regex));
+    } else if (step.type === "Digits") cuts.push(step.individual_digits ? "\\p{N}" : "\\p{N}+");
+    else if (step.type === "Punctuation") cuts.push(`Punctuation ${step.behavior ?? "Isolated"}`);
+    else if (step.type === "ByteLevel" && step.add_prefix_space === false) {
+      if (step.use_regex !== false) cuts.push(namedPreTokenizers[0].patterns[0]);
+      if (i < steps.length - 1) cuts.push("ByteLevel"); // what follows cuts bytes
     } else return undefined;
   }
-  return patterns;
+  return cuts;
 }
 
 /** The steps of a component that may be one, a sequence, or absent. */

@@ -8,7 +8,7 @@ import { createWordEncoder, readVocabulary } from "./bpe.ts";
 import { createDecoder } from "./decoder.ts";
 import { type Fields, fieldsOf } from "./fields.ts";
 import { createNormalizer } from "./normalizer.ts";
-import { createFrame } from "./post-processor.ts";
+import { createFrame, framedByClass } from "./post-processor.ts";
 import { createPreTokenizer } from "./pre-tokenizer.ts";
 
 export interface EncodeOptions {
@@ -41,6 +41,8 @@ export interface Tokenizer {
   /** The highest id of vocabulary and added tokens, plus one. */
   readonly vocabSize: number;
   readonly addedTokens: readonly AddedToken[];
+  /** What is doubtful in the files that it was made from, in sentences for people. */
+  readonly warnings: readonly string[];
   /** The ids that tokenizer_config.json names as beginning and end of sequence. */
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;
@@ -59,11 +61,23 @@ export interface Tokenizer {
   isSpecial(id: number): boolean;
 }
 
+/** What only some files say of a tokenizer. */
+export interface TokenizerExtras {
+  /** Ids that no text becomes, because another has their text: id → that other. They decode like it. */
+  readonly twins?: ReadonlyMap<number, number>;
+  readonly warnings?: readonly string[];
+}
+
 /**
  * The tokenizer that the parsed tokenizer.json (and tokenizer_config.json, for the names of the beginning and end of
- * sequence) describe. Throws an Error that names the field on anything malformed or not supported.
+ * sequence, and whether they are added) describe. Throws an Error that names the field on anything malformed or not
+ * supported.
  */
-export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown = {}): Tokenizer {
+export function createTokenizer(
+  tokenizerJson: unknown,
+  tokenizerConfig: unknown = {},
+  { twins = new Map(), warnings = [] }: TokenizerExtras = {},
+): Tokenizer {
   const json = fieldsOf(tokenizerJson, "the file");
   const config = fieldsOf(tokenizerConfig, "tokenizer_config.json");
   const normalize = createNormalizer(json.normalizer);
@@ -75,8 +89,6 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
   const isSpecial = (id: number) => addedById.get(id)?.special ?? false;
   const isControl = (id: number) => addedById.get(id)?.control ?? false;
   const encodeWord = createWordEncoder(json.model, vocabulary, preTokenizer.byteLevel, isControl);
-  const frame = createFrame(json.post_processor);
-
   const findRaw = createFinder(
     addedTokens.filter((token) => !token.normalized),
     (text) => text,
@@ -89,6 +101,11 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
   const textOfId: (string | undefined)[] = [];
   for (const [text, id] of vocabulary) textOfId[id] = text;
   for (const token of addedTokens) textOfId[token.id] = token.content;
+  for (const [id, other] of twins) {
+    textOfId[id] = textOfId[other];
+    const added = addedById.get(other);
+    if (added) addedById.set(id, added);
+  }
 
   const tokenText = (id: number): string => {
     const text = textOfId[id];
@@ -100,6 +117,9 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
     return text;
   };
   const idOf = (token: string) => addedByContent.get(token)?.id ?? vocabulary.get(token);
+  const bosId = namedId(config, "bos_token", idOf);
+  const eosId = namedId(config, "eos_token", idOf);
+  const frame = framedByClass(createFrame(json.post_processor), config, { bos: bosId, eos: eosId });
   /** The text that decoding starts from: an added token that is looked for in normalized text is decoded from it. */
   const decodedText = (id: number) => {
     const text = tokenText(id);
@@ -124,8 +144,9 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
   return {
     vocabSize: textOfId.length,
     addedTokens,
-    bosId: namedId(config, "bos_token", idOf),
-    eosId: namedId(config, "eos_token", idOf),
+    warnings,
+    bosId,
+    eosId,
     idOf,
     isSpecial,
     stream,

@@ -45,7 +45,8 @@ export interface BatchGradientsOptions {
   signal?: AbortSignal;
 }
 
-const gradientsOptionNames = {
+/** Every name of its options. */
+export const gradientsOptionNames = {
   input: true,
   targets: true,
   loss: true,
@@ -54,12 +55,18 @@ const gradientsOptionNames = {
   signal: true,
 } satisfies Names<GradientsOptions>;
 
-const candidateGradientsOptionNames = {
+/** Every name of its options. */
+export const candidateGradientsOptionNames = {
   ...gradientsOptionNames,
   candidates: true,
 } satisfies Names<CandidateGradientsOptions>;
 
-const batchOptionNames = { examples: true, recompute: true, signal: true } satisfies Names<BatchGradientsOptions>;
+/** Every name of its options. */
+export const batchOptionNames = {
+  examples: true,
+  recompute: true,
+  signal: true,
+} satisfies Names<BatchGradientsOptions>;
 
 const exampleNames = { input: true, targets: true } satisfies Names<BatchGradientsOptions["examples"][number]>;
 

@@ -4,10 +4,13 @@
 import { startThread } from "#platform";
 import { EngineClosedError } from "../engine/errors.ts";
 import { eventQueue } from "../engine/event-queue.ts";
-import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
-import { FieldError } from "../field-error.ts";
-import type { LoadOptions, ServedModel } from "../served-model.ts";
+import { type GenerateEvent, type GenerateOptions, generateOptionNames } from "../engine/generate.ts";
+import { candidateScoreOptionNames, scoreOptionNames } from "../engine/score.ts";
+import { traceOptionNames } from "../engine/trace.ts";
+import { checkNames, FieldError, type Names, shown } from "../field-error.ts";
+import { closeOptionNames, type LoadOptions, loadOptionNames, type ServedModel } from "../served-model.ts";
 import { loadTokenizer } from "../tokenizer/load-tokenizer.ts";
+import { batchOptionNames, candidateGradientsOptionNames, gradientsOptionNames } from "../tune/gradients.ts";
 import { withChat } from "../with-chat.ts";
 import { type Call, type Calls, type Facts, type Reply, type Request, receivedError, type Start } from "./messages.ts";
 
@@ -23,6 +26,7 @@ interface Pending {
 
 /** Starts a thread that loads a model. @throws as `loadInWorker`. */
 export async function startWorker(source: string | undefined, options: LoadOptions): Promise<ServedModel> {
+  checkNames(options, loadOptionNames); // before it is sent: what cannot cross would say so first
   const { onProgress, probe, kernels, ...rest } = options;
   if (kernels !== undefined && typeof kernels !== "string")
     throw new FieldError("kernels", "an open set cannot cross into a worker, expected a name", "unsupported");
@@ -32,7 +36,7 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     wantsProgress: onProgress !== undefined,
     probe: probe && { names: probe.names },
   };
-  const thread = startThread(program, start);
+  const thread = crossing(start.options, () => startThread(program, start));
   const pending = new Map<number, Pending>();
   let calls = 0;
   let closing = false;
@@ -81,17 +85,17 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     { method, argument }: Extract<Call, { method: M }>,
     signal?: AbortSignal,
     onEvent?: (event: GenerateEvent) => void,
+    id = calls++,
   ): Promise<Calls[M]["answer"]> {
     signal?.throwIfAborted();
     if (ended) throw ended;
-    const id = calls++;
     const abort = () => {
       settle(id)?.reject(signal?.reason);
       post({ type: "abort", id });
     };
     try {
       return await new Promise<Calls[M]["answer"]>((resolve, reject) => {
-        post({ type: "call", id, method, argument } as Request);
+        crossing(argument, () => post({ type: "call", id, method, argument } as Request));
         pending.set(id, { resolve: resolve as (answer: unknown) => void, reject, onEvent });
         thread.keepAlive(true);
         signal?.addEventListener("abort", abort);
@@ -101,16 +105,32 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     }
   }
 
-  async function* generate({ signal, ...argument }: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined> {
+  async function* generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined> {
+    checkNames(options, generateOptionNames);
+    const { signal, ...argument } = options;
     const left = new AbortController(); // the consumer left the loop
-    const events = eventQueue<GenerateEvent>();
+    const id = calls++;
+    const events = eventQueue<GenerateEvent>((behind) => {
+      if (pending.has(id)) post({ type: behind ? "pause" : "resume", id });
+    });
     const either = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
-    call<"generate">({ method: "generate", argument }, either, events.push).then(events.end, events.fail);
+    call<"generate">({ method: "generate", argument }, either, events.push, id).then(events.end, events.fail);
     try {
       for await (const event of events) yield event;
     } finally {
       left.abort();
     }
+  }
+
+  /** Calls a method whose only argument is options; a slip in a name is found here, before what cannot cross is. */
+  async function checked<M extends Exclude<keyof Calls, "generate" | "embed" | "load">>(
+    method: M,
+    options: Calls[M]["argument"] & { signal?: AbortSignal },
+    names: Names<typeof options>,
+  ): Promise<Calls[M]["answer"]> {
+    checkNames(options, names);
+    const { signal, ...argument } = options;
+    return call<M>({ method, argument } as Extract<Call, { method: M }>, signal);
   }
 
   const { directory } = facts;
@@ -120,21 +140,43 @@ export async function startWorker(source: string | undefined, options: LoadOptio
     ...facts,
     tokenizer,
     generate,
-    score: ({ signal, ...argument }) => call<"score">({ method: "score", argument }, signal),
-    candidateScores: ({ signal, ...argument }) =>
-      call<"candidateScores">({ method: "candidateScores", argument }, signal),
-    gradients: ({ signal, ...argument }) => call<"gradients">({ method: "gradients", argument }, signal),
-    candidateGradients: ({ signal, ...argument }) =>
-      call<"candidateGradients">({ method: "candidateGradients", argument }, signal),
-    batchGradients: ({ signal, ...argument }) => call<"batchGradients">({ method: "batchGradients", argument }, signal),
-    trace: ({ signal, ...argument }) => call<"trace">({ method: "trace", argument }, signal),
+    score: (options) => checked("score", options, scoreOptionNames),
+    candidateScores: (options) => checked("candidateScores", options, candidateScoreOptionNames),
+    gradients: (options) => checked("gradients", options, gradientsOptionNames),
+    candidateGradients: (options) => checked("candidateGradients", options, candidateGradientsOptionNames),
+    batchGradients: (options) => checked("batchGradients", options, batchOptionNames),
+    trace: (options) => checked("trace", options, traceOptionNames),
+    droppedOf: (argument) => call<"droppedOf">({ method: "droppedOf", argument }),
     embed: (argument) => call<"embed">({ method: "embed", argument }),
     load: () => call<"load">({ method: "load", argument: undefined }),
-    async close({ drainMs = 0 } = {}) {
+    async close(options = {}) {
+      checkNames(options, closeOptionNames);
+      const { drainMs = 0 } = options;
       closing = true;
       thread.keepAlive(true);
       if (!ended) post({ type: "close", drainMs });
       await exited;
     },
   });
+}
+
+/** Sends options to another thread. @throws FieldError of the first that holds what cannot be copied: a function, say. */
+function crossing<Result>(options: unknown, send: () => Result): Result {
+  try {
+    return send();
+  } catch (error) {
+    if (!(error instanceof DOMException) || error.name !== "DataCloneError") throw error;
+    for (const [name, value] of Object.entries(options as object)) {
+      try {
+        structuredClone(value);
+      } catch {
+        throw new FieldError(
+          name,
+          `got ${shown(value)}, of which something cannot cross into a worker`,
+          "invalid_type",
+        );
+      }
+    }
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@
 // message, and an error its name and sentence, from which the other side makes one of the same class.
 
 import { KernelsFailedError } from "../../kernels/failed.ts";
+import type { DroppedKeyword, GrammarSpec } from "../decode/grammar/grammar.ts";
 import { EngineBusyError, EngineClosedError } from "../engine/errors.ts";
 import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
 import type { PlaceValue, Probe } from "../engine/probe.ts";
@@ -41,6 +42,7 @@ export interface Calls {
     answer: { examples: Gradients[]; usage: GradientsUsage };
   };
   trace: { argument: Omit<TraceOptions, "signal">; answer: Trace };
+  droppedOf: { argument: GrammarSpec; answer: readonly DroppedKeyword[] };
   embed: { argument: readonly number[]; answer: Float32Array };
   load: { argument: undefined; answer: EngineLoad };
 }
@@ -51,12 +53,23 @@ export type Call = { [M in keyof Calls]: { method: M; argument: Calls[M]["argume
 export type Request =
   | ({ type: "call"; id: number } & Call)
   | { type: "abort"; id: number }
+  /** Nobody takes the events of a generation for now; or somebody does again. */
+  | { type: "pause"; id: number }
+  | { type: "resume"; id: number }
   | { type: "close"; drainMs: number };
 
 /** What the program needs to know of a loaded model; it reads the tokenizer itself. */
 export type Facts = Pick<
   ServedModel,
-  "config" | "kernels" | "endIds" | "cacheTokens" | "directory" | "files" | "fingerprint" | "chatTemplate"
+  | "config"
+  | "kernels"
+  | "endIds"
+  | "cacheTokens"
+  | "maxRunning"
+  | "directory"
+  | "files"
+  | "fingerprint"
+  | "chatTemplate"
 >;
 
 /** From the thread to the program, in lists: everything of one turn together. */

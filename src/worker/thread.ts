@@ -27,15 +27,19 @@ try {
     probe: probe && { ...probe, see: (name, value) => reply({ type: "seen", name, value }) },
   });
   parent.onMessage((request) => receive(model, request as Request));
-  const { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate } = model;
-  const facts = { config, kernels, endIds, cacheTokens, directory, files, fingerprint, chatTemplate };
+  const { config, kernels, endIds, cacheTokens, maxRunning, directory, files, fingerprint, chatTemplate } = model;
+  const facts = { config, kernels, endIds, cacheTokens, maxRunning, directory, files, fingerprint, chatTemplate };
   reply({ type: "ready", facts });
 } catch (error) {
   reply({ type: "error", id: undefined, error: sentError(error) });
 }
 
 async function receive(model: Plainformer, request: Request): Promise<void> {
-  if (request.type === "abort") calls.get(request.id)?.abort();
+  if (request.type === "abort") {
+    calls.get(request.id)?.abort();
+    goOn(request.id);
+  } else if (request.type === "pause") pause(request.id);
+  else if (request.type === "resume") goOn(request.id);
   else if (request.type === "close") {
     await model.close({ drainMs: request.drainMs });
     reply({ type: "closed" });
@@ -48,9 +52,26 @@ async function receive(model: Plainformer, request: Request): Promise<void> {
     } catch (error) {
       reply({ type: "error", id, error: sentError(error) });
     } finally {
+      goOn(id);
       calls.delete(id);
     }
   }
+}
+
+/** Generations whose events nobody takes now, each with what waits for that to end. */
+const paused = new Map<number, { over: Promise<void>; end(): void }>();
+
+function pause(id: number): void {
+  let end = () => {};
+  const over = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  if (calls.has(id)) paused.set(id, { over, end });
+}
+
+function goOn(id: number): void {
+  paused.get(id)?.end();
+  paused.delete(id);
 }
 
 async function answer(
@@ -60,8 +81,10 @@ async function answer(
 ): Promise<unknown> {
   switch (call.method) {
     case "generate":
-      for await (const event of model.generate({ ...call.argument, signal }))
+      for await (const event of model.generate({ ...call.argument, signal })) {
         reply({ type: "event", id: call.id, event });
+        await paused.get(call.id)?.over;
+      }
       return undefined;
     case "score":
       return model.score({ ...call.argument, signal });
@@ -75,6 +98,8 @@ async function answer(
       return model.batchGradients({ ...call.argument, signal });
     case "trace":
       return model.trace({ ...call.argument, signal });
+    case "droppedOf":
+      return model.droppedOf(call.argument);
     case "embed":
       return model.embed(call.argument);
     case "load":

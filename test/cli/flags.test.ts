@@ -3,11 +3,13 @@
 // command; the long one all.
 
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createProgram } from "../../src/cli/program.ts";
 import { defaultModel, type load } from "../../src/plainformer.ts";
+import { writeSoftPrompt } from "../../src/prompt/soft-prompt-file.ts";
 import { long, sampled } from "../long.ts";
 import { HubServer } from "../weights/hub-server.ts";
 import { type Outcome, runHere } from "./in-process.ts";
@@ -63,6 +65,8 @@ const age = {
 const schema = file("schema.json", age);
 const good = file("good.json", '{"age":3}');
 const remarks = file("remarks.jsonl", Array(8).fill('{"prompt":"I like it","completion":" good"}').join("\n"));
+const rows = join(folder, "rows.safetensors");
+await writeSoftPrompt(rows, { embeds: Float32Array.from({ length: 3 * 256 }, (_, i) => Math.sin(i)), shape: [3, 256] });
 const gap = file("gap.txt", "one <FILL> three");
 const text = file("text.txt", "A text.");
 // The default model with a template that opens and closes thoughts when it is told to.
@@ -93,7 +97,7 @@ interface Case {
 const fresh = "FRESH";
 let freshPaths = 0;
 
-const modelFlags = ["--model", "--kernels", "--threads", "--dtype", "--kv"];
+const modelFlags = ["--model", "--kernels", "--threads", "--dtype", "--exact", "--kv"];
 
 const greedy = ["--temperature", "0"];
 const drawn = ["--temperature", "2", "--seed", "1"];
@@ -117,6 +121,7 @@ const commands: Record<string, { base: string[]; input?: string; model?: boolean
       { flag: "--logprobs", args: ["2"], shows: /"top_logprobs":\[\{"id":\d+,"logprob":-?[\d.e-]+\},\{/ },
       { flag: "--schema", args: [schema], shows: /\\"age\\": ?\d/ },
       { flag: "--json-object", args: [], shows: /"text":"\{/ },
+      { flag: "--soft-prompt", args: [rows], shows: /"prompt_tokens":8\b/ },
       { flag: "--parse-special", args: [], base: ["generate", "<|EOT|> a", "--json", "--max-tokens", "1", ...greedy] },
       { flag: "--json", args: [], base: ["generate", "Once", "--max-tokens", "2", ...greedy], shows: /^\{"text":/ },
     ],
@@ -127,6 +132,7 @@ const commands: Record<string, { base: string[]; input?: string; model?: boolean
     model: true,
     cases: [
       { flag: "--system", args: ["You are a fox."], shows: /"prompt_tokens":(?!5\b)\d/ },
+      { flag: "--soft-prompt", args: [rows] },
       { flag: "--thinking", args: ["--model", thinker], shows: /"reasoning_content":/ },
       {
         flag: "--no-thinking",
@@ -158,7 +164,10 @@ const commands: Record<string, { base: string[]; input?: string; model?: boolean
   score: {
     base: ["score", "The cat sat on the", " mat"],
     model: true,
-    cases: [{ flag: "--json", args: [], shows: /^\{"scores":\[\{"target":" mat"/ }],
+    cases: [
+      { flag: "--soft-prompt", args: [rows] },
+      { flag: "--json", args: [], shows: /^\{"scores":\[\{"target":" mat"/ },
+    ],
   },
   tune: {
     base: ["tune", "--data", remarks, "--out", fresh, "--tokens", "2", "--steps", "1", "--batch", "1"],
@@ -281,20 +290,26 @@ for (const [name, { base, input, model, cases }] of Object.entries(commands))
         expect(printed(after)).toMatch(shows);
         expect(printed(before)).not.toMatch(shows);
       } else {
-        expect(after.err).toBe("");
+        expect(after.err).toMatch(/^(step 1 of 1: loss [^\n]+\n)?$/); // of a run of tune
         expect(printed(after)).not.toBe(printed(before));
       }
     });
 
     if (model && (long || name === "generate"))
       test(modelFlags.join(" "), async () => {
-        await runFresh([...base, "--kernels", "reference", "--threads", "1", "--dtype", "f16", "--kv", "f16"], input);
+        await runFresh(
+          [...base, "--kernels", "reference", "--threads", "1", "--dtype", "f16", "--exact", "--kv", "f16"],
+          input,
+        );
         await runFresh([...base, "--model", join(folder, "nowhere")], input);
         expect(
-          loads.map(({ source, options: { kernels, threads, dtype, kv } }) => [source, kernels, threads, dtype, kv]),
+          loads.map(({ source, options: { kernels, threads, dtype, exact, kv } }) => [
+            ...[source, kernels, threads],
+            ...[dtype, exact, kv],
+          ]),
         ).toEqual([
-          [defaultModel, "reference", 1, "f16", "f16"],
-          [join(folder, "nowhere"), "auto", undefined, undefined, undefined],
+          [defaultModel, "reference", 1, "f16", true, "f16"],
+          [join(folder, "nowhere"), "auto", undefined, undefined, undefined, undefined],
         ]);
       });
   });
@@ -302,8 +317,19 @@ for (const [name, { base, input, model, cases }] of Object.entries(commands))
 const serveFlags = [
   ...modelFlags,
   ...["--host", "--port", "--model-id", "--api-keys", "--beta", "--cache-tokens", "--max-running", "--max-waiting"],
-  ...["--rate-limit", "--concurrency", "--max-body", "--prices", "--journal", "--soft-prompts", "--cors", "--timeout"],
-  ...["--drain", "--quiet"],
+  ...[
+    "--rate-limit",
+    "--concurrency",
+    "--max-body",
+    "--prices",
+    "--journal",
+    "--soft-prompt",
+    "--soft-prompts",
+    "--cors",
+    "--timeout",
+  ],
+  ...["--drain", "--quiet", "--alias", "--allowed-host", "--cap-max-tokens", "--parse-special-tokens"],
+  "--deepseek-strict",
 ];
 
 describe("serve", () => {
@@ -318,6 +344,15 @@ describe("serve", () => {
     expect(used).toBeDefined();
     return outcome;
   }
+  /** The status of an answer to who calls the server by this name. */
+  const statusAs = (url: string, host: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const sent = request(`${url}/models`, { headers: { host } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      sent.on("error", reject).end();
+    });
   const post = (url: string, body: object, headers: Record<string, string> = {}, method = "POST") =>
     fetch(url, { method, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) });
   const one = { model: "fox", prompt: "Once", max_tokens: 1, temperature: 0 };
@@ -334,14 +369,14 @@ describe("serve", () => {
       "--cors",
       "https://a.example",
     ];
-    const memory = ["--kernels", "reference", "--threads", "1", "--dtype", "f16", "--kv", "f16"];
+    const memory = ["--kernels", "reference", "--threads", "1", "--dtype", "f16", "--exact", "--kv", "f16"];
     const places = ["--cache-tokens", "640", "--max-running", "3", "--max-waiting", "5"];
     const rates = ["--concurrency", "1", "--rate-limit", "6"];
     const { out, err } = await serving([...flags, ...memory, ...places, ...rates, "--drain", "7"], async (url) => {
       expect(url).toMatch(/^http:\/\/localhost:\d+$/);
       const { data } = (await (await fetch(`${url}/models`)).json()) as { data: { id: string }[] };
       expect(data[0].id).toBe("fox");
-      expect((await post(`${url}/completions`, { ...one, suffix: "" })).status).toBe(200); // beta without /beta
+      expect((await post(`${url}/completions`, { ...one, suffix: "." })).status).toBe(200); // beta without /beta
       expect((await post(`${url}/completions`, { ...one, prompt: "x".repeat(400) })).status).toBe(413);
       const origin = await fetch(`${url}/health`, { headers: { origin: "https://a.example" } });
       expect(origin.headers.get("access-control-allow-origin")).toBe("https://a.example");
@@ -355,26 +390,47 @@ describe("serve", () => {
     expect(out).toContain("serves fox");
     expect(err).toMatch(/"event":"ending".*"drain_seconds":7/);
     const [{ options }] = loads;
-    expect(options).toMatchObject({ kernels: "reference", threads: 1, dtype: "f16", kv: "f16" });
+    expect(options).toMatchObject({ kernels: "reference", threads: 1, dtype: "f16", exact: true, kv: "f16" });
     expect(options).toMatchObject({ cacheTokens: 640, maxRunning: 3, maxWaiting: 5 });
   });
 
   test("with keys: balances, prices, soft prompts, and no line for a request", async () => {
     const keys = ["--api-keys", file("keys", "sk-alice-0001 100\n")];
     const money = ["--prices", prices, "--journal", join(folder, "journal")];
-    const kept = ["--soft-prompts", join(folder, "soft-prompts")];
+    const kept = ["--soft-prompts", join(folder, "soft-prompts"), "--soft-prompt", rows];
     const { err } = await serving([...keys, ...money, ...kept, "--quiet"], async (url) => {
       expect((await fetch(`${url}/models`)).status).toBe(401);
       const headers = { authorization: "Bearer sk-alice-0001" };
-      const rows = [Array(256).fill(0)];
-      expect((await post(`${url}/soft_prompts/zero`, { embeds: rows }, headers, "PUT")).status).toBe(200);
-      expect((await post(`${url}/completions`, { ...one, model: "plainformer" }, headers)).status).toBe(200);
+      const zeros = [Array(256).fill(0)];
+      expect((await post(`${url}/soft_prompts/zero`, { embeds: zeros }, headers, "PUT")).status).toBe(200);
+      const answer = await post(`${url}/completions`, { ...one, model: "plainformer" }, headers);
+      expect(await answer.json()).toMatchObject({ usage: { prompt_tokens: 3 + 2 } }); // three rows, then the text
       const balance = (await (await fetch(`${url}/user/balance`, { headers })).json()) as {
         balance_infos: { total_balance: string }[];
       };
       expect(Number(balance.balance_infos[0].total_balance)).toBeLessThan(100);
     });
     expect(err).toBe("");
+  });
+
+  test("for clients of other servers: names of model and host, tokens that are cut or spelled out, strict tools", async () => {
+    const names = ["--alias", "mine", "--alias", "ours", "--allowed-host", "Docker.Internal"];
+    const rules = ["--cap-max-tokens", "--parse-special-tokens", "--deepseek-strict", "--quiet"];
+    await serving([...names, ...rules], async (url) => {
+      const { data } = (await (await fetch(`${url}/models`)).json()) as { data: { aliases: string[] }[] };
+      expect(data[0].aliases).toEqual(["mine", "ours"]);
+      expect([await statusAs(url, "docker.internal:80"), await statusAs(url, "other.internal")]).toEqual([200, 403]);
+      const tokens = async (more: object) => {
+        const response = await post(`${url}/completions`, { ...one, model: "ours", prompt: "<｜User｜>", ...more });
+        return ((await response.json()) as { usage: { prompt_tokens: number } }).usage.prompt_tokens;
+      };
+      expect(await tokens({})).toBeLessThan(await tokens({ parse_special_tokens: false }));
+      const many = { ...one, model: "mine", max_tokens: 9e9, stop: ["a", "e", "t"] };
+      expect((await post(`${url}/completions`, many)).status).toBe(200);
+      const tools = [{ type: "function", function: { name: "f", strict: true } }];
+      const strict = { model: "mine", messages: [{ role: "user", content: "Hi" }], tools, max_tokens: 1 };
+      expect((await post(`${url}/chat/completions`, strict)).status).toBe(400);
+    });
   });
 
   test("--timeout, --port, --model", async () => {

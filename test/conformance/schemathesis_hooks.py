@@ -36,7 +36,9 @@ def fitted(value, key=""):
 
 def reconciled(body):
     """Without what the server refuses by name, or together with something else."""
-    for name in ("functions", "function_call", "audio", "response_format", "tool_choice", "parallel_tool_calls", "best_of"):
+    refused = ("functions", "function_call", "audio", "tool_choice", "parallel_tool_calls", "best_of")
+    forms = ("response_format", "guided_json", "guided_regex", "guided_choice", "structured_outputs", "extra_body", "nvext")
+    for name in refused + forms:
         body.pop(name, None)
     if not body.get("stream"):
         body.pop("stream_options", None)

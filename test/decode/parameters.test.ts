@@ -20,7 +20,7 @@ test.each<[DecodeParameters, string]>([
   [{ frequencyPenalty: 2.5 }, "frequencyPenalty: got 2.5, expected a number from -2 to 2"],
   [{ presencePenalty: -3 }, "presencePenalty: got -3, expected a number from -2 to 2"],
   [{ repetitionPenalty: 0 }, "repetitionPenalty: got 0, expected a number > 0"],
-  [{ seed: 0.5 }, "seed: got 0.5, expected a whole number ≥ 0"],
+  [{ seed: 0.5 }, "seed: got 0.5, expected a whole number from -2^63 to 2^63 - 1"],
   [{ logprobs: 1000 }, "logprobs: got 1000, expected a whole number from 0 to 100"],
   [{ logitBias: { 100: 1 } }, "logitBias: got the token id 100, expected a whole number from 0 to 99"],
   [{ logitBias: { 5: 101 } }, "logitBias.5: got 101, expected a number from -100 to 100"],

@@ -114,6 +114,11 @@ EXPRESSIONS = [
     "{{ v.yes is number }} {{ v['items'] is iterable }} {{ v.text is iterable }} {{ v.whole is iterable }} {{ v['items'] is sequence }} {{ v.list is sequence }} {{ v.real is float }} {{ v['items'] is mapping }}",
     "{{ ('a', 1) }} {% for a, b in [(1, 2), (3, 4)] %}{{ a + b }} {% endfor %}", "{{ 'a-b-c'.split('-', 1) }} {{ 'a-b'.split('-')[-1] }} {{ ' a  b '.split() }}", "{{ 'abc'.startswith('ab') }} {{ 'abc'.endswith(('x', 'c')) }}",
     "{{ 'x' if v.missing else 'y' }} {{ v.missing is defined }} {{ v.none is none }}", "{{ [1, 2, 3][1:] }} {{ 'abc'[::-1] }}", "{{ -0.0 }} {{ 0.1 + 0.2 }} {{ 100000.0 }}",
+    "{% set n = 0 %}{% for x in [1, 2, 3] %}{{ n }}{% set n = n + x %}{{ n }} {% endfor %}{{ n }}", "{% for x in [1, 2] %}{{ seen is defined }}{% set seen = x %}{{ seen }} {% endfor %}{{ seen is defined }}",
+    "{% set first = true %}{% for k, x in v['items'].items() %}{% if not first %}, {% endif %}{{ k }}{% set first = false %}{% endfor %}", "{% for x in [1, 2] %}{% for y in [x, x + 2] %}{% set z = y %}{{ z }}{{ loop.index }}{% endfor %}{{ z is defined }}{{ loop.index }} {% endfor %}",
+    "{% for x in [1, 2, 3, 4] %}{% if x == 2 %}a{{ x }}{% continue %}{% endif %}[{% if x == 3 %}b{% break %}{% endif %}{{ x }}]{% else %}none{% endfor %}", "{% for x in [1] %}{% continue %}{% else %}none{% endfor %}|{% for x in [] %}x{% else %}none{% endfor %}",
+    "{% for x in [1, 2] %}{% for y in [1, 2, 3] %}{{ y }}{% if y == x %}!{% break %}{% endif %}{% endfor %};{% endfor %}", "{% macro m(x) %}{% for y in x %}{{ y }}{% if y == 2 %}{% continue %}{% endif %},{% endfor %}{% endmacro %}{{ m([1, 2, 3]) }}",
+    "{{ strftime_now('%a %A %b %B %d %f %H %I %j %m %M %p %S %U %w %W %y %Y %% %G %u %V|%Z|%z|%c|%x|%X') }}", "{{ strftime_now('%-d %-m %-I %-j %e %D %F %R %T %h') }}",
     "a\r\n{% if true %}\r\nb\r{% endif %}\r\nc", "{{ 'a\\tb' | string }} {{ ['a\\tb\\x07\u200b'] }}",
 ]
 
@@ -194,6 +199,15 @@ def expressions():
     return {"data": DATA, "written": {source: written(source) for source in EXPRESSIONS}}
 
 
+DATE = "%a %A %b %B %d %e %f %H %I %j %m %M %p %S %U %u %V %G %w %W %y %Y %-d %-H %c"
+
+
+def dates():
+    times = [datetime.datetime(1999 + i, (5 * i) % 12 + 1, (11 * i) % 28 + 1, (7 * i) % 24, (13 * i) % 60, i) for i in range(20)]
+    times += [datetime.datetime(year, month, day, 12) for year in range(2015, 2030) for month, day in ((1, 1), (1, 3), (12, 29), (12, 31))]
+    return {"format": DATE, "written": {time.isoformat(): time.strftime(DATE) for time in times}}
+
+
 def sources(path):
     text = path.read_bytes().decode()
     if path.suffix == ".jinja":
@@ -222,7 +236,7 @@ def main():
                     if source.strip() and source not in found.values():
                         found[name if name not in found else f"{folder.name}/{name}"] = source
     templates = [{"name": name, "source": source, "renderings": renderings(source)} for name, source in found.items()]
-    content = {"versions": {"jinja2": jinja2.__version__}, "now": NOW.isoformat(), "expressions": expressions(), "conversations": CONVERSATIONS, "templates": templates}
+    content = {"versions": {"jinja2": jinja2.__version__}, "now": NOW.isoformat(), "expressions": expressions(), "dates": dates(), "conversations": CONVERSATIONS, "templates": templates}
     options.out.write_bytes(gzip.compress(json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode(), mtime=0))
     print(len(templates), "templates")
 

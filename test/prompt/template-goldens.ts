@@ -21,6 +21,7 @@ export interface TemplateGoldens {
   readonly now: string;
   /** Pieces of templates, and what they write with `data`, a text of JSON, as `v`. */
   readonly expressions: { readonly data: string; readonly written: Readonly<Record<string, Rendering>> };
+  readonly dates: { readonly format: string; readonly written: Readonly<Record<string, string>> };
   readonly conversations: Readonly<Record<string, ChatRequest>>;
   readonly templates: readonly GoldenTemplate[];
 }

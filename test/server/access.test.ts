@@ -51,6 +51,31 @@ test("without keys, a name that is not this machine's is refused, whatever addre
     expect([host, await statusOf(host)]).toEqual([host, 403]);
 });
 
+test("names that are allowed besides are taken; the refusal says how, and names who called", async () => {
+  const { url } = await start({ localNamesOnly: true, allowedHosts: ["Host.docker.internal", "10.0.0.7"] });
+  const asked = (host: string) =>
+    new Promise<{ status: number | undefined; text: string }>((resolve, reject) => {
+      const sent = request(`${url}/models`, { headers: { host } }, async (response) => {
+        let text = "";
+        for await (const part of response) text += part;
+        resolve({ status: response.statusCode, text });
+      });
+      sent.on("error", reject).end();
+    });
+  for (const host of ["localhost", "host.docker.internal:8000", "HOST.docker.internal", "10.0.0.7"])
+    expect([host, (await asked(host)).status]).toEqual([host, 200]);
+  const { status, text } = await asked("evil.example:80");
+  expect(status).toBe(403);
+  const { error } = JSON.parse(text) as { error: { message: string } };
+  expect(error.message).toBe(
+    'Host "evil.example" is not this machine, expected localhost, host.docker.internal, 10.0.0.7: without API keys, other names need --allowed-host evil.example; pages of other origins need --cors besides',
+  );
+  for (const name of ["", "a:80", "http://a", "a/b", "a b", "*", 5])
+    await expect(start({ localNamesOnly: true, allowedHosts: [name as string] })).rejects.toThrow(
+      "allowedHosts[0]: got ",
+    );
+});
+
 describe("with keys", () => {
   test("every route but /health needs one, under every prefix, unknown routes too", async () => {
     const { url } = await start({ keys });

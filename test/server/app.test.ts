@@ -3,11 +3,16 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { EngineBusyError, EngineClosedError } from "../../src/engine/errors.ts";
+import type { GenerateEvent } from "../../src/engine/generate.ts";
 import { FieldError } from "../../src/field-error.ts";
 import type { AppOptions } from "../../src/server/app.ts";
 import { ApiError } from "../../src/server/errors.ts";
+import { missingRoute } from "../../src/server/foreign-routes.ts";
 import { jsonLog } from "../../src/server/log.ts";
+import { deepSeekNames } from "../../src/server/model-id.ts";
 import type { Call, Operation } from "../../src/server/operation.ts";
+import { operations } from "../../src/server/operations.ts";
+import { health as healthRoute } from "../../src/server/routes/health.ts";
 import { textStream } from "../../src/server/wire/stream.ts";
 import { errorOf, start } from "./start.ts";
 
@@ -69,11 +74,11 @@ test("every route at three prefixes; beta under /beta, or everywhere when asked 
 
 test("an unknown route is a 404, another method a 405 with Allow, both in the body of errors", async () => {
   const { url } = await start();
-  const missing = await fetch(`${url}/v1/embeddings`, { method: "POST" });
+  const missing = await fetch(`${url}/v1/nowhere`, { method: "POST" });
   expect(missing.status).toBe(404);
   expect(await missing.json()).toEqual({
     error: {
-      message: "Not Found. There is no such route; see /openapi.json",
+      message: "Not Found. There is no route /v1/nowhere; see /openapi.json",
       type: "invalid_request_error",
       param: null,
       code: "invalid_request_error",
@@ -83,6 +88,54 @@ test("an unknown route is a 404, another method a 405 with Allow, both in the bo
   expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "GET"]);
   expect((await errorOf(wrong)).message).toBe("DELETE is not possible on /models, expected GET");
   expect((await fetch(`${url}/models`, { method: "HEAD" })).status).toBe(200);
+});
+
+test.each([
+  ["/v1/nothing-like-it/responses", "There is no route"],
+  ["/v1/assistants", "there is nothing like it here"],
+  ["/api/chat", "use /v1/chat/completions"],
+  ["/api/generate", "use /v1/completions"],
+  ["/api/tags", "use /v1/models"],
+  ["/api/pull", "the routes are those of DeepSeek and OpenAI, under /v1"],
+  ["/generate", "use /completions"],
+  ["/healthz", "use /health"],
+  ["/docs", "use /openapi.json"],
+  ["/v1/v1/chat/completions", "the base URL ends in it already; use /v1/chat/completions"],
+  ["/beta/v1/models", "the base URL ends in it already; use /beta/models"],
+  ["/v1/engines/davinci/completions", "use /v1/completions"],
+])("%s says what there is instead", async (path, words) => {
+  const { url } = await start();
+  const response = await fetch(url + path, { method: "POST" });
+  expect(response.status).toBe(404);
+  expect((await errorOf(response)).message).toContain(words);
+});
+
+test("whatever a hint names is there, and no route is hidden behind one", () => {
+  const routes = operations.map(({ path }) => path);
+  const strange = ["/v1/responses", "/v1/messages", "/v1/embeddings", "/complete", "/tokenize", "/slots", "/infill"];
+  for (const path of strange.filter((path) => !routes.includes(path.replace("/v1", "")))) {
+    const words = missingRoute(path, ["", "/v1"], routes);
+    const named = [...words.replace(path, "").matchAll(/(?<= )\/(?:v1\/)?([a-z_/.]+[a-z])/g)].map(
+      ([, name]) => `/${name}`,
+    );
+    expect(named.length).toBeGreaterThan(1);
+    for (const name of named) expect(routes).toContain(name);
+  }
+});
+
+test("slashes too many do not hide a route", async () => {
+  const { url } = await start();
+  for (const path of ["/v1/models/", "/v1//models", "//models//", "/v1/models/plainformer/"])
+    expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
+});
+
+test("the log names the path of what is not there, without what was asked of it", async () => {
+  const { url, lines } = await serving([]);
+  await fetch(`${url}/v1/nowhere?key=secret`);
+  await fetch(`${url}/${"x".repeat(5000)}`);
+  expect(lines[0]).toMatchObject({ status: 404, path: "/v1/nowhere" });
+  expect((lines[1].path as string).length).toBe(200);
+  expect(JSON.stringify(lines)).not.toContain("secret");
 });
 
 test("a request id of the server's own in both headers, whatever the caller sends", async () => {
@@ -150,13 +203,12 @@ test.each<[string, () => unknown, number, string, string | null, string | null]>
 
 test("another model is a 400 in DeepSeek's words; the model's names are taken", async () => {
   const { post } = await serving([operation("/ok", () => Response.json({}))]);
-  for (const model of ["plainformer", "deepseek-chat", "deepseek-coder", "deepseek-reasoner"])
-    expect((await post("/ok", { model })).status).toBe(200);
+  for (const model of ["plainformer", ...deepSeekNames]) expect((await post("/ok", { model })).status).toBe(200);
   const response = await post("/ok", { model: "gpt-4" });
   expect(response.status).toBe(400);
   expect(await errorOf(response)).toMatchObject({
     message:
-      "The supported API model names are plainformer or deepseek-chat or deepseek-coder or deepseek-reasoner, but you passed gpt-4.",
+      "The supported API model names are plainformer or deepseek-chat or deepseek-coder or deepseek-reasoner or deepseek-flash or deepseek-v4-flash or deepseek-v4-flash-vision-exp or deepseek-v4-pro, but you passed gpt-4.",
     param: "model",
   });
 });
@@ -170,6 +222,7 @@ test("warnings go into a header that can hold them", async () => {
   ]);
   const response = await post("/warn");
   expect(response.status).toBe(200);
+  expect(response.headers.get("x-plainformer-warning")).toBe('no "?" ?here');
   expect(response.headers.get("warning")).toBe('299 - "no \\"?\\" ?here"');
 });
 
@@ -340,15 +393,43 @@ test("pages of other origins may call only where that was asked for", async () =
   expect(
     (await fetch(`${closed.url}/models`, { headers: { origin } })).headers.get("access-control-allow-origin"),
   ).toBeNull();
-  expect((await fetch(`${closed.url}/models`, preflight)).status).toBe(405);
+  for (const path of ["/models", "/v1/chat/completions"]) {
+    const refused = await fetch(closed.url + path, preflight);
+    expect(refused.status).toBe(403);
+    expect((await errorOf(refused)).message).toBe(
+      'Pages of "https://example.org" may not call this server: it runs without --cors (createApp: corsOrigins)',
+    );
+  }
+  expect((await fetch(`${closed.url}/models`, { method: "OPTIONS" })).status).toBe(405);
   const open = await start({ corsOrigins: [origin], keys: [] });
   const answer = await fetch(`${open.url}/models`, preflight);
   expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([204, origin]);
+  const read = await fetch(`${open.url}/models`, { headers: { origin } });
+  expect(read.headers.get("access-control-expose-headers")).toBe("x-plainformer-warning"); // pages may read it
+});
+
+test("pages may read the headers that say when to come again, and warnings", async () => {
+  const origin = "https://example.org";
+  const { post } = await serving(
+    [
+      operation("/warn", (call) => {
+        call.warn("slow");
+        return Response.json({});
+      }),
+    ],
+    { corsOrigins: ["*"], rates: { perMinute: 1, concurrent: 0 } },
+  );
+  const headers = { origin, "content-type": "application/json" };
+  const [warned, refused] = [await post("/warn", {}, { headers }), await post("/warn", {}, { headers })];
+  expect([warned.headers.get("warning"), refused.headers.get("retry-after")]).toEqual(['299 - "slow"', "60"]);
+  for (const response of [warned, refused]) {
+    const readable = response.headers.get("access-control-expose-headers")?.split(",");
+    expect(readable).toEqual(expect.arrayContaining(["retry-after", "warning", "x-request-id"]));
+  }
 });
 
 test("while it drains: 503 to what is new, what runs goes on, /health says so", async () => {
-  const { health } = await import("../../src/server/routes/health.ts");
-  const { post, url, app } = await serving([operation("/stream", (call) => endless(call, 30)), health]);
+  const { post, url, app } = await serving([operation("/stream", (call) => endless(call, 30)), healthRoute]);
   const stream = await post("/stream");
   app.drain();
   const refused = await post("/stream");
@@ -364,6 +445,37 @@ test("while it drains: 503 to what is new, what runs goes on, /health says so", 
 });
 
 describe("health", () => {
+  test("counts what is in flight, and how long the oldest waits", async () => {
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const open = (path: string, told: boolean) =>
+      operation(path, (call) => {
+        if (told) call.tokenClock()({ type: "token", id: 0, text: "", logprob: undefined } as GenerateEvent);
+        let first = true;
+        return textStream(async () => {
+          if (!first) await released;
+          const text = first ? "data: 0\n\n" : undefined;
+          first = false;
+          return text;
+        }, call);
+      });
+    const { post, url, lines } = await serving([open("/told", true), open("/silent", false), healthRoute]);
+    const streams = await Promise.all(Array.from({ length: 50 }, (_, i) => post(i < 30 ? "/told" : "/silent")));
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    const busy = (await (await fetch(`${url}/health`)).json()) as Record<string, number>;
+    expect(busy).toMatchObject({ status: "ok", in_flight: 50, waiting: 20 });
+    expect(busy.oldest_seconds).toBeGreaterThan(0.1);
+    expect(busy.longest_wait_seconds).toBeGreaterThan(0.1);
+    expect(busy.longest_wait_seconds).toBeLessThanOrEqual(busy.oldest_seconds);
+    release();
+    await Promise.all(streams.map((response) => response.text()));
+    await until(() => lines.length === 51);
+    const idle = { in_flight: 0, oldest_seconds: 0, waiting: 0, longest_wait_seconds: 0 };
+    expect(await (await fetch(`${url}/health`)).json()).toMatchObject(idle);
+  });
+
   test("says ok and the engine's counters", async () => {
     const { url } = await start();
     const response = await fetch(`${url}/health`);

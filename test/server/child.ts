@@ -7,6 +7,10 @@ export interface Child {
   /** Waits for the first line on standard output that matches, and gives the match. */
   line(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: NodeJS.Signals): void;
+  /** Closes this side of what it writes to: nobody reads it any more. */
+  stopReading(): void;
+  /** What it has written to standard error so far. */
+  errors(): string;
   readonly ended: Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>;
 }
 
@@ -17,12 +21,16 @@ afterEachFile(async () => {
   await Promise.all([...running].map(({ ended }) => ended));
 });
 
-/** Starts a TypeScript file by tsx, or a JavaScript one. */
-export function child(file: URL, args: readonly string[], env: Record<string, string> = {}): Child {
+/** Starts a TypeScript file by tsx, or a JavaScript one; `limits` are commands of the shell that its process begins with. */
+export function child(
+  file: URL,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  limits: string = "true",
+): Child {
   const tsx = file.pathname.endsWith(".ts") ? ["--import", "tsx"] : [];
-  const process_ = spawn(process.execPath, [...tsx, file.pathname, ...args], {
-    env: { ...process.env, ...env },
-  });
+  const command = [process.execPath, ...tsx, file.pathname, ...args];
+  const process_ = spawn("sh", ["-c", `${limits}; exec "$0" "$@"`, ...command], { env: { ...process.env, ...env } });
   let stdout = "";
   let stderr = "";
   process_.stderr.on("data", (chunk) => {
@@ -48,6 +56,11 @@ export function child(file: URL, args: readonly string[], env: Record<string, st
         ended.then(() => reject(new Error(`it ended before it printed ${pattern}:\n${stdout}${stderr}`)));
       }),
     kill: (signal) => process_.kill(signal),
+    stopReading() {
+      process_.stdout.destroy();
+      process_.stderr.destroy();
+    },
+    errors: () => stderr,
     ended,
   };
   running.add(started);

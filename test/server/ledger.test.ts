@@ -90,9 +90,7 @@ describe("the journal", () => {
   test("a charge that nobody waits for is written all the same", async () => {
     const ledger = await openLedger(journal, prices);
     ledger.charge("a", "gone", usage(64, 10, 5));
-    for (let i = 0; i < 100 && (await stat(journal)).size === 0; i++)
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    expect(await readFile(journal, "utf8")).toContain('"request":"gone"');
+    await expect.poll(() => readFile(journal, "utf8")).toContain('"request":"gone"');
     await ledger.close();
   });
 
@@ -137,6 +135,41 @@ describe("the journal", () => {
     expect(await readFile(journal, "utf8")).toBe(`${line}garbage\n${line}`);
     await truncate(journal, line.length);
     await (await openLedger(journal, prices)).close(); // the lock of the failed start is gone
+  });
+
+  test("room for what is admitted is made before, and taken back at the end; a kill leaves nothing but spaces", async () => {
+    const ledger = await openLedger(journal, prices);
+    const leave = await ledger.admit();
+    const before = (await stat(journal)).size;
+    expect(before).toBeGreaterThan(0);
+    for (let i = 0; i < 20; i++) ledger.charge("a", crypto.randomUUID(), usage(64, 10, 5));
+    await ledger.settled();
+    leave();
+    expect((await stat(journal)).size).toBe(before); // charges took the place of spaces
+    await writeFile(`${journal}-killed`, await readFile(journal));
+    await ledger.close();
+    const killed = await openLedger(`${journal}-killed`, prices);
+    expect(killed.spent("a")).toBe(20 * 13);
+    await killed.close();
+    expect(await readFile(`${journal}-killed`, "utf8")).toBe(await readFile(journal, "utf8"));
+    expect(await readFile(journal, "utf8")).toMatch(/^(\{[^\n]+\}\n){20}$/);
+  });
+
+  test("what is admitted while charges are written overwrites none of them", async () => {
+    const ledger = await openLedger(journal, prices);
+    const charges = Array.from({ length: 300 }, async (_, i) => {
+      if (i % 3 === 0) ledger.charge("a", crypto.randomUUID(), usage(0, 0, 1));
+      const leave = await ledger.admit();
+      if (i % 3 !== 0) ledger.charge("a", crypto.randomUUID(), usage(0, 0, 1));
+      await ledger.settled();
+      if (i % 2 === 0) leave();
+    });
+    await Promise.all(charges);
+    await ledger.close();
+    expect((await readFile(journal, "utf8")).match(/"n":/g)).toHaveLength(300);
+    const again = await openLedger(journal, prices);
+    expect(again.spent("a")).toBe(600);
+    await again.close();
   });
 
   test("two at a time are refused; a lock of a process that is gone is not", async () => {
@@ -207,6 +240,7 @@ test("an answer waits for its charge, a stream for the part behind it; a disk th
   const spent = new Map<string, number>();
   const ledger = {
     prices,
+    admit: async () => () => {},
     spent: (tenant: string) => spent.get(tenant) ?? 0,
     charge: (tenant: string) => spent.set(tenant, 1),
     settled: () =>

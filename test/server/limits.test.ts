@@ -113,6 +113,27 @@ test.each(cases)("%s", async (_, name, { path, body, method = "POST", param, sta
   expect(error.message).toMatch(new RegExp(`\\b${limit}\\b`));
 });
 
+test("where max_tokens is capped, more is cut to the limit and to what the context leaves; less than one is not", async () => {
+  const { ask, refused } = await api({
+    limits: { maxTokens: 3, maxTokensBeta: 8192, maxTokensFim: 2 },
+    capMaxTokens: true,
+  });
+  const completion = { prompt: "Once upon a time", temperature: 0 };
+  const bodies: [string, object][] = [
+    ["/completions", { ...completion, max_tokens: 4 }],
+    ["/completions_from_embeds", { prompt_embeds: [row], max_tokens: 1e9 }],
+    ["/chat/completions", { messages: [user], temperature: 0, max_tokens: 393216 }],
+    ["/chat/completions", { messages: [user], temperature: 0, max_completion_tokens: 4096 }],
+  ];
+  for (const [path, body] of bodies) expect((await ask(path, body)).usage.completion_tokens, path).toBe(3);
+  const fim = await ask("/beta/completions", { prompt: "a = (", suffix: ")", temperature: 0, max_tokens: 5000 });
+  expect(fim.usage.completion_tokens).toBeLessThanOrEqual(2);
+  const long = { prompt: new Array(8189).fill(5), max_tokens: 8192, temperature: 0 };
+  expect((await ask("/beta/completions", long)).usage.completion_tokens).toBeLessThanOrEqual(3);
+  for (const value of [0, -1, 1.5, "4"])
+    expect((await refused("/completions", { ...completion, max_tokens: value })).param).toBe("max_tokens");
+});
+
 test("a limit above the usual one lets more in", async () => {
   const { ask } = await api({ limits: { maxTools: 200, maxTopLogprobs: 30, maxStop: 40, maxMessages: 5000 } });
   const tools = Array.from({ length: 150 }, (_, i) => tool(`t${i}`));
@@ -135,5 +156,16 @@ test("limits that are none are refused", async () => {
   const options = (limits: object) => ({ limits });
   await expect(api(options({ maxTool: 2 }))).rejects.toThrow("limits.maxTool: unknown option, did you mean maxTools?");
   await expect(api(options({ maxTools: -1 }))).rejects.toThrow("limits.maxTools: got -1, expected a whole number ≥ 0");
+  for (const name of [
+    "maxTokens",
+    "maxTokensBeta",
+    "maxTokensFim",
+    "maxN",
+    "maxPrompts",
+    "maxMessages",
+    "maxBodyBytes",
+  ])
+    await expect(api(options({ [name]: 0 }))).rejects.toThrow(`limits.${name}: got 0, expected a whole number ≥ 1`);
+  await expect(api(options({ maxTools: 0, maxStop: 0 }))).resolves.toBeDefined();
   await expect(api({ limit: {} } as object)).rejects.toThrow("limit: unknown option, did you mean limits?");
 });

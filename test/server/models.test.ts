@@ -20,7 +20,10 @@ test("the model as data: dimensions, limits, capabilities, the table's statistic
   expect(data[0]).toMatchObject({
     id: "plainformer",
     object: "model",
-    aliases: ["deepseek-chat", "deepseek-coder", "deepseek-reasoner"],
+    aliases: [
+      ...["deepseek-chat", "deepseek-coder", "deepseek-reasoner", "deepseek-flash"],
+      ...["deepseek-v4-flash", "deepseek-v4-flash-vision-exp", "deepseek-v4-pro"],
+    ],
     context_window: 8192,
     hidden_size: 256,
     num_hidden_layers: 6,
@@ -28,7 +31,8 @@ test("the model as data: dimensions, limits, capabilities, the table's statistic
     tie_word_embeddings: true,
     fingerprint: served.fingerprint,
     limits: { max_stop: 16, max_tools: 128, max_top_logprobs: 20, max_body_bytes: 8 * 2 ** 20, max_embed_rows: 8192 },
-    api_capabilities: { completions: true, chat: true, fim: true },
+    max_output_tokens: 4096,
+    api_capabilities: { completions: true, chat: true, fim: false, prefix: false, caps_max_tokens: false },
   });
   const { mean, std, row_norm } = data[0].embedding;
   expect(mean).toBeCloseTo(golden.mean, 10);
@@ -40,7 +44,7 @@ test("the model as data: dimensions, limits, capabilities, the table's statistic
 test("one model by its id or another name; any other is a 404", async () => {
   const { url } = await start();
   const [list, one, alias] = await Promise.all(
-    ["/models", "/beta/models/plainformer", "/models/deepseek-chat"].map(async (path) =>
+    ["/models", "/v1/models/plainformer", "/models/deepseek-v4-pro"].map(async (path) =>
       (await fetch(url + path)).json(),
     ),
   );
@@ -52,6 +56,29 @@ test("one model by its id or another name; any other is a 404", async () => {
     message: 'The model "gpt-4" does not exist, there is plainformer',
     param: "id",
   });
+});
+
+test("what is said of it is true at that base URL: what is a beta feature, how many tokens there may be", async () => {
+  const { url } = await start({ limits: { maxTokens: 100, maxTokensBeta: 200 }, capMaxTokens: true });
+  const at = async (prefix: string) => (await fetch(`${url}${prefix}/models/plainformer`)).json();
+  expect(await at("/v1")).toMatchObject({
+    max_output_tokens: 100,
+    api_capabilities: { prefix: false, fim: false, caps_max_tokens: true },
+  });
+  expect(await at("/beta")).toMatchObject({ max_output_tokens: 200, api_capabilities: { prefix: true, fim: true } });
+  const beta = await start({ beta: true });
+  expect(await (await fetch(`${beta.url}/v1/models/plainformer`)).json()).toMatchObject({
+    max_output_tokens: 8191,
+    api_capabilities: { prefix: true, fim: true },
+  });
+});
+
+test("names of one's own take the place of DeepSeek's", async () => {
+  const { url } = await start({ aliases: ["mine"] });
+  const statusOf = async (name: string) => (await fetch(`${url}/models/${name}`)).status;
+  expect([await statusOf("mine"), await statusOf("plainformer"), await statusOf("deepseek-chat")]).toEqual([
+    200, 200, 404,
+  ]);
 });
 
 test("the table is read once, in pieces, and once more after a failure", async () => {

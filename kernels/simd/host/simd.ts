@@ -3,7 +3,14 @@
 
 import { cores } from "#platform";
 import { FieldError } from "../../../src/field-error.ts";
-import { byteLengthOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../../weights/dtype.ts";
+import {
+  byteLengthOf,
+  type DType,
+  decodeF32,
+  encodeF32,
+  type FloatDType,
+  isBlockDType,
+} from "../../../weights/dtype.ts";
 import type { AttentionShape, Kernels } from "../../kernels.ts";
 import {
   bf16Code,
@@ -113,6 +120,7 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
     name: "simd",
     about: `WebAssembly SIMD${relaxed ? ", relaxed" : " without relaxed instructions"}, ${threads === 1 ? "one thread" : `${threads} threads`}`,
     sameBits: true,
+    roundsRows: true,
     weightDTypes: Object.keys(codes) as DType[],
     maxBytes: (options.limitPages ?? maxPages) * pageBytes,
 
@@ -194,10 +202,12 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
       logProbsBackward: (dLogits, dOut, logits, ids, rows, n) =>
         void call.logProbsBackward(a(dLogits), a(dOut), a(logits), a(ids), rows, n),
       gatherBackward: (dTable, dOut, ids, rows, dim) => void call.gatherBackward(a(dTable), a(dOut), a(ids), rows, dim),
-      linearExact: (out, x, w, dtype, bias, rows, inDim, outDim) =>
-        borrow(call.productScratch(rows, inDim, threads) >>> 0, (scratch) => {
+      linearExact(out, x, w, dtype, bias, rows, inDim, outDim) {
+        if (!isBlockDType(dtype)) throw new Error(`linearExact is for quantized weights, got ${dtype}`);
+        borrow(call.linearExactScratch(inDim, threads) >>> 0, (scratch) => {
           call.linearExact(a(out), a(x), a(w), codeOf(dtype), a(bias), rows, inDim, outDim, scratch);
-        }),
+        });
+      },
       linearBackward: (dX, dOut, w, dtype, rows, inDim, outDim) =>
         borrow(call.productScratch(rows, outDim, threads) >>> 0, (scratch) => {
           call.linearBackward(a(dX), a(dOut), a(w), codeOf(dtype), rows, inDim, outDim, scratch);

@@ -11,6 +11,7 @@
 //   token-trie.ts mask.ts a vocabulary as a trie, and which of its tokens may come
 //   matcher.ts forced.ts  one sequence's place in a grammar; text without a choice
 //   tools.ts free-text.ts strict-tools.ts    tool calls, the text before them, DeepSeek's rules; expected.ts: words for people
+//   plain-text.ts         answers that are not JSON: a pattern, a list of choices
 //   notation.ts raw-string.ts    arguments that are not JSON: tags, Python's calls, text that is not quoted
 //
 // Everything counts bytes and states, never seconds (limits.ts).
@@ -21,6 +22,7 @@ import { afterThoughts, type ThoughtsSpec } from "./free-text.ts";
 import { orderedText, parseOrdered } from "./json-text.ts";
 import { maxKeptGrammars } from "./limits.ts";
 import { createMasks, type Masks } from "./mask.ts";
+import { type TextSpec, textScript } from "./plain-text.ts";
 import { createRecognizer, type Recognizer, type Style } from "./recognizer.ts";
 import { valueOfSchema } from "./schema/compile.ts";
 import { type Types, types } from "./schema/keywords.ts";
@@ -41,17 +43,24 @@ export type GrammarSpec = (
       /** What cannot be honored is left out and named in `dropped`, instead of being refused. */
       readonly nearest?: boolean;
     }
+  | TextSpec
   | ToolsSpec
 ) & {
   /** What a model may think before it writes what it must. */
   readonly thoughts?: ThoughtsSpec;
 };
 
+/** A keyword of a schema that an answer is not held to; `field` is that of the schema it stands in. */
+export interface DroppedKeyword {
+  readonly field: string;
+  readonly keyword: string;
+}
+
 /** What a text is to be, compiled. Shared by all sequences that ask for it. */
 export interface Grammar {
   readonly recognizer: Recognizer;
-  /** Keywords that are not held to, where the nearest grammar was asked for; `field` is that of the schema they stand in. */
-  readonly dropped: readonly { readonly field: string; readonly keyword: string }[];
+  /** What is not held to, where the nearest grammar was asked for. */
+  readonly dropped: readonly DroppedKeyword[];
   /** The masks over a vocabulary; made once for each. */
   masks(vocabulary: Vocabulary): Masks;
 }
@@ -69,7 +78,7 @@ export const checked: Style = {
  * inside the schema, if a schema is not one, cannot be honored in full, or cannot be satisfied.
  */
 export function compileGrammar(spec: GrammarSpec, style: Style = written): Grammar {
-  const dropped: { field: string; keyword: string }[] = [];
+  const dropped: DroppedKeyword[] = [];
   const script = scriptOf(spec, style, dropped);
   const recognizer = createRecognizer(spec.thoughts ? afterThoughts(spec.thoughts, script) : script, style);
   const byVocabulary = new WeakMap<Vocabulary, Masks>();
@@ -103,7 +112,7 @@ export function grammarOf(spec: GrammarSpec): Grammar {
   return grammar;
 }
 
-function scriptOf(spec: GrammarSpec, style: Style, dropped: { field: string; keyword: string }[]): Script {
+function scriptOf(spec: GrammarSpec, style: Style, dropped: DroppedKeyword[]): Script {
   const whole = (value: Value): Script => ({ kind: "value", value, next: { kind: "end" } });
   const valueIn = (field: string, schema: unknown, isNearest: boolean, only?: Types): Value => {
     if (!isNearest) return inField(field, () => valueOfSchema(schema, style, { only }));
@@ -122,6 +131,9 @@ function scriptOf(spec: GrammarSpec, style: Style, dropped: { field: string; key
       if (schemaText === undefined) return whole(valueIn("schema", schema, nearest));
       return whole(valueIn("schemaText", schemaOf("schemaText", schemaText), nearest));
     }
+    case "regex":
+    case "choice":
+      return textScript(spec);
     case "tools":
       return toolScript(spec, {
         parameters({ parameters, parametersText, nearest = false }, i) {
@@ -129,13 +141,16 @@ function scriptOf(spec: GrammarSpec, style: Style, dropped: { field: string; key
           const schema = parametersText === undefined ? (parameters ?? {}) : schemaOf(field, parametersText);
           return valueIn(field, schema, nearest, types.object);
         },
-        answer: (schema) => inField("otherwise", () => valueOfSchema(schema, style)),
+        answer({ schema, schemaText }) {
+          if (schemaText === undefined) return valueIn("otherwise.schema", schema, false);
+          return valueIn("otherwise.schemaText", schemaOf("otherwise.schemaText", schemaText), false);
+        },
         begins,
       });
     default: // a caller without types
       throw new FieldError(
         "kind",
-        `got ${shown((spec as { kind?: unknown }).kind)}, expected json, json_object, json_schema or tools`,
+        `got ${shown((spec as { kind?: unknown }).kind)}, expected json, json_object, json_schema, regex, choice or tools`,
         "unknown",
       );
   }

@@ -15,10 +15,10 @@ export function keysOf(object: object): readonly string[] {
 
 /** As JSON.parse, with the order of all keys kept for `keysOf`. Throws a SyntaxError if the text is not JSON. */
 export function parseOrdered(text: string): unknown {
-  if (!/"(?:\d|\\u003\d)/.test(text)) return JSON.parse(text);
+  if (!/"(?:\d|\\u003\d)+"[ \t\n\r]*:/.test(text)) return JSON.parse(text);
   // Keys are set apart from integers by a mark, and it is taken off again where their order has been written down.
   const mark = "~";
-  const marked = text.replace(/"(?:[^"\\]|\\.)*"([ \t\n\r]*:)?/g, (string, colon?: string) =>
+  const marked = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"([ \t\n\r]*:)?/g, (string, colon?: string) =>
     colon === undefined ? string : `"${mark}${string.slice(1)}`,
   );
   return unmarked(JSON.parse(marked), mark.length);

@@ -46,7 +46,14 @@ export interface ToolsSpec {
 }
 
 /** JSON that an answer may be instead of calls. */
-export type JsonSpec = { readonly kind: "json_object" } | { readonly kind: "json_schema"; readonly schema: unknown };
+export type JsonSpec =
+  | { readonly kind: "json_object" }
+  | {
+      readonly kind: "json_schema";
+      readonly schema?: unknown;
+      /** The same as text, whose order of keys is kept. */
+      readonly schemaText?: string;
+    };
 
 /** How a call is told from free text, in which no control token comes but the one that begins a call. */
 export interface Opening {
@@ -64,7 +71,7 @@ export interface Opening {
 export interface Making {
   /** What the arguments of tool i may be. */
   parameters(tool: Callable, i: number): Value;
-  answer(schema: unknown): Value;
+  answer(schema: { readonly schema?: unknown; readonly schemaText?: string }): Value;
   begins(script: Script, text: string): boolean;
 }
 
@@ -116,7 +123,7 @@ export function toolScript(spec: ToolsSpec, making: Making): Script {
 
 /** JSON that cannot be taken for a call. @throws FieldError where a schema's own texts would be */
 function jsonScript(spec: JsonSpec, refused: readonly string[], { answer, begins }: Making): Script {
-  const value = answer(spec.kind === "json_schema" ? spec.schema : { type: "object" });
+  const value = answer(spec.kind === "json_schema" ? spec : { schema: { type: "object" } });
   // Keys that no property declares need not be those with which a call begins.
   const keys = refused.flatMap((text) => /^\{"([^"]*)"/.exec(text)?.[1] ?? []);
   const forms = value.forms.map((form) => {

@@ -3,28 +3,27 @@
 // how an answer is read, is the library's (chat.ts).
 
 import { z } from "zod";
-import { type ChatTurn, chatTurn } from "../../chat.ts";
-import { FieldError, type FieldNames, renamed } from "../../field-error.ts";
+import { FieldError } from "../../field-error.ts";
 import type { Call, Operation, RouteContext } from "../operation.ts";
 import { answerHead, chunksOf, streamForm } from "../wire/answer.ts";
 import { chatChoice, chatChunkSchema, chatCompletionSchema, chatPieces } from "../wire/chat-answer.ts";
 import { conversationFields, conversationOf } from "../wire/chat-options.ts";
-import { continuations } from "../wire/continuations.ts";
+import { type ChatRequest, chatWork } from "../wire/chat-work.ts";
+import { constraintOf } from "../wire/constraints.ts";
 import {
   alternatives,
-  checkMaxTokens,
   decodeParametersOf,
   integer,
   logprobsOf,
-  maxTokensOf,
+  maxTokensIn,
   samplingFields,
   tenantOf,
+  tokensOf,
 } from "../wire/parameters.ts";
 import { eventStream } from "../wire/stream.ts";
 import { wireUsage } from "../wire/usage.ts";
-import { snakeCase } from "../wire-names.ts";
 
-const bodySchema = z.object({
+const bodySchema = z.looseObject({
   model: z.string(),
   ...conversationFields,
   max_completion_tokens: integer(1).describe("Another name of max_tokens."),
@@ -36,6 +35,8 @@ const bodySchema = z.object({
   ...samplingFields,
 });
 
+const fieldNames = Object.keys(bodySchema.shape);
+
 type Body = z.infer<typeof bodySchema>;
 
 export const chatCompletions: Operation<Body> = {
@@ -46,13 +47,11 @@ export const chatCompletions: Operation<Body> = {
   responses: { 200: chatCompletionSchema },
   events: chatChunkSchema,
   async handle(context, body, call) {
-    refuseUnsupported(body);
-    const { turn, fields } = turnOf(context, body, call);
-    for (const { field, hint } of turn.warnings) call.warn(`${snakeCase(field)}: ${hint}`);
-    const n = body.n ?? 1;
-    const work = continuations(context, call, { prompts: [turn.options], n, seed: body.seed, fields });
+    const request = requestOf(context, body, call);
+    const work = await chatWork(context, call, request);
+    const { n } = request;
     const scored = body.logprobs ?? false;
-    const answer = chatPieces(turn, work.events, { tokenizer: context.model.tokenizer, n, scored });
+    const answer = chatPieces(work.turn, work.events, { tokenizer: context.model.tokenizer, n, scored });
     const usage = () => wireUsage(work.usage(), answer.reasoningTokens());
     if (body.stream) {
       const head = answerHead(context, call, "chat.completion.chunk");
@@ -65,26 +64,20 @@ export const chatCompletions: Operation<Body> = {
   },
 };
 
-/** The library's turn of a request, and where the options of its generation came from on the wire. */
-function turnOf(context: RouteContext, body: Body, call: Call): { turn: ChatTurn; fields: FieldNames } {
-  const { chat, model, limits } = context;
-  if (!chat) {
-    const field = body.input_embeds == null ? "messages" : "input_embeds";
-    throw new FieldError(field, "this model has no chat template; use /completions", "unsupported");
-  }
+/** The body as what the library is asked for. */
+function requestOf(context: RouteContext, body: Body, call: Call): ChatRequest {
+  refuseUnsupported(body);
+  const { limits } = context;
   const max_tokens = maxTokensAsked(context, body, call);
-  const decoding = decodeParametersOf({ ...body, max_tokens }, limits, { min: 1, max: maxTokensOf(limits, call) });
+  const decoding = decodeParametersOf({ ...body, max_tokens }, limits, tokensOf(context, call));
   const logprobs = body.logprobs ? (logprobsOf("top_logprobs", body.top_logprobs, limits) ?? 0) : undefined;
-  const conversation = conversationOf(context, body, call);
-  const onWire: FieldNames = { ...conversation.fields, logprobs: "top_logprobs" };
-  try {
-    const options = { ...conversation.options, ...decoding, logprobs, tenant: tenantOf(call, body) };
-    const turn = chatTurn(chat, model.tokenizer, options);
-    const asGiven = Object.entries(turn.fields).map(([field, given]) => [field, onWire[given] ?? given]);
-    return { turn, fields: { ...onWire, ...Object.fromEntries(asGiven) } };
-  } catch (error) {
-    throw renamed(error, onWire);
-  }
+  const { options, fields } = conversationOf(context, body, constraintOf(body, fieldNames), call);
+  return {
+    options: { ...options, ...decoding, logprobs, tenant: tenantOf(call, body) },
+    fields: { ...fields, logprobs: "top_logprobs" },
+    n: body.n ?? 1,
+    seed: body.seed,
+  };
 }
 
 /** What was asked for and is not there, by name; nothing is dropped in silence. */
@@ -96,9 +89,9 @@ function refuseUnsupported(body: Body): void {
 }
 
 /** max_tokens by either name. */
-function maxTokensAsked({ limits }: RouteContext, body: Body, call: Call): number | undefined {
+function maxTokensAsked(context: RouteContext, body: Body, call: Call): number | undefined {
   const { max_tokens, max_completion_tokens } = body;
-  checkMaxTokens("max_completion_tokens", max_completion_tokens, { min: 1, max: maxTokensOf(limits, call) });
+  maxTokensIn("max_completion_tokens", max_completion_tokens, tokensOf(context, call));
   if (max_tokens != null && max_completion_tokens != null && max_tokens !== max_completion_tokens)
     throw new FieldError("max_completion_tokens", "differs from max_tokens, expected one of them");
   return max_tokens ?? max_completion_tokens ?? undefined;

@@ -4,26 +4,30 @@
 import { z } from "zod";
 import { FieldError } from "../../field-error.ts";
 import type { Operation, RouteContext } from "../operation.ts";
+import { answerForm, constraintBody } from "../wire/constraints.ts";
 import {
   alternatives,
   decodeParametersOf,
   logprobsOf,
-  maxTokensOf,
   samplingFields,
   tenantOf,
+  tokensOf,
 } from "../wire/parameters.ts";
 import { inputSchema, type Prompt, promptOf } from "../wire/segments.ts";
 import { tensorReader, tensorSchema } from "../wire/tensor.ts";
 import { textCompletion, textCompletionSchema } from "../wire/text-completion.ts";
 
-const bodySchema = z.object({
+const bodySchema = z.looseObject({
   model: z.string(),
   prompt_embeds: tensorSchema.nullish().describe("Rows [n][hidden_size]; each counts as one token."),
   prompt_text: z.string().nullish().describe("Text after the rows."),
   input: inputSchema.nullish().describe("Segments, in place of prompt_embeds and prompt_text."),
   logprobs: alternatives,
+  ...constraintBody,
   ...samplingFields,
 });
+
+const fieldNames = Object.keys(bodySchema.shape);
 
 type Body = z.infer<typeof bodySchema>;
 
@@ -36,13 +40,15 @@ export const completionsFromEmbeds: Operation<Body> = {
   events: textCompletionSchema,
   async handle(context, body, call) {
     const { segments, fields } = promptIn(context, body);
+    const form = answerForm(body, fieldNames);
     const options = {
-      ...decodeParametersOf(body, context.limits, { min: 1, max: maxTokensOf(context.limits, call) }),
+      ...decodeParametersOf(body, context.limits, tokensOf(context, call)),
       logprobs: logprobsOf("logprobs", body.logprobs, context.limits),
       tenant: tenantOf(call, body),
       input: segments,
+      grammar: form.grammar,
     };
-    return textCompletion(context, call, body, [{ options }], fields);
+    return textCompletion(context, call, body, [{ options }], { ...fields, ...form.fields });
   },
 };
 

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { type EmbeddingStatistics, embeddingStatistics } from "../embedding-statistics.ts";
 import { ApiError } from "../errors.ts";
 import { isModel } from "../model-id.ts";
-import type { Operation, RouteContext } from "../operation.ts";
+import type { Call, Operation, RouteContext } from "../operation.ts";
+import { tokensOf } from "../wire/parameters.ts";
 import { wireNames } from "../wire-names.ts";
 
 const percentiles = z.object({
@@ -45,8 +46,8 @@ export const models: Operation = {
   path: "/models",
   summary: "The loaded model, with its dimensions and limits",
   responses: { 200: z.object({ object: z.literal("list"), data: z.array(description) }) },
-  async handle(context) {
-    return Response.json({ object: "list", data: [await describe(context)] });
+  async handle(context, _, call) {
+    return Response.json({ object: "list", data: [await describe(context, call)] });
   },
 };
 
@@ -55,7 +56,7 @@ export const model: Operation = {
   path: "/models/:id",
   summary: "The same of one model, by its id or another name of it",
   responses: { 200: description },
-  async handle(context, _, __, { id }) {
+  async handle(context, _, call, { id }) {
     if (!isModel(context, id))
       throw new ApiError(
         404,
@@ -64,11 +65,12 @@ export const model: Operation = {
           param: "id",
         },
       );
-    return Response.json(await describe(context));
+    return Response.json(await describe(context, call));
   },
 };
 
-async function describe(context: RouteContext): Promise<z.input<typeof description>> {
+/** What is true at the base URL of the call. */
+async function describe(context: RouteContext, call: Call): Promise<z.input<typeof description>> {
   const { model, modelId, aliases, created, limits, chat, fim, softPrompts } = context;
   const { config } = model;
   const { mean, std, rowNorm }: EmbeddingStatistics = await embeddingStatistics(model);
@@ -79,7 +81,7 @@ async function describe(context: RouteContext): Promise<z.input<typeof descripti
     owned_by: "plainformer",
     aliases: [...aliases],
     context_window: config.maxSeqLen,
-    max_output_tokens: Math.min(limits.maxTokensBeta, config.maxSeqLen - 1),
+    max_output_tokens: Math.min(tokensOf(context, call).max, config.maxSeqLen - 1),
     input_modalities: ["text", "embeddings"],
     output_modalities: ["text"],
     model_type: config.modelType,
@@ -92,9 +94,11 @@ async function describe(context: RouteContext): Promise<z.input<typeof descripti
     limits: wireNames({ ...limits }),
     api_capabilities: {
       chat: chat !== null,
-      prefix: chat !== null,
+      prefix: chat !== null && call.beta,
+      strict_tools: chat !== null && (call.beta || !context.deepSeekStrict),
       completions: true,
-      fim: fim !== null,
+      fim: fim !== null && call.beta,
+      caps_max_tokens: context.capMaxTokens,
       embeddings_in: true,
       score: true,
       gradients: true,

@@ -1,26 +1,32 @@
 // A chat request on the wire → the library's conversation (chat.ts), and which field of the wire each of its own came from.
-// Forms: OpenAI's, with DeepSeek's rules for strict tools.
+// Forms: OpenAI's, and DeepSeek's rules for strict tools where the server is told to hold to them.
 
 import { z } from "zod";
 import type { ChatOptions } from "../../chat.ts";
 import { checkStrictParameters } from "../../decode/grammar/strict-tools.ts";
-import { FieldError, type FieldNames, inField } from "../../field-error.ts";
+import { FieldError, type FieldNames, shown } from "../../field-error.ts";
 import { templateArguments } from "../../prompt/chat-format.ts";
 import type { Tool } from "../../prompt/chat-message.ts";
 import { checkLimit } from "../limits.ts";
 import type { Call, RouteContext } from "../operation.ts";
+import { type Constraint, constraintBody } from "./constraints.ts";
+import { functionName } from "./function-name.ts";
 import { chatMessages, messagesSchema } from "./messages.ts";
 import { tensorReader, tensorSchema } from "./tensor.ts";
-
-const functionName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 
 const toolSchema = z.object({
   type: z.literal("function"),
   function: z.object({
     name: functionName,
-    description: z.string().optional(),
-    parameters: z.record(z.string(), z.unknown()).optional().describe("A JSON schema; without one, no parameters."),
-    strict: z.boolean().nullish().describe("DeepSeek's rules for schemas (beta); arguments are always valid."),
+    description: z.string().nullish(),
+    parameters: z
+      .custom<Record<string, unknown>>()
+      .meta({ type: "object", description: "A JSON schema of an object; without one, no parameters." })
+      .nullish(),
+    strict: z
+      .boolean()
+      .nullish()
+      .describe("A schema that cannot be honored in full is refused; else arguments are held to the nearest."),
   }),
 });
 
@@ -29,21 +35,7 @@ export const conversationFields = {
   messages: messagesSchema.nullish().describe("The conversation; may be left out only with input_embeds."),
   input_embeds: tensorSchema.nullish().describe("The whole prompt as rows: messages is then ignored."),
   continue_final_message: z.boolean().nullish().describe("The same as prefix: true on the last message (beta)."),
-  response_format: z
-    .discriminatedUnion("type", [
-      z.object({ type: z.literal("text") }),
-      z.object({ type: z.literal("json_object") }),
-      z.object({
-        type: z.literal("json_schema"),
-        json_schema: z.object({
-          name: functionName,
-          description: z.string().optional(),
-          schema: z.unknown().describe("A JSON schema, which the answer is certain to be valid against."),
-          strict: z.boolean().nullish().describe("Makes no difference: it always is."),
-        }),
-      }),
-    ])
-    .nullish(),
+  ...constraintBody,
   tools: z.array(toolSchema).nullish().describe("What the model may call; arguments are always valid."),
   tool_choice: z
     .union([
@@ -77,15 +69,18 @@ export interface Conversation {
  * break DeepSeek's rules
  */
 export function conversationOf(
-  { model, limits }: Pick<RouteContext, "model" | "limits">,
+  { model, limits, deepSeekStrict }: Pick<RouteContext, "model" | "limits" | "deepSeekStrict">,
   body: ConversationBody,
+  { format, fields }: Constraint,
   call: Call,
 ): Conversation {
   const read = tensorReader(model.config.dModel, limits.maxEmbedRows);
-  const { input_embeds, thinking, tool_choice: choice, response_format: format, reasoning_effort } = body;
-  const messages = input_embeds == null ? (body.messages ?? undefined) : undefined;
+  const { input_embeds, thinking, tool_choice: choice, reasoning_effort } = body;
+  const messages = input_embeds == null ? (body.messages ?? undefined) : undefined; // ignored beside rows
   checkLimit("messages", messages?.length ?? 0, limits.maxMessages);
   checkLimit("tools", body.tools?.length ?? 0, limits.maxTools);
+  const tools = toolsOf(body.tools ?? []);
+  if (deepSeekStrict) checkDeepSeekRules(tools, call);
   const variables = body.chat_template_kwargs ?? {};
   return {
     options: {
@@ -93,17 +88,17 @@ export function conversationOf(
         messages &&
         chatMessages(messages, { beta: call.beta, continueFinal: body.continue_final_message ?? false, read }),
       input: input_embeds == null ? undefined : [read(input_embeds, "input_embeds")],
-      tools: toolsOf(body.tools ?? [], call),
+      tools,
       toolChoice: choice == null || typeof choice === "string" ? (choice ?? undefined) : choice.function,
       parallelToolCalls: body.parallel_tool_calls ?? undefined,
-      responseFormat: format?.type === "json_schema" ? { ...format, ...format.json_schema } : (format ?? undefined),
+      responseFormat: format,
       thinking: thinking ? thinking.type === "enabled" : undefined,
       templateArguments: { ...variables, ...(reasoning_effort == null ? {} : { reasoning_effort }) },
     },
     fields: {
       ...(input_embeds == null ? {} : { input: "input_embeds" }),
       "toolChoice.name": "tool_choice.function.name",
-      "responseFormat.schema": "response_format.json_schema.schema",
+      ...fields,
       ...Object.fromEntries(
         Object.keys(variables).map((name) => {
           const inBrackets = `[${JSON.stringify(name)}]`;
@@ -114,15 +109,22 @@ export function conversationOf(
   };
 }
 
-function toolsOf(given: NonNullable<ConversationBody["tools"]>, { beta }: Call): Tool[] {
-  const tools = given.map(
-    ({ type, function: { strict, ...rest } }): Tool => ({
-      type,
-      function: { ...rest, ...(strict == null ? {} : { strict }) },
-    }),
-  );
+function toolsOf(given: NonNullable<ConversationBody["tools"]>): Tool[] {
+  return given.map(({ type, function: { strict, parameters, ...rest } }, i): Tool => {
+    if (parameters != null && (typeof parameters !== "object" || Array.isArray(parameters)))
+      throw new FieldError(
+        `tools[${i}].function.parameters`,
+        `got ${shown(parameters)}, expected an object`,
+        "invalid_type",
+      );
+    return { type, function: { ...rest, ...(parameters && { parameters }), ...(strict == null ? {} : { strict }) } };
+  });
+}
+
+/** DeepSeek's rules for strict tools. @throws FieldError: one outside beta, not all of them, a schema beyond what it offers */
+function checkDeepSeekRules(tools: readonly Tool[], { beta }: Call): void {
   const first = tools.findIndex((tool) => tool.function.strict);
-  if (first < 0) return tools;
+  if (first < 0) return;
   if (!beta)
     throw new FieldError(
       `tools[${first}].function.strict`,
@@ -132,8 +134,14 @@ function toolsOf(given: NonNullable<ConversationBody["tools"]>, { beta }: Call):
   for (const [i, { function: tool }] of tools.entries()) {
     if (!tool.strict)
       throw new FieldError(`tools[${i}].function.strict`, `tools[${first}] is strict, expected the same of all tools`);
-    if (tool.parameters === undefined) continue;
-    inField(`tools[${i}].function.parameters`, () => checkStrictParameters(tool.parameters));
+    if (!tool.parameters) continue;
+    try {
+      checkStrictParameters(tool.parameters);
+    } catch (error) {
+      // Where in the schema it is, in names of the client's, the sentence says.
+      throw error instanceof FieldError
+        ? new FieldError(`tools[${i}].function.parameters`, error.problem, error.code)
+        : error;
+    }
   }
-  return tools;
 }

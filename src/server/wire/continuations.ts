@@ -15,7 +15,7 @@ export interface ContinuationsRequest {
   prompts: readonly GenerateOptions[];
   /** Continuations of each prompt: choice = prompt · n + continuation. */
   n: number;
-  seed: number | null | undefined;
+  seed: number | bigint | null | undefined;
   /** Where the options came from on the wire. */
   fields: FieldNames;
 }
@@ -66,6 +66,7 @@ export function continuations(context: RouteContext, call: Call, request: Contin
           see(event);
           count(choice, event);
           queue.push({ choice, event });
+          await queue.caughtUp();
         }
       }
     };

@@ -2,11 +2,18 @@
 // decoder. null stands for "not given", as clients send it.
 
 import { z } from "zod";
-import { biasRange, type DecodeParameters, decodeRanges, type NumberRange, numberIn } from "../../decode/parameters.ts";
+import {
+  biasRange,
+  type DecodeParameters,
+  decodeRanges,
+  type NumberRange,
+  numberIn,
+  seedOf,
+} from "../../decode/parameters.ts";
 import { FieldError } from "../../field-error.ts";
 import { ApiError } from "../errors.ts";
 import { checkLimit, type Limits } from "../limits.ts";
-import type { Call } from "../operation.ts";
+import type { Call, RouteContext } from "../operation.ts";
 
 /** A whole number from min to max, or null. */
 export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER) {
@@ -55,7 +62,9 @@ export const samplingFields = {
     type: "object",
     additionalProperties: { type: "number", minimum: biasRange.min, maximum: biasRange.max },
   }).describe("Added to the logits of token ids: -100 to 100"),
-  seed: libraryNumber(decodeRanges.seed).describe("The same seed and request give the same answer."),
+  seed: checkedLater<number | bigint>({ type: "integer", format: "int64" }).describe(
+    "The same seed and request give the same answer.",
+  ),
   stop: checkedLater<string | string[]>({ anyOf: [stopSchema, { type: "array", items: stopSchema }] }).describe(
     "Strings that end the text; they are not part of it. How many there may be: limits.max_stop of /models.",
   ),
@@ -87,6 +96,8 @@ export type SamplingBody = z.infer<typeof samplingBody>;
 export interface TokenRange {
   min: number;
   max: number;
+  /** More than that, or than the context leaves, is not refused but cut. */
+  caps: boolean;
 }
 
 /**
@@ -96,7 +107,7 @@ export interface TokenRange {
  */
 export function decodeParametersOf(body: SamplingBody, limits: Limits, tokens: TokenRange): DecodeParameters {
   const { max_tokens, n, stop, logit_bias, stream, stream_options } = body;
-  checkMaxTokens("max_tokens", max_tokens, tokens);
+  const wanted = maxTokensIn("max_tokens", max_tokens, tokens);
   checkLimit("n", n ?? 1, limits.maxN);
   const texts = Array.isArray(stop) ? stop : [];
   checkLimit("stop", texts.length, limits.maxStop, "texts");
@@ -105,8 +116,9 @@ export function decodeParametersOf(body: SamplingBody, limits: Limits, tokens: T
   checkLimit("logit_bias", Object.keys(logit_bias ?? {}).length, limits.maxLogitBias, "tokens");
   if (stream_options && !stream) throw new FieldError("stream_options", "only allowed with stream: true");
   const parameters = {
-    maxTokens: max_tokens ?? undefined,
-    defaultMaxTokens: Math.min(4096, tokens.max),
+    ...(tokens.caps && wanted // as a default it gives way to what the context leaves
+      ? { defaultMaxTokens: wanted }
+      : { maxTokens: wanted, defaultMaxTokens: Math.min(4096, tokens.max) }),
     temperature: body.temperature ?? undefined,
     topP: body.top_p ?? undefined,
     topK: body.top_k ?? undefined,
@@ -130,15 +142,24 @@ export function logprobsOf(field: string, value: number | null | undefined, limi
   return value ?? undefined;
 }
 
-/** @throws ApiError 400 in DeepSeek's words when a given count is outside the range. */
-export function checkMaxTokens(name: string, value: number | null | undefined, { min, max }: TokenRange): void {
-  if (value !== null && value !== undefined && !(value >= min && value <= max))
+/** A given count of tokens. @throws ApiError 400 in DeepSeek's words when it is outside the range. */
+export function maxTokensIn(
+  name: string,
+  value: number | null | undefined,
+  { min, max, caps }: TokenRange,
+): number | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (value < min || (value > max && !caps))
     throw new ApiError(400, `Invalid ${name} value, the valid range of ${name} is [${min}, ${max}]`, { param: name });
+  return Math.min(value, max);
 }
 
-/** Maximum tokens of a continuation: more in beta. */
-export function maxTokensOf(limits: Limits, call: Call): number {
-  return call.beta ? limits.maxTokensBeta : limits.maxTokens;
+/** The tokens that a continuation may have: more in beta. */
+export function tokensOf(
+  { limits, capMaxTokens }: Pick<RouteContext, "limits" | "capMaxTokens">,
+  call: Call,
+): TokenRange {
+  return { min: 1, max: call.beta ? limits.maxTokensBeta : limits.maxTokens, caps: capMaxTokens };
 }
 
 /**
@@ -146,8 +167,8 @@ export function maxTokensOf(limits: Limits, call: Call): number {
  * SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"), cut to the 53 bits of a number.
  * @throws FieldError
  */
-export function choiceSeeds(seed: number | null | undefined, n: number): number[] {
-  const first = numberIn(decodeRanges.seed, "seed", seed ?? undefined) ?? Math.floor(Math.random() * 2 ** 32);
+export function choiceSeeds(seed: number | bigint | null | undefined, n: number): (number | bigint)[] {
+  const first = seedOf(seed ?? undefined) ?? Math.floor(Math.random() * 2 ** 32);
   return Array.from({ length: n }, (_, i) => (i === 0 ? first : scattered(BigInt(first) + BigInt(i) * golden)));
 }
 

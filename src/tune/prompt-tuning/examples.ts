@@ -1,13 +1,15 @@
-// What a prompt is tuned on: lines of JSON, each { "prompt", "completion" } or { "text", "label" }, as examples with a prompt
-// and a target; and which of them are held out. Nothing here knows a model.
+// What a prompt is tuned on: lines of JSON, each { "prompt", "completion" }, { "text", "label" } or { "messages" }, as examples
+// with a prompt and a target; and which of them are held out. Nothing here knows a model.
 
 import { randomSource } from "../../decode/random.ts";
-import { FieldError } from "../../field-error.ts";
+import { FieldError, shown } from "../../field-error.ts";
+import type { ChatMessage } from "../../prompt/chat-message.ts";
+import type { Segment } from "../../prompt/segments.ts";
 
 /** After `prompt`, the model is to say `target`. */
 export interface TuneExample {
-  readonly prompt: string;
-  readonly target: string;
+  readonly prompt: string | readonly Segment[];
+  readonly target: string | readonly number[];
   /** The targets to choose among, where an answer is a choice: all labels of the data. */
   readonly choices?: readonly string[];
 }
@@ -15,29 +17,44 @@ export interface TuneExample {
 /** What a labelled text becomes: the label comes after it, with a space before. */
 export const defaultTemplate = "{text}\nLabel:";
 
+/** How a model takes conversations. */
+export interface Conversations {
+  /** Everything before an answer. @throws FieldError inside of `messages` */
+  prompt(messages: readonly ChatMessage[]): readonly Segment[];
+  /** The tokens of an answer, with what ends it. */
+  answer(text: string): readonly number[];
+}
+
+/** The kinds of lines, each by its fields. */
+const kinds = { labelled: "text and label", completed: "prompt and completion", conversation: "messages" } as const;
+
 /**
- * Reads JSONL. A line { "text", "label" } is the prompt `template` with its text for {text}, and the target " label".
+ * Reads JSONL. A line { "text", "label" } is the prompt `template` with its text for {text}, and the target " label"; of
+ * { "messages" } the last is the target, an assistant's.
  * @throws FieldError that names the line (as `where`, line n), what came and what was expected.
  */
-export function parseExamples(jsonl: string, where: string, template: string = defaultTemplate): TuneExample[] {
+export function parseExamples(
+  jsonl: string,
+  where: string,
+  template: string = defaultTemplate,
+  conversations?: Conversations,
+): TuneExample[] {
   if (!template.includes("{text}"))
     throw new FieldError("template", `got ${JSON.stringify(template)}, expected {text} somewhere in it`);
   const lines = jsonl.split(/\r?\n/);
   const examples: TuneExample[] = [];
   const labels = new Set<string>();
-  let labelled: boolean | undefined;
+  let kind: keyof typeof kinds | undefined;
   for (const [i, line] of lines.entries()) {
     if (line.trim() === "") continue;
     const at = `${where}, line ${i + 1}`;
     const fields = fieldsOf(line, at);
-    const isLabelled = "text" in fields || "label" in fields;
-    labelled ??= isLabelled;
-    if (labelled !== isLabelled)
-      throw new FieldError(
-        at,
-        `expected the fields of the lines before, ${labelled ? "text and label" : "prompt and completion"}`,
-      );
-    if (isLabelled) {
+    const own =
+      "messages" in fields ? "conversation" : "text" in fields || "label" in fields ? "labelled" : "completed";
+    kind ??= own;
+    if (kind !== own) throw new FieldError(at, `expected the fields of the lines before, ${kinds[kind]}`);
+    if (own === "conversation") examples.push(conversationOf(fields, at, conversations));
+    else if (own === "labelled") {
       const target = ` ${textOf(fields, "label", at)}`;
       labels.add(target);
       const text = textOf(fields, "text", at);
@@ -46,9 +63,9 @@ export function parseExamples(jsonl: string, where: string, template: string = d
   }
   if (examples.length === 0) throw new FieldError(where, "it has no lines, expected one JSON object a line");
   const choices = [...labels].sort();
-  if (labelled && choices.length < 2)
+  if (kind === "labelled" && choices.length < 2)
     throw new FieldError(where, `all labels are ${JSON.stringify(choices[0].slice(1))}, expected at least two`);
-  return labelled ? examples.map((example) => ({ ...example, choices })) : examples;
+  return kind === "labelled" ? examples.map((example) => ({ ...example, choices })) : examples;
 }
 
 function fieldsOf(line: string, at: string): object {
@@ -59,8 +76,29 @@ function fieldsOf(line: string, at: string): object {
     throw new FieldError(at, (error as Error).message);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new FieldError(at, "expected an object { prompt, completion } or { text, label }");
+    throw new FieldError(at, "expected an object { prompt, completion }, { text, label } or { messages }");
   return value;
+}
+
+function conversationOf(fields: object, at: string, conversations: Conversations | undefined): TuneExample {
+  const { messages } = fields as { messages: unknown };
+  if (!conversations)
+    throw new FieldError(at, "this model has no chat template, expected prompt and completion, or text and label");
+  if (!Array.isArray(messages) || messages.length < 2)
+    throw new FieldError(`${at}: messages`, `got ${shown(messages)}, expected at least a question and its answer`);
+  const before: readonly ChatMessage[] = messages.slice(0, -1);
+  const { role, content } = (messages.at(-1) ?? {}) as { role?: unknown; content?: unknown };
+  if (role !== "assistant" || typeof content !== "string" || content === "")
+    throw new FieldError(
+      `${at}: messages[${messages.length - 1}]`,
+      `got role ${shown(role)} and content ${shown(content)}, expected an assistant's message with a text`,
+    );
+  try {
+    return { prompt: conversations.prompt(before), target: conversations.answer(content) };
+  } catch (error) {
+    if (error instanceof FieldError) throw new FieldError(`${at}: ${error.field}`, error.problem, error.code);
+    throw error;
+  }
 }
 
 function textOf(fields: object, name: string, at: string): string {

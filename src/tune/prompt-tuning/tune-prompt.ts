@@ -201,6 +201,7 @@ export async function tunePrompt(model: TunableModel, options: TunePromptOptions
     embeds: rows,
     shape: [rows.length / dModel, dModel],
     fingerprint: model.fingerprint,
+    specialTokens: options.specialTokens ?? false,
     before: log[0].heldOut as Judgement,
     best: judged,
     log,
@@ -218,8 +219,11 @@ async function encoderOf(model: TunableModel, options: TunePromptOptions): Promi
 }
 
 /** The soft prompt, then the text: text that follows ids, even none, gets no special tokens. */
-function inputForm(specialTokens: boolean): (p: Segment, prompt: string) => Segment[] {
-  return (p, prompt) => (specialTokens ? [p, { text: prompt }] : [p, { ids: [] }, { text: prompt }]);
+function inputForm(specialTokens: boolean): (p: Segment, prompt: TuneExample["prompt"]) => Segment[] {
+  return (p, prompt) => {
+    const segments = typeof prompt === "string" ? [{ text: prompt }] : prompt;
+    return specialTokens ? [p, ...segments] : [p, { ids: [] }, ...segments];
+  };
 }
 
 /** Examples that are asked about at once. */
@@ -231,15 +235,16 @@ const atOnce = 16;
  */
 export async function judge(
   model: TunableModel,
-  inputOf: (prompt: string) => readonly Segment[],
+  inputOf: (prompt: TuneExample["prompt"]) => readonly Segment[],
   examples: readonly TuneExample[],
   signal?: AbortSignal,
 ): Promise<Judgement> {
   let [loss, tokens, right] = [0, 0, 0];
-  const one = async ({ prompt, target, choices = [target] }: TuneExample) => {
+  const one = async ({ prompt, target, choices = [] }: TuneExample) => {
     const input = inputOf(prompt);
-    const scores = await model.score({ input, targets: choices, signal });
-    const wanted = scores[choices.indexOf(target)];
+    const targets: readonly TuneExample["target"][] = choices.length > 0 ? choices : [target];
+    const scores = await model.score({ input, targets, signal });
+    const wanted = scores[targets.indexOf(target)];
     loss -= wanted.sum;
     tokens += wanted.ids.length;
     const isRight =

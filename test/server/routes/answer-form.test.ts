@@ -270,7 +270,8 @@ describe("tools", () => {
     expect(counts).toContain(4);
   });
 
-  test("strict (beta): DeepSeek's rules", async () => {
+  test("strict where the server holds to DeepSeek's rules: in beta, all or none, in a smaller schema", async () => {
+    const { ask, refused } = await api({ deepSeekStrict: true });
     const strictPlace = { ...place, properties: { location: { type: "string" } }, additionalProperties: false };
     const strict = [tool("get_weather", strictPlace, { strict: true })];
     const body = { messages: weather, temperature: 0, max_tokens: 60 };
@@ -280,6 +281,11 @@ describe("tools", () => {
       ["/chat/completions", strict, "tools[0].function.strict"],
       ["/beta/chat/completions", [...strict, tools[1]], "tools[1].function.strict"],
       ["/beta/chat/completions", [tool("f", place, { strict: true })], "tools[0].function.parameters"],
+      [
+        "/beta/chat/completions",
+        [tool("f", { ...strictPlace, properties: { location: { userName: 1 } } }, { strict: true })],
+        "tools[0].function.parameters",
+      ],
     ];
     for (const [path, tools, param] of cases)
       expect(await refused(path, { ...body, tools })).toMatchObject({ status: 400, param });
@@ -307,7 +313,10 @@ describe("what cannot be", () => {
     const inFormat = await refused("/chat/completions", { messages: story, response_format: asSchema(schema) });
     expect(inFormat).toMatchObject(expected("response_format.json_schema.schema"));
     if (typeof schema === "object") {
-      const inTool = await refused("/chat/completions", { messages: story, tools: [tools[0], tool("f", schema)] });
+      const inTool = await refused("/chat/completions", {
+        messages: story,
+        tools: [tools[0], tool("f", schema, { strict: true })],
+      });
       expect(inTool).toMatchObject(expected("tools[1].function.parameters"));
     }
     expect(elapsed()).toBeLessThan(2000);
@@ -334,7 +343,6 @@ describe("what cannot be", () => {
       { response_format: { type: "json_schema", json_schema: { name: "a" } } },
       "response_format.json_schema.schema",
     ],
-    ["JSON and calls, both free", { tools, response_format: { type: "json_object" } }, "response_format"],
   ])("%s", async (_, more, param) => {
     const refusal = await refused("/chat/completions", { messages: weather, ...more });
     expect(refusal).toMatchObject({ status: 400, param, message: expect.stringContaining(param) });

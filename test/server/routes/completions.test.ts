@@ -358,3 +358,54 @@ test("an empty prompt is the token that begins a text, or a 400: never a crash",
   const after = await send("/completions", { prompt: "still there", max_tokens: 1 });
   expect(after.status).toBe(200);
 });
+
+test("a suffix without characters is none where there is no fill-in-the-middle, and an empty one where there is", async () => {
+  const plain = await ask("/v1/completions", { prompt: text, ...greedy });
+  for (const suffix of ["", null])
+    expect((await ask("/v1/completions", { prompt: text, suffix, echo: false, ...greedy })).choices).toEqual(
+      plain.choices,
+    );
+  expect((await ask("/v1/completions", { prompt: text, suffix: "", echo: true, ...greedy })).choices[0].text).toMatch(
+    text,
+  );
+  const fim = await ask("/beta/completions", { prompt: text, suffix: "", ...greedy });
+  expect(fim.usage.prompt_tokens).toBe(plain.usage.prompt_tokens + 3); // begin, hole, end
+  const bare = await api({ beta: true, model: { ...served, tokenizer: withoutFim() } });
+  expect((await bare.ask("/completions", { prompt: text, suffix: "", ...greedy })).choices).toEqual(plain.choices);
+});
+
+/** The same vocabulary, in which no token is known by the names of those for filling in. */
+function withoutFim(): typeof tokenizer {
+  return { ...tokenizer, idOf: (text) => (/fim/i.test(text) ? undefined : tokenizer.idOf(text)) };
+}
+
+test("control tokens that a prompt spells out count where a request, or the server, says so", async () => {
+  const chatMl = "<｜User｜>Hello!<｜Assistant｜>";
+  const parsed = tokenizer.encode(chatMl, { parseSpecialTokens: true });
+  const control = tokenizer.idOf("<｜Assistant｜>") as number;
+  expect(parsed.filter((id) => id === control)).toHaveLength(1);
+  const expected = await ask("/completions", { prompt: parsed, ...greedy });
+  const plain = await ask("/completions", { prompt: chatMl, ...greedy });
+  expect(plain.choices[0].text).not.toBe(expected.choices[0].text);
+  const parse = { parse_special_tokens: true, ...greedy };
+  const ways: object[] = [
+    { prompt: chatMl },
+    { prompt: [chatMl] },
+    { input: [{ type: "text", text: chatMl }] },
+    { input: chatMl },
+  ];
+  for (const way of ways) expect((await ask("/completions", { ...way, ...parse })).choices).toEqual(expected.choices);
+  const echoed = { echo: true, logprobs: 1, ...greedy };
+  expect((await ask("/completions", { prompt: chatMl, ...parse, ...echoed })).choices).toEqual(
+    (await ask("/completions", { prompt: parsed, ...echoed })).choices,
+  );
+  const byDefault = await api({ parseSpecialTokens: true });
+  expect((await byDefault.ask("/completions", { prompt: chatMl, ...greedy })).choices).toEqual(expected.choices);
+  const not = { prompt: chatMl, parse_special_tokens: false, ...greedy };
+  expect((await byDefault.ask("/completions", not)).choices).toEqual(plain.choices);
+  // A message of a chat stays text, whatever the server says of prompts.
+  const said = { messages: [{ role: "user", content: "<｜Assistant｜>" }], ...greedy };
+  expect((await byDefault.ask("/chat/completions", said)).usage).toEqual((await ask("/chat/completions", said)).usage);
+  const both = { prompt: "a", suffix: "b", parse_special_tokens: true };
+  expect((await refused("/beta/completions", both)).param).toBe("parse_special_tokens");
+});

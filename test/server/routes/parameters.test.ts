@@ -3,12 +3,12 @@
 import { expect, test } from "vitest";
 import type { GenerateEvent, GenerateOptions } from "../../../src/engine/generate.ts";
 import { servedModel } from "../start.ts";
-import { api } from "./api.ts";
+import { api, type Json } from "./api.ts";
 
 const model = await servedModel();
 const asked: GenerateOptions[] = [];
 const prompts: Extract<GenerateEvent, { type: "prompt" }>[] = [];
-const { ask } = await api({
+const { ask, send } = await api({
   beta: true,
   model: {
     ...model,
@@ -96,4 +96,30 @@ test("user_id and user name one tenant, neither of them another", async () => {
   const [first, second, third, fourth] = asked.slice(-4).map(({ tenant }) => tenant);
   expect(first).toBe(second);
   expect(new Set([first, third, fourth]).size).toBe(3);
+});
+
+test("seeds are read to the last digit, from the text of the body", async () => {
+  const seedOf = async (fields: string) => {
+    const response = await send("/completions", `{"model":"plainformer","prompt":"Once","max_tokens":1,${fields}}`);
+    expect(response.status).toBe(200);
+    return asked.at(-1)?.seed;
+  };
+  for (const seed of [-1n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 63n - 2n])
+    expect(BigInt((await seedOf(`"seed":${seed}`)) ?? 0)).toBe(seed);
+  expect(await seedOf('"seed":5')).toBe(5);
+  // The last of several counts, whatever its name is spelled like; what has that name elsewhere does not.
+  const [first, last] = ["9007199254740993", "9007199254740995"];
+  expect(await seedOf(`"seed":${first},"s\\u0065ed" : ${last}`)).toBe(BigInt(last));
+  expect(await seedOf(`"seed":${last},"user":"\\"seed\\":1","metadata":{"seed":${first}}`)).toBe(BigInt(last));
+});
+
+test("two seeds that a double does not tell apart give two answers, each always the same", async () => {
+  const answer = async (seed: string) => {
+    const body = `{"model":"plainformer","prompt":"Once","max_tokens":12,"temperature":1.5,"seed":${seed}}`;
+    return ((await (await send("/completions", body)).json()) as Json).choices[0].text;
+  };
+  const seeds = ["9223372036854775806", "9223372036854775807", "-1", "1"];
+  const texts = await Promise.all(seeds.map(answer));
+  expect(new Set(texts).size).toBe(4);
+  expect(await Promise.all(seeds.map(answer))).toEqual(texts);
 });
