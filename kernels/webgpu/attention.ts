@@ -63,8 +63,8 @@ export function attentionProbs(
   );
 }
 
-const sinksOf = ({ sinks }: AttentionShape<Place>): Record<string, Place> => (sinks ? { sinks } : {});
-const numbersOf = ({ nHeads, nCacheHeads, maxPages, scale, window, softCap }: AttentionShape<Place>) => ({
+export const sinksOf = ({ sinks }: AttentionShape<Place>): Record<string, Place> => (sinks ? { sinks } : {});
+export const numbersOf = ({ nHeads, nCacheHeads, maxPages, scale, window, softCap }: AttentionShape<Place>) => ({
   nHeads,
   nCacheHeads,
   maxPages,
@@ -75,20 +75,20 @@ const numbersOf = ({ nHeads, nCacheHeads, maxPages, scale, window, softCap }: At
 
 const programs = new Map<string, Program>();
 
-function made(name: string, make: () => Omit<Program, "name">): Program {
+export function made(name: string, make: () => Omit<Program, "name">): Program {
   const known = programs.get(name) ?? { name, ...make() };
   programs.set(name, known);
   return known;
 }
 
 /** WGSL: number of a row's position among all positions of all pages. */
-const slotOf = `
+export const slotOf = `
 fn slotOf(row: u32, position: u32) -> u32 {
   let page = u32(pageTable(u32(sequences(row)) * p.maxPages + position / ${pageSize}u));
   return page * ${pageSize}u + position % ${pageSize}u;
 }`;
 
-const rowOperands = { sequences: "i32", positions: "i32", pageTable: "i32" } as const;
+export const rowOperands = { sequences: "i32", positions: "i32", pageTable: "i32" } as const;
 
 /** Stores keys and values; as f16 rounded to nearest, ties to even, and what is beyond ±65504, NaN too, as that. */
 const store = (dtype: DType) =>
@@ -138,7 +138,7 @@ fn encoded(value: f32) -> u32 { return halfBits(value); }`
   }));
 
 /** WGSL: a row's query in workgroup memory, and a page's scores. `range` holds the first and the last position that the row sees. */
-function scoring(dtype: DType, kDim: number): string {
+export function scoring(dtype: DType, kDim: number): string {
   const fours = Math.ceil(kDim / 4);
   const element = elementOf("kPages", dtype);
   const four =
@@ -182,7 +182,7 @@ fn largest() -> f32 {
 }
 
 /** WGSL: element i of pages that hold a dtype. */
-function elementOf(pages: string, dtype: DType): string {
+export function elementOf(pages: string, dtype: DType): string {
   return dtype === "f16" ? `unpack2x16float(${pages}(i >> 1u))[i & 1u]` : `bitcast<f32>(${pages}(i))`;
 }
 

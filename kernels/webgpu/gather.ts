@@ -59,3 +59,30 @@ ${values.map(([offset, value]) => `  put(r, k + ${offset}u, ${value});`).join("\
   programs.set(name, made);
   return made;
 }
+
+// A thread for each column goes through the rows in order: an id that comes twice is added twice.
+const backward: Program = {
+  name: "gatherBackward",
+  operands: { dTable: "write f32", dOut: "f32", ids: "i32" },
+  numbers: ["rows", "dim"],
+  threads: 64,
+  body: `
+  let i = group * 64u + thread;
+  if (i >= p.dim) { return; }
+  for (var r = 0u; r < p.rows; r++) {
+    let at = u32(ids(r)) * p.dim + i;
+    setDTable(at, dTable(at) + dOut(r * p.dim + i));
+  }`,
+};
+
+/** dTable[ids[r]] += dOut[r], r = 0, 1, … dOut [rows, dim] → dTable [n, dim] */
+export function gatherBackward(
+  { run }: Recorder,
+  dTable: Place,
+  dOut: Place,
+  ids: Place,
+  rows: number,
+  dim: number,
+): void {
+  run(backward, { dTable, dOut, ids }, { rows, dim }, Math.ceil(dim / 64));
+}

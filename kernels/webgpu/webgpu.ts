@@ -1,24 +1,28 @@
 // The WebGPU kernel set, seen from TypeScript: what is held where, and which program runs for which op. What the ops compute
 // is in the files beside this one, one op per file, WGSL beside its dispatch.
 
-import { byteLengthOf, type DType, decodeF32 } from "../../weights/dtype.ts";
+import { byteLengthOf, type DType, decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
 import type { AttentionShape, CacheBuffers, Kernels, RowBuffers } from "../kernels.ts";
 import { add } from "./add.ts";
 import { attention, attentionProbs } from "./attention.ts";
+import { attentionBackward, scratchWords } from "./attention-backward.ts";
 import { choose } from "./choose.ts";
 import { copy } from "./copy.ts";
 import { type Device, type DeviceOptions, openDevice } from "./device.ts";
-import { gather } from "./gather.ts";
-import { gelu } from "./gelu.ts";
+import { gather, gatherBackward } from "./gather.ts";
+import { gelu, geluBackward } from "./gelu.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { fitTogether, linear, rowBlock } from "./linear.ts";
+import { biasBackward, linearBackward, linearWeightBackward } from "./linear-backward.ts";
+import { logProbs, logProbsBackward } from "./log-probs.ts";
 import { createMemory, type Held, type Kept, piecesOf, placeOf } from "./memory.ts";
+import { normBackward, normWeightBackward } from "./norm-backward.ts";
 import type { Range } from "./ranges.ts";
-import type { Counters } from "./recorder.ts";
+import type { Counters, Place } from "./recorder.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rope } from "./rope.ts";
 import { attentionKeepsBits, productsKeepBits } from "./same-bits.ts";
-import { swiglu } from "./swiglu.ts";
+import { swiglu, swigluBackward } from "./swiglu.ts";
 import { joined, keptBytes, split } from "./weights.ts";
 
 export type WebGpuOptions = DeviceOptions;
@@ -73,16 +77,21 @@ async function kernelsOn(device: Device): Promise<WebGpuKernels> {
   const cacheOf = ({ k, v }: CacheBuffers<Held>) => ({ k: a(k), v: orNull(v) });
   const shapeOf = (shape: AttentionShape<Held>) => ({ ...shape, sinks: orNull(shape.sinks) });
 
-  /** Gives the device the bytes of a file for something kept. */
-  async function fill({ pieces }: Kept, dtype: DType, bytes: Uint8Array): Promise<void> {
+  /** The parts of a file that go to each piece of something kept, in the order of the device. */
+  function* parts({ pieces }: Kept, dtype: DType, bytes: Uint8Array): Generator<[Place, Uint8Array]> {
     for (const { slab, at, first, length } of pieces) {
       const begin = byteLengthOf(dtype, first);
       const part = split(dtype, bytes.subarray(begin, begin + byteLengthOf(dtype, length)));
-      for (let from = 0; from < part.length; from += piece) {
-        recorder.write({ slab, at: at + from / 4 }, part.subarray(from, from + piece));
-        if (part.length > piece) await device.gpu.queue.onSubmittedWorkDone(); // what it holds meanwhile is freed
-      }
+      for (let from = 0; from < part.length; from += piece)
+        yield [{ slab, at: at + from / 4 }, part.subarray(from, from + piece)];
     }
+  }
+
+  /** Words of the heap while something is asked that needs them. */
+  function borrow(words: number, use: (scratch: Place) => void): void {
+    const mark = ranges.mark();
+    use({ slab: null, at: take(4 * words, false).at });
+    ranges.release(mark, null);
   }
 
   const kernels: WebGpuKernels = {
@@ -116,19 +125,22 @@ async function kernelsOn(device: Device): Promise<WebGpuKernels> {
       const kept = keep(dtype, length, rowLength, (elements) => keptBytes(dtype, elements));
       const bytes = new Uint8Array(byteLengthOf(dtype, length));
       await read(bytes);
-      await fill(kept, dtype, bytes);
+      for (const [place, part] of parts(kept, dtype, bytes)) {
+        recorder.write(place, part);
+        if (part.length === piece) await device.gpu.queue.onSubmittedWorkDone(); // what it holds meanwhile is freed
+      }
       const failure = device.failure();
       if (failure) throw failure;
       return kept;
     },
     async read(held, dtype, length) {
-      const parts = piecesOf(held, length);
-      const reads = parts.map((part) => recorder.read(part, keptBytes(dtype, part.length)));
+      const pieces = piecesOf(held, length);
+      const reads = pieces.map((part) => recorder.read(part, keptBytes(dtype, part.length)));
       const values = new Float32Array(length);
       for (const [i, bytes] of (await Promise.all(reads)).entries()) {
-        const part = joined(dtype, bytes.subarray(0, byteLengthOf(dtype, parts[i].length)));
-        const numbers = dtype === "i32" ? new Int32Array(part.buffer, 0, parts[i].length) : decodeF32(dtype, part);
-        values.set(numbers, parts[i].first);
+        const part = joined(dtype, bytes.subarray(0, byteLengthOf(dtype, pieces[i].length)));
+        const numbers = dtype === "i32" ? new Int32Array(part.buffer, 0, pieces[i].length) : decodeF32(dtype, part);
+        values.set(numbers, pieces[i].first);
       }
       return values;
     },
@@ -198,6 +210,63 @@ async function kernelsOn(device: Device): Promise<WebGpuKernels> {
     },
     swiglu: (out, gate, up, length) => swiglu(recorder, a(out), a(gate), a(up), length),
     gelu: (out, x, length) => gelu(recorder, a(out), a(x), length),
+    derivatives: {
+      write(held, dtype, values) {
+        recorder.flush(); // what was asked before is done with the weights as they were
+        const bytes = encodeF32(dtype as FloatDType, values);
+        for (const [place, part] of parts(held as Kept, dtype, bytes)) recorder.write(place, part);
+      },
+      logProbs: (out, logits, ids, rows, n) => logProbs(recorder, a(out), a(logits), a(ids), rows, n),
+      logProbsBackward: (dLogits, dOut, logits, ids, rows, n) =>
+        logProbsBackward(recorder, a(dLogits), a(dOut), a(logits), a(ids), rows, n),
+      gatherBackward: (dTable, dOut, ids, rows, dim) => gatherBackward(recorder, a(dTable), a(dOut), a(ids), rows, dim),
+      linearExact: (...args) => kernels.linear(...args),
+      linearBackward(dX, dOut, w, dtype, rows, inDim, outDim) {
+        for (const part of piecesOf(w, inDim * outDim)) {
+          const [first, n] = [part.first / inDim, part.length / inDim];
+          linearBackward(recorder, a(dX), a(dOut), part, dtype, rows, inDim, n, first, outDim);
+        }
+      },
+      linearWeightBackward: (dW, dOut, x, rows, inDim, outDim) =>
+        linearWeightBackward(recorder, a(dW), a(dOut), a(x), rows, inDim, outDim),
+      biasBackward: (dBias, dOut, rows, outDim) => biasBackward(recorder, a(dBias), a(dOut), rows, outDim),
+      rmsNormBackward: (dX, dOut, x, weight, rows, dim, eps) =>
+        normBackward(recorder, false, a(dX), a(dOut), a(x), a(weight), rows, dim, eps),
+      rmsNormWeightBackward: (dWeight, dOut, x, rows, dim, eps) =>
+        borrow(2 * rows, (scratch) =>
+          normWeightBackward(recorder, false, a(dWeight), a(dOut), a(x), rows, dim, eps, scratch),
+        ),
+      layerNormBackward: (dX, dOut, x, weight, rows, dim, eps) =>
+        normBackward(recorder, true, a(dX), a(dOut), a(x), a(weight), rows, dim, eps),
+      layerNormWeightBackward: (dWeight, dOut, x, rows, dim, eps) =>
+        borrow(2 * rows, (scratch) =>
+          normWeightBackward(recorder, true, a(dWeight), a(dOut), a(x), rows, dim, eps, scratch),
+        ),
+      ropeBackward: (dX, dOut, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
+        rope(recorder, [{ out: a(dX), x: a(dOut), nHeads }], a(cos), a(sin), rows, headDim, ropeDim, offset, true),
+      attentionBackward(dQ, dK, dV, dOut, q, cache, cacheDType, rows, shape) {
+        expectCache(cacheDType);
+        const here = shapeOf(shape);
+        borrow(scratchWords(here), (scratch) =>
+          attentionBackward(
+            recorder,
+            a(dQ),
+            a(dK),
+            orNull(dV),
+            a(dOut),
+            a(q),
+            cacheOf(cache),
+            cacheDType,
+            rowsOf(rows),
+            here,
+            scratch,
+          ),
+        );
+      },
+      swigluBackward: (dGate, dUp, dOut, gate, up, length) =>
+        swigluBackward(recorder, a(dGate), a(dUp), a(dOut), a(gate), a(up), length),
+      geluBackward: (dX, dOut, x, length) => geluBackward(recorder, a(dX), a(dOut), a(x), length),
+    },
     choose: (out, logits, rows, n, k) => choose(recorder, a(out), a(logits), rows, n, k),
   };
   sameBits = await attentionKeepsBits(kernels as Kernels);

@@ -7,7 +7,7 @@ import { type WebGpuKernels, webgpuKernels } from "../../kernels/webgpu/webgpu.t
 import type { FloatDType } from "../../weights/dtype.ts";
 import { tolerance } from "../expect-close.ts";
 import { gpuRun, noSoftwareGpu } from "../software-gpu.ts";
-import { testKernels } from "./cases.ts";
+import { testKernels, testSoftmax } from "./cases.ts";
 import { testAgainstReference } from "./simd-cases.ts";
 
 const dtypes: FloatDType[] = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"];
@@ -26,6 +26,7 @@ describe.skipIf(noSoftwareGpu)("webgpu", () => {
   afterAll(() => kernels.close());
 
   describe("against PyTorch in f64", () => testKernels(open, tolerance.fastKernel));
+  describe("a window, sinks, a soft cap", () => testSoftmax(open, tolerance.fastKernel));
   describe.runIf(gpuRun)("against the reference set", () =>
     testAgainstReference(open, dtypes, tolerance.fastKernel, false),
   );
