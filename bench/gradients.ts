@@ -10,6 +10,7 @@ import { forward } from "../src/model/forward.ts";
 import { pagesFor } from "../src/model/kv-cache.ts";
 import { loadModel } from "../src/model/load.ts";
 import { type Model, tensorsOf } from "../src/model/model.ts";
+import { embed } from "../src/model/project.ts";
 import { recording } from "../src/tune/recording.ts";
 
 const { values, positionals } = parseArgs({
@@ -53,7 +54,7 @@ function step(ops: Ops, model: Model) {
   const pages = Array.from({ length: nPages }, (_, i) => i);
   const batch = createBatch(ops, model, { layers, nPages, free: [] }, [{ start: 0, rows: n, pages, outputs: wanted }]);
   const ids = ops.upload(Int32Array.from({ length: n }, (_, i) => (i * 37) % config.vocabSize));
-  return { batch, x: ops.gather(model.embedding, ids) };
+  return { batch, x: embed(ops, model, ids) };
 }
 
 function plain(ops: Ops, model: Model): void {

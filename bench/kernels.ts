@@ -1,7 +1,8 @@
 // How close each kernel of the SIMD set comes to what this machine can do: first the two limits, bytes read from memory and
 // multiply-adds in registers, as the same instructions reach them; then every kernel as a share of the limit that binds it.
+// Of any other set, how fast its ops are (any-kernels.ts).
 //
-//   npx tsx bench/kernels.ts [--threads 2] [--rounds 7] [--only linear]
+//   npm run bench:kernels -- [--kernels simd] [--threads 2] [--rounds 7] [--only linear]
 //
 // Rounds go over all kernels in turn, so a disturbance of the machine hits them alike; the table has medians, and the
 // limits are measured again in every round. Single rows multiply with 256 MiB of different weights and attend over 256 MiB
@@ -9,17 +10,43 @@
 
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { setNames } from "../kernels/select.ts";
 import { simdKernels } from "../kernels/simd/host/simd.ts";
 import { byteLengthOf, type DType, encodeF32 } from "../weights/dtype.ts";
+import { benchSet } from "./any-kernels.ts";
 
 const { values: options } = parseArgs({
   options: {
     threads: { type: "string", default: String(cpus().length) },
     rounds: { type: "string", default: "7" },
     only: { type: "string", default: "" },
+    kernels: { type: "string", default: "simd" },
+    help: { type: "boolean", default: false },
   },
 });
 const rounds = Number(options.rounds);
+if (options.help) {
+  console.log(`Usage: npm run bench:kernels -- [options]
+
+  --kernels NAME  the set: ${setNames.join(", ")} (default: simd, each kernel as a share of what the machine can do)
+  --threads N     threads of a set that has any (default: all cores)
+  --rounds N      rounds, all kernels in turn; medians are printed (default: 7)
+  --only WORD     kernels whose names have the word`);
+  process.exit(0);
+}
+if (!(Number.isSafeInteger(rounds) && rounds >= 1))
+  fail(`--rounds: got ${options.rounds}, expected a whole number ≥ 1`);
+if (options.kernels !== "simd") {
+  const threads = process.argv.some((word) => word.startsWith("--threads")) ? Number(options.threads) : undefined;
+  await benchSet(options.kernels, { rounds, only: options.only, threads }).catch((error) => fail(error.message));
+  process.exit(0);
+}
+
+function fail(message: string): never {
+  console.error(`bench:kernels: ${message}`);
+  process.exit(2);
+}
+
 const kernels = await simdKernels({ threads: Number(options.threads) });
 
 interface Measured {

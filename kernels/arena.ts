@@ -49,6 +49,18 @@ export function createArena(kernels: Kernels) {
         throw new Error(`${op}: ${name} has dtype ${t.dtype}, expected ${dtypes.join(" or ")}`);
     },
 
+    /** The sizes of an `expertLinear` with x [rows / perRow, inDim], ids [rows], w [n, outDim, inDim]. @throws if they do not fit. */
+    expertShape(op: string, x: Tensor, ids: Tensor, w: Tensor) {
+      const [n, outDim, inDim] = w.shape;
+      const [rows, given] = [sizeOf(ids.shape), x.shape[0]];
+      this.expect(op, "w", w, [-1, -1, -1]);
+      this.expect(op, "x", x, [-1, inDim], activation);
+      this.expect(op, "ids", ids, ids.shape, ["i32"]);
+      const perRow = given === 0 ? 1 : rows / given;
+      if (!Number.isInteger(perRow)) throw new Error(`${op}: ${rows} ids for ${given} rows, expected as many for each`);
+      return { rows, perRow, inDim, outDim, n };
+    },
+
     endStep,
 
     /** Keeps the tensors of this step, whoever calls `endStep`, until the function returned is called. */

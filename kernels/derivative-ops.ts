@@ -11,7 +11,7 @@ import {
   type StepRows,
   shapeOf,
 } from "./arena.ts";
-import type { Kernels } from "./kernels.ts";
+import type { Kernels, RouteRule } from "./kernels.ts";
 import { sizeOf, type Tensor } from "./tensor.ts";
 
 export type DerivativeOps = ReturnType<typeof createDerivativeOps>;
@@ -128,6 +128,51 @@ export function createDerivativeOps(kernels: Kernels, arena: Arena) {
       const [rows, outDim] = dOut.shape;
       expect("biasBackward", "dBias", dBias, [outDim], [dOut.dtype]);
       if (rows > 0) d.biasBackward(dBias.buffer, dOut.buffer, rows, outDim);
+    },
+
+    // ---- experts
+
+    /** dOut, ids [rows, nActive], logits [rows, nExperts] → dLogits as logits */
+    routeWeightsBackward(dOut: Tensor, logits: Tensor, ids: Tensor, rule: RouteRule): Tensor {
+      const [rows] = logits.shape;
+      expect("routeWeightsBackward", "dOut", dOut, [rows, rule.nActive], [logits.dtype]);
+      const dLogits = output(logits.dtype, logits.shape);
+      if (rows > 0) d.routeWeightsBackward(dLogits.buffer, dOut.buffer, logits.buffer, ids.buffer, rows, rule);
+      return dLogits;
+    },
+    /** `expertLinear` without rounding x */
+    expertLinearExact(x: Tensor, ids: Tensor, w: Tensor): Tensor {
+      const { rows, perRow, inDim, outDim, n } = arena.expertShape("expertLinear", x, ids, w);
+      const out = output(x.dtype, [rows, outDim]);
+      if (rows > 0)
+        d.expertLinearExact(out.buffer, x.buffer, ids.buffer, w.buffer, w.dtype, rows, perRow, inDim, outDim, n);
+      return out;
+    },
+    /** dOut [rows · perRow, outDim], ids [rows · perRow], w [n, outDim, inDim] → dX [rows, inDim] */
+    expertLinearBackward(dOut: Tensor, x: Tensor, ids: Tensor, w: Tensor): Tensor {
+      const { rows, perRow, inDim, outDim, n } = arena.expertShape("expertLinearBackward", x, ids, w);
+      expect("expertLinearBackward", "dOut", dOut, [rows, outDim], [x.dtype]);
+      const dX = output(x.dtype, x.shape);
+      if (rows > 0)
+        d.expertLinearBackward(dX.buffer, dOut.buffer, ids.buffer, w.buffer, w.dtype, rows, perRow, inDim, outDim, n);
+      return dX;
+    },
+    /** Adds dOutᵀ · x of each expert's rows to dW [n, outDim, inDim] */
+    expertLinearWeightBackward(dOut: Tensor, x: Tensor, ids: Tensor, dW: Tensor): void {
+      const { rows, perRow, inDim, outDim, n } = arena.expertShape("expertLinearWeightBackward", x, ids, dW);
+      expect("expertLinearWeightBackward", "dOut", dOut, [rows, outDim], [dW.dtype]);
+      if (rows > 0)
+        d.expertLinearWeightBackward(dW.buffer, dOut.buffer, x.buffer, ids.buffer, rows, perRow, inDim, outDim, n);
+    },
+    /** dOut [rows, dim], x [rows · n, dim], weights [rows, n] → dX as x, dWeights as weights */
+    weightedSumBackward(dOut: Tensor, x: Tensor, weights: Tensor): { dX: Tensor; dWeights: Tensor } {
+      const [rows, n] = weights.shape;
+      expect("weightedSumBackward", "dOut", dOut, [rows, x.shape[1]], [x.dtype]);
+      const dX = output(x.dtype, x.shape);
+      const dWeights = output(x.dtype, weights.shape);
+      if (rows > 0)
+        d.weightedSumBackward(dX.buffer, dWeights.buffer, dOut.buffer, x.buffer, weights.buffer, rows, n, x.shape[1]);
+      return { dX, dWeights };
     },
 
     // ---- normalization

@@ -5,7 +5,7 @@ import { FieldError } from "../src/field-error.ts";
 import { isBlockDType } from "../weights/dtype.ts";
 import type { Kernels } from "./kernels.ts";
 
-/** The set, with `linear` of x as it is. @throws FieldError if it rounds and has no other way. */
+/** The set, with `linear` and `expertLinear` of x as it is. @throws FieldError if it rounds and has no other way. */
 export function exactKernels(kernels: Kernels): Kernels {
   if (!kernels.roundsRows) return kernels;
   const { derivatives, name, about } = kernels;
@@ -22,6 +22,10 @@ export function exactKernels(kernels: Kernels): Kernels {
     linear(out, x, w, dtype, bias, rows, inDim, outDim) {
       const linear = isBlockDType(dtype) ? derivatives.linearExact : kernels.linear;
       linear(out, x, w, dtype, bias, rows, inDim, outDim);
+    },
+    expertLinear(out, x, ids, w, dtype, ...sizes) {
+      const expertLinear = isBlockDType(dtype) ? derivatives.expertLinearExact : kernels.expertLinear;
+      expertLinear(out, x, ids, w, dtype, ...sizes);
     },
   };
 }

@@ -7,10 +7,10 @@
 // only, always summed in the same order. Every call is synchronous and ordered; only `read` waits. No op changes anything
 // but `out`, except `attention`, which also writes this step's keys and values into cache pages.
 //
-// How later work joins without changing what is here: experts are two ops, `route` (router scores → expert ids and weights,
-// both device tensors) and `expertLinear` (each row with the weights its id names, looked up on the device like `gather`);
-// latent attention is `attention` with one cache head, kDim = kvRank + ropeDim and v a prefix of k. Derivatives are a list
-// of their own at the end: a set that only runs models leaves them out.
+// Experts are chosen by `route`, on the device, and multiplied by `expertLinear`, each row with the weights that its ids name,
+// looked up like those of `gather`; the products of each head by itself in latent attention are the same op, with heads for
+// experts. Latent attention is `attention` with one cache head, kDim = kvRank + ropeDim and v a prefix of k. Derivatives are
+// a list of their own at the end: a set that only runs models leaves them out.
 
 import type { DType } from "../weights/dtype.ts";
 import type { Buffer } from "./tensor.ts";
@@ -41,6 +41,24 @@ export interface AttentionShape<B extends Buffer = Buffer> {
   sinks?: B | null;
   /** Soft cap c: scores become c · tanh(score / c); 0 or none: they stay. Gemma 2, arXiv 2408.00118 */
   softCap?: number;
+}
+
+/** How a router chooses experts for a row and weighs them. DeepSeek-V2, arXiv 2405.04434; DeepSeek-V3, arXiv 2412.19437, section 2.1.2 */
+export interface RouteRule {
+  nExperts: number;
+  /** Experts chosen for a row. */
+  nActive: number;
+  /** What makes a score of a logit: softmax over all experts, or 1 / (1 + e^−logit) of each by itself. */
+  score: "softmax" | "sigmoid";
+  /** Neighboring experts form nGroups equal groups, and only those of the best nActiveGroups may be chosen; 1 and 1: all. */
+  nGroups: number;
+  nActiveGroups: number;
+  /** A group is as good as its best expert, or as its best two together. */
+  groupScore: "best" | "best two";
+  /** Whether weights are divided by their sum, + 1e-20. */
+  normalize: boolean;
+  /** What weights are multiplied by at the end. */
+  scale: number;
 }
 
 /** Where the keys and values of one layer live. */
@@ -85,7 +103,8 @@ export interface Kernels<B extends Buffer = Buffer> {
   upload(values: Float32Array | Float64Array | Int32Array): B;
   /**
    * A kept buffer, filled once by `fill`, which gets the bytes to write into (so a file is read straight into its place).
-   * `rowLength`: elements that must lie together; what is larger than a device reaches at once is parted between rows.
+   * `rowLength`: elements that must lie together, a row of a matrix or an expert; what is larger than a device reaches at
+   * once is parted between them.
    */
   load(dtype: DType, length: number, fill: (into: Uint8Array) => Promise<void>, rowLength?: number): Promise<B>;
   /** What the buffer holds at the moment of the call; the promise may settle after `endStep`. */
@@ -105,8 +124,23 @@ export interface Kernels<B extends Buffer = Buffer> {
   gather(out: B, table: B, dtype: DType, ids: B, rows: number, dim: number): void;
   /** out[offset + i] = x[i]: the parts of a `concat`. x [length] */
   copy(out: B, offset: number, x: B, length: number): void;
+  /** out[r, begin + i] = x[r, from + i], i = 0 … width − 1: some columns of a matrix, and matrices side by side. x [rows, inDim], out [rows, outDim] */
+  copyColumns(
+    out: B,
+    outDim: number,
+    begin: number,
+    x: B,
+    inDim: number,
+    from: number,
+    width: number,
+    rows: number,
+  ): void;
   /** out = a + b: the residual connection. all [length] */
   add(out: B, a: B, b: B, length: number): void;
+  /** out = a · b, element by element. all [length] */
+  multiply(out: B, a: B, b: B, length: number): void;
+  /** out = factor · x. all [length] */
+  scale(out: B, x: B, factor: number, length: number): void;
 
   // ---- projections
 
@@ -124,6 +158,37 @@ export interface Kernels<B extends Buffer = Buffer> {
     inDim: number,
     outDims: readonly number[],
   ): void;
+  // ---- experts
+
+  /**
+   * With s_e the scores of a row's logits and c_e = s_e + bias[e], which chooses and does not weigh: ids[r] are the nActive
+   * experts of the best groups with the largest c_e, the largest first; of equal groups and experts the lower one.
+   * logits [rows, nExperts], bias [nExperts] or null → ids [rows, nActive] i32
+   */
+  route(ids: B, logits: B, bias: B | null, rows: number, rule: RouteRule): void;
+  /**
+   * out[r, j] = scale · s_e, with e = ids[r, j] and s the scores of the row's logits; where weights are normalized,
+   * scale · s_e / (Σ_j s_ids[r, j] + 1e-20). logits [rows, nExperts], ids [rows, nActive] → out [rows, nActive]
+   */
+  routeWeights(out: B, logits: B, ids: B, rows: number, rule: RouteRule): void;
+  /**
+   * out[r, o] = Σ_i x[⌊r / perRow⌋, i] · w[ids[r], o, i]: `linear`, each row with weights of its own, to the same bits.
+   * x [rows / perRow, inDim], ids [rows], w [n, outDim, inDim] in `dtype` → out [rows, outDim]
+   */
+  expertLinear(
+    out: B,
+    x: B,
+    ids: B,
+    w: B,
+    dtype: DType,
+    rows: number,
+    perRow: number,
+    inDim: number,
+    outDim: number,
+    n: number,
+  ): void;
+  /** out[r, i] = Σ_j weights[r, j] · x[r · n + j, i], j = 0, 1, … x [rows · n, dim], weights [rows, n] → out [rows, dim] */
+  weightedSum(out: B, x: B, weights: B, rows: number, n: number, dim: number): void;
 
   // ---- normalization
 
@@ -212,7 +277,7 @@ export interface Kernels<B extends Buffer = Buffer> {
  * activations, whatever the dtype of the weights; each is summed in an order that depends on its shape alone.
  *
  * Missing here because they need nothing new: both gradients of `add` are dOut itself; those of the parts of a `concat` are
- * rows of dOut.
+ * rows of dOut, those of matrices side by side its columns; those of `multiply` and `scale` are such products again.
  */
 export interface Derivatives<B extends Buffer = Buffer> {
   // ---- memory
@@ -242,6 +307,51 @@ export interface Derivatives<B extends Buffer = Buffer> {
   linearWeightBackward(dW: B, dOut: B, x: B, rows: number, inDim: number, outDim: number): void;
   /** dBias[o] += Σ_r dOut[r, o], of `linear` and of `layerNorm` */
   biasBackward(dBias: B, dOut: B, rows: number, outDim: number): void;
+
+  // ---- experts
+
+  /** With g_j = scale · dOut[r, j], where weights are normalized scale · (dOut[r, j] − Σ_i dOut[r, i] · out[r, i] / scale) / (Σ s + 1e-20): dLogits[r] = Σ_j g_j · ∂s_ids[r, j] / ∂logits[r] */
+  routeWeightsBackward(dLogits: B, dOut: B, logits: B, ids: B, rows: number, rule: RouteRule): void;
+  /** `expertLinear` with x as it is, as `linearExact`. */
+  expertLinearExact(
+    out: B,
+    x: B,
+    ids: B,
+    w: B,
+    dtype: DType,
+    rows: number,
+    perRow: number,
+    inDim: number,
+    outDim: number,
+    n: number,
+  ): void;
+  /** dX[r, i] = Σ_j Σ_o dOut[r · perRow + j, o] · w[ids[r · perRow + j], o, i] */
+  expertLinearBackward(
+    dX: B,
+    dOut: B,
+    ids: B,
+    w: B,
+    dtype: DType,
+    rows: number,
+    perRow: number,
+    inDim: number,
+    outDim: number,
+    n: number,
+  ): void;
+  /** dW[ids[r], o, i] += dOut[r, o] · x[⌊r / perRow⌋, i] */
+  expertLinearWeightBackward(
+    dW: B,
+    dOut: B,
+    x: B,
+    ids: B,
+    rows: number,
+    perRow: number,
+    inDim: number,
+    outDim: number,
+    n: number,
+  ): void;
+  /** dX[r · n + j, i] = weights[r, j] · dOut[r, i], dWeights[r, j] = Σ_i dOut[r, i] · x[r · n + j, i] */
+  weightedSumBackward(dX: B, dWeights: B, dOut: B, x: B, weights: B, rows: number, n: number, dim: number): void;
 
   // ---- normalization: s = 1 / √(… + eps) and n = (x − mean) · s the normalized row (mean 0 in an RMS norm), g = dOut · weight
 

@@ -13,7 +13,7 @@ import {
   shapeOf,
 } from "./arena.ts";
 import { createDerivativeOps, type DerivativeOps } from "./derivative-ops.ts";
-import { type Kernels, pageSize } from "./kernels.ts";
+import { type Kernels, pageSize, type RouteRule } from "./kernels.ts";
 import { type Buffer, sizeOf, type Tensor } from "./tensor.ts";
 
 export type Ops = ReturnType<typeof createOps>;
@@ -76,7 +76,11 @@ export function createOps(kernels: Kernels) {
     },
     /** A weight: `fill` gets the bytes of the tensor to write into, once. It lives until the kernel set is closed. */
     async load(dtype: DType, shape: readonly number[], fill: (into: Uint8Array) => Promise<void>): Promise<Tensor> {
-      return { dtype, shape, buffer: await kernels.load(dtype, sizeOf(shape), fill, shape.at(-1)) };
+      return {
+        dtype,
+        shape,
+        buffer: await kernels.load(dtype, sizeOf(shape), fill, sizeOf(shape.length > 1 ? shape.slice(1) : shape)),
+      };
     },
     /** Zeros that outlive the step: cache pages. */
     keep(dtype: DType, shape: readonly number[]): Tensor {
@@ -133,6 +137,46 @@ export function createOps(kernels: Kernels) {
       return out;
     },
 
+    /** a, b of one shape → the same shape */
+    multiply(a: Tensor, b: Tensor): Tensor {
+      expect("multiply", "a", a, a.shape, activation);
+      expect("multiply", "b", b, a.shape, [a.dtype]);
+      const out = output(a.dtype, a.shape);
+      kernels.multiply(out.buffer, a.buffer, b.buffer, sizeOf(a.shape));
+      return out;
+    },
+    /** x → factor · x */
+    scale(x: Tensor, factor: number): Tensor {
+      expect("scale", "x", x, x.shape, activation);
+      const out = output(x.dtype, x.shape);
+      kernels.scale(out.buffer, x.buffer, factor, sizeOf(x.shape));
+      return out;
+    },
+    /** Columns begin to begin + width: x [rows, dim] → [rows, width] */
+    columns(x: Tensor, begin: number, width: number): Tensor {
+      expect("columns", "x", x, [-1, -1], activation);
+      const [rows, dim] = x.shape;
+      if (!(begin >= 0 && width >= 1 && begin + width <= dim))
+        throw new Error(`columns: ${width} columns from ${begin} on are not in rows of ${dim}`);
+      const out = output(x.dtype, [rows, width]);
+      if (rows > 0) kernels.copyColumns(out.buffer, width, 0, x.buffer, dim, begin, width, rows);
+      return out;
+    },
+    /** Side by side, in order: parts [rows, dim_i] → [rows, Σ dim_i] */
+    joinColumns(parts: readonly Tensor[]): Tensor {
+      const { dtype, shape } = parts[0];
+      for (const [i, part] of parts.entries()) expect("joinColumns", `part ${i}`, part, [shape[0], -1], [dtype]);
+      const dim = parts.reduce((sum, part) => sum + part.shape[1], 0);
+      const out = output(dtype, [shape[0], dim]);
+      let begin = 0;
+      for (const { buffer, shape } of parts) {
+        const [rows, width] = shape;
+        if (rows > 0) kernels.copyColumns(out.buffer, dim, begin, buffer, width, 0, width, rows);
+        begin += width;
+      }
+      return out;
+    },
+
     // ---- projections
 
     /** x [rows, inDim], w [outDim, inDim], bias [outDim] → [rows, outDim] */
@@ -149,6 +193,57 @@ export function createOps(kernels: Kernels) {
       const outDims = ws.map(({ shape }) => shape[0]);
       kernels.linears(outs.map(bufferOf), x.buffer, ws.map(bufferOf), dtype, biases, rows, inDim, outDims);
       return outs;
+    },
+
+    // ---- experts
+
+    /** logits [rows, nExperts], bias [nExperts] → ids [rows, nActive] i32 */
+    route(logits: Tensor, bias: Tensor | undefined, rule: RouteRule): Tensor {
+      const { nExperts, nActive, nGroups, nActiveGroups, groupScore } = rule;
+      const inGroup = nExperts / nGroups;
+      if (!Number.isInteger(inGroup) || !(nActiveGroups >= 1 && nActiveGroups <= nGroups))
+        throw new Error(
+          `route: ${nActiveGroups} of ${nGroups} groups of ${nExperts} experts, expected equal groups, and 1 to ${nGroups} of them`,
+        );
+      if (groupScore === "best two" && nGroups > 1 && inGroup < 2)
+        throw new Error(`route: the best two of groups of ${inGroup} expert, expected at least 2`);
+      if (!(nActive >= 1 && nActive <= nActiveGroups * inGroup))
+        throw new Error(
+          `route: ${nActive} experts of ${nActiveGroups * inGroup} that may be chosen, expected 1 to as many`,
+        );
+      expect("route", "logits", logits, [-1, nExperts], activation);
+      if (bias) expect("route", "bias", bias, [nExperts], activation);
+      const [rows] = logits.shape;
+      const ids = output("i32", [rows, nActive]);
+      if (rows > 0) kernels.route(ids.buffer, logits.buffer, bias?.buffer ?? null, rows, rule);
+      return ids;
+    },
+    /** logits [rows, nExperts], ids [rows, nActive] → [rows, nActive] */
+    routeWeights(logits: Tensor, ids: Tensor, rule: RouteRule): Tensor {
+      const [rows] = logits.shape;
+      expect("routeWeights", "logits", logits, [-1, rule.nExperts], activation);
+      expect("routeWeights", "ids", ids, [rows, rule.nActive], ["i32"]);
+      const out = output(logits.dtype, [rows, rule.nActive]);
+      if (rows > 0) kernels.routeWeights(out.buffer, logits.buffer, ids.buffer, rows, rule);
+      return out;
+    },
+    /** x [rows, inDim], ids [rows · perRow] i32, w [n, outDim, inDim] → [rows · perRow, outDim] */
+    expertLinear(x: Tensor, ids: Tensor, w: Tensor): Tensor {
+      const { rows, perRow, inDim, outDim, n } = arena.expertShape("expertLinear", x, ids, w);
+      expect("expertLinear", "w", w, w.shape, kernels.weightDTypes);
+      const out = output(x.dtype, [rows, outDim]);
+      if (rows > 0)
+        kernels.expertLinear(out.buffer, x.buffer, ids.buffer, w.buffer, w.dtype, rows, perRow, inDim, outDim, n);
+      return out;
+    },
+    /** x [rows · n, dim], weights [rows, n] → [rows, dim] */
+    weightedSum(x: Tensor, weights: Tensor): Tensor {
+      const [rows, n] = weights.shape;
+      expect("weightedSum", "weights", weights, [-1, -1], activation);
+      expect("weightedSum", "x", x, [rows * n, -1], [weights.dtype]);
+      const out = output(x.dtype, [rows, x.shape[1]]);
+      if (rows > 0) kernels.weightedSum(out.buffer, x.buffer, weights.buffer, rows, n, x.shape[1]);
+      return out;
     },
 
     // ---- normalization

@@ -23,6 +23,9 @@ const automatic = ["simd", "reference"];
 
 const kernelOptionNames = { threads: true, exact: true } satisfies Names<KernelOptions>;
 
+/** Every set's name. */
+export const setNames: readonly string[] = Object.keys(sets);
+
 export interface Selection {
   readonly kernels: Kernels;
   /** One sentence: why this set, and why the ones before it were passed over. */

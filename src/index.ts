@@ -21,13 +21,14 @@ export type { CandidateScoreOptions, Score, ScoreOptions } from "./engine/score.
 export type { Trace, TraceOptions } from "./engine/trace.ts";
 export { type FaultCode, FieldError } from "./field-error.ts";
 export type { FimOptions } from "./fim.ts";
+export { type Hook, placeWith } from "./hooks.ts";
 export { type Batch, type BatchPart, createBatch } from "./model/batch.ts";
 export type { ModelConfig, RopeConfig, RopeScaling } from "./model/config.ts";
 export { forward } from "./model/forward.ts";
 export { createKvCache, type KvCache } from "./model/kv-cache.ts";
 export { loadModel } from "./model/load.ts";
 export { type Model, tensorsOf } from "./model/model.ts";
-export { type Hook, type Place, type PlaceName, places, placeWith } from "./model/places.ts";
+export { type Place, type PlaceName, places } from "./model/places.ts";
 export { defaultModel, load, loadInWorker, type Plainformer } from "./plainformer.ts";
 export type { Candidate } from "./prompt/candidates.ts";
 export type { ChatMessage, ContentPart, Tool, ToolCall } from "./prompt/chat-message.ts";

@@ -12,11 +12,12 @@ import { droppedOf, generate } from "./engine/generate.ts";
 import { probePlace } from "./engine/probe.ts";
 import { candidateScores, score } from "./engine/score.ts";
 import { traceOf } from "./engine/trace.ts";
-import { checkNames, FieldError } from "./field-error.ts";
+import { checkNames, FieldError, shown } from "./field-error.ts";
 import { kvDTypes } from "./model/kv-cache.ts";
 import { buildModel, type LoadedModel } from "./model/load.ts";
 import { type Model, tensorsOf } from "./model/model.ts";
 import { type OpenModel, openModel } from "./model/open.ts";
+import { embed } from "./model/project.ts";
 import { endOfTurnIds } from "./prompt/end-of-turn.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
 import { checkIds } from "./prompt/segments.ts";
@@ -46,11 +47,11 @@ export const defaultModel = locationOf(new URL("../weights/default", import.meta
 
 /**
  * Loads a model: a directory in Hugging Face layout or a .gguf file, by its path or its URL; "hf:owner/name@revision"
- * (downloaded once); or the one that ships.
+ * (downloaded once); or the one that ships, which options alone are of.
  * @throws FieldError for options; one sentence that names the file or tensor, if anything is missing, broken or unknown.
  */
-export async function load(source: string = defaultModel, options: LoadOptions = {}): Promise<Plainformer> {
-  checkNames(options, loadOptionNames);
+export async function load(from?: string | LoadOptions, given?: LoadOptions): Promise<Plainformer> {
+  const { source = defaultModel, options } = argumentsOf(from, given);
   const directory = source.startsWith("hf:") ? await fromHub(source, options) : source;
   let selection = await selectKernels(options.kernels, { threads: options.threads, exact: options.exact });
   try {
@@ -78,6 +79,16 @@ function nWeightsOf({ source }: OpenModel): number {
   return [...source.tensors.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
+/** The arguments of `load`, whichever of them there are. @throws FieldError for those that it does not take */
+function argumentsOf(source: string | LoadOptions | undefined, options: LoadOptions = {}) {
+  const alone = typeof source === "object" && source !== null;
+  if (!alone && source !== undefined && typeof source !== "string")
+    throw new FieldError("source", `got ${shown(source)}, expected a path, a URL or hf:owner/name`, "invalid_type");
+  const given = alone ? source : options;
+  checkNames(given, loadOptionNames);
+  return { source: alone ? undefined : source, options: given };
+}
+
 async function fromHub(reference: string, { onProgress }: LoadOptions): Promise<string> {
   const { pull } = await import("#hub");
   return pull(reference, {
@@ -91,7 +102,8 @@ async function fromHub(reference: string, { onProgress }: LoadOptions): Promise<
  * @throws as `load`; a FieldError for an open kernel set. If the thread fails later, everything that waits for it is
  * rejected.
  */
-export async function loadInWorker(source?: string, options: LoadOptions = {}): Promise<ServedModel> {
+export async function loadInWorker(from?: string | LoadOptions, given?: LoadOptions): Promise<ServedModel> {
+  const { source, options } = argumentsOf(from, given);
   const { startWorker } = await import("./worker/client.ts");
   return startWorker(source, options);
 }
@@ -137,7 +149,7 @@ function assemble(
     async embed(ids) {
       checkIds(ids, config.vocabSize, "ids");
       if (closed) throw new EngineClosedError("the model is closed");
-      return ops.step(() => ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))));
+      return ops.step(() => ops.read(embed(ops, model, ops.upload(Int32Array.from(ids)))));
     },
     generate: (options) => generate(served, options),
     droppedOf,

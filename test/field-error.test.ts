@@ -5,7 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { referenceKernels } from "../kernels/reference/reference.ts";
-import { createOps, type FieldError, load, loadInWorker, loadModel, pull, selectKernels } from "../src/index.ts";
+import {
+  adamStep,
+  createAdamState,
+  createOps,
+  type FieldError,
+  load,
+  loadInWorker,
+  loadModel,
+  pull,
+  selectKernels,
+} from "../src/index.ts";
 import { createApp } from "../src/server/app.ts";
 
 const here = await load();
@@ -92,6 +102,14 @@ test("kernels, downloads and servers look too", async () => {
   await expect(loadModel(createOps(referenceKernels()), "nowhere", loose({ dtypes: "f32" }))).rejects.toThrow(
     "dtypes: unknown option, did you mean dtype?",
   );
+  expect(() => here.tokenizer.encode("a", loose({ addSpecialToken: false }))).toThrow("did you mean addSpecialTokens?");
+  expect(() => here.tokenizer.decode([5], loose({ skip_special_tokens: true }))).toThrow(
+    "did you mean skipSpecialTokens?",
+  );
+  const none = new Map<string, Float32Array>();
+  expect(() => adamStep(createAdamState(none), none, none, 1, loose({ weight_decay: 1 }))).toThrow(
+    "did you mean weightDecay?",
+  );
   await expect(pull("owner/name", loose({ onprogress() {} }))).rejects.toThrow("did you mean onProgress?");
   expect(() => createApp(here, loose({ cors: ["*"] }))).toThrow("cors: unknown option");
   await expect(here.close(loose({ drainms: 1 }))).rejects.toThrow("did you mean drainMs?");
@@ -101,6 +119,17 @@ test("kernels, downloads and servers look too", async () => {
 test("no options at all", async () => {
   const message = "got nothing, expected an object with input, targets, signal, tenant";
   await expect(here.score(loose(undefined as never))).rejects.toMatchObject({ name: "FieldError", message });
+});
+
+test("load takes its options alone: the model that ships", async () => {
+  const kernels = referenceKernels();
+  for (const model of [await load({ kernels }), await loadInWorker({ kernels: "reference" })]) {
+    expect(model.kernels.name).toBe("reference");
+    expect(model.fingerprint).toBe(here.fingerprint);
+    await model.close();
+  }
+  await expect(load(loose({ kernel: "simd" }))).rejects.toThrow("kernel: unknown option, did you mean kernels?");
+  await expect(load(loose(7 as never))).rejects.toThrow("source: got 7, expected a path, a URL or hf:owner/name");
 });
 
 test("load, here and in a worker", async () => {

@@ -38,5 +38,6 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: long || gpuRun ? 600_000 : 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } }, // what is waited for is a state, not a speed
   },
 });

@@ -6,15 +6,21 @@ import type { Kernels } from "../kernels.ts";
 import { add } from "./add.ts";
 import { attention, attentionBackward, attentionProbs } from "./attention.ts";
 import { copy } from "./copy.ts";
+import { copyColumns } from "./copy-columns.ts";
+import { expertLinear, expertLinearBackward, expertLinearWeightBackward } from "./expert-linear.ts";
 import { gather, gatherBackward } from "./gather.ts";
 import { gelu, geluBackward } from "./gelu.ts";
 import { layerNorm, layerNormBackward, layerNormWeightBackward } from "./layer-norm.ts";
 import { biasBackward, linear, linearBackward, linearWeightBackward } from "./linear.ts";
 import { logProbs, logProbsBackward } from "./log-probs.ts";
+import { multiply } from "./multiply.ts";
 import { rmsNorm, rmsNormBackward, rmsNormWeightBackward } from "./rms-norm.ts";
 import { rope, ropeBackward } from "./rope.ts";
+import { route, routeWeights, routeWeightsBackward } from "./route.ts";
+import { scale } from "./scale.ts";
 import { swiglu, swigluBackward } from "./swiglu.ts";
 import { readRow, type Stored } from "./values.ts";
+import { weightedSum, weightedSumBackward } from "./weighted-sum.ts";
 
 /** Makes the set. It has no state: buffers are typed arrays, and the garbage collector is the arena. */
 export function referenceKernels(): Kernels {
@@ -42,8 +48,15 @@ export function referenceKernels(): Kernels {
     close() {},
     gather,
     copy,
+    copyColumns,
     add,
+    multiply,
+    scale,
     linear,
+    route,
+    routeWeights,
+    expertLinear,
+    weightedSum,
     rmsNorm,
     layerNorm,
     rope,
@@ -64,6 +77,11 @@ export function referenceKernels(): Kernels {
       linearBackward,
       linearWeightBackward,
       biasBackward,
+      routeWeightsBackward,
+      expertLinearExact: expertLinear,
+      expertLinearBackward,
+      expertLinearWeightBackward,
+      weightedSumBackward,
       rmsNormBackward,
       rmsNormWeightBackward,
       layerNormBackward,

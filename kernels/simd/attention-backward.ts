@@ -2,6 +2,8 @@
 //
 //   s_t = scale · p_t · (d_t − D),   dQ = Σ_t s_t · k_t,   dK_t += s_t · q,   dV_t += p_t · dOut
 //
+// and s_t times 1 − (score_t / c)² under a soft cap c; positions that a window hides have p = s = 0, and a sink makes all p smaller.
+//
 // The softmax was never stored, so it is computed again, for a block of rows at a time: as many as a store of bounded size
 // holds p and s of. Two jobs for each block, so that no two threads add to the same number and every sum has one order
 // (FlashAttention-2, Dao 2023, arXiv 2307.08691, splits its backward pass in the same two directions):
@@ -14,7 +16,7 @@
 
 import { f32Code } from "./codes";
 import { argumentsAt, chunksOf, ownNumber, parallel } from "./threads";
-import { exp, madd, sumLanes } from "./vector";
+import { capped, exp, madd, sumLanes } from "./vector";
 import { bytesOf, widenRow } from "./widen";
 
 /** The arguments of both jobs (threads.ts). */
@@ -40,6 +42,12 @@ class AttentionBackward {
   valueStride: i32;
   maxPages: i32;
   scale: f32;
+  /** Positions that a row sees, or 0: all */
+  window: i32;
+  /** A logit for each head, or 0 */
+  sinks: usize;
+  /** Or 0 */
+  softCap: f32;
   dtype: i32;
   /** s and p of the block's rows and heads */
   store: usize;
@@ -107,6 +115,9 @@ export function attentionBackward(
   vDim: i32,
   maxPages: i32,
   scale: f32,
+  window: i32,
+  sinks: usize,
+  softCap: f32,
   dtype: i32,
   scratch: usize,
 ): void {
@@ -130,6 +141,9 @@ export function attentionBackward(
   job.valueStride = values ? vDim : kDim;
   job.maxPages = maxPages;
   job.scale = scale;
+  job.window = window;
+  job.sinks = sinks;
+  job.softCap = softCap;
   job.dtype = dtype;
   job.store = scratch;
   job.written = written;
@@ -176,29 +190,32 @@ function attentionBackwardRowsChunk(chunk: i32): void {
   const nCacheHeads = job.nCacheHeads;
   const group = job.nHeads / nCacheHeads;
   const cacheHead = chunk % nCacheHeads;
-  const begin = job.blockBegin + (chunk / nCacheHeads) * chunkRows;
-  const end = min(job.blockEnd, begin + chunkRows);
+  const from = job.blockBegin + (chunk / nCacheHeads) * chunkRows;
+  const end = min(job.blockEnd, from + chunkRows);
   const kDim = job.kDim;
   const vDim = job.vDim;
-  for (let r = begin; r < end; r++) {
+  for (let r = from; r < end; r++) {
     const first = r * job.nHeads + cacheHead * group; // rows and heads are counted as one
     const n = positionOf(r) + 1;
-    for (let t = 0; t < n; t += pageSize) {
+    const low = firstSeen(r);
+    const begin = low & ~(pageSize - 1);
+    const offset = (<usize>begin) << 2;
+    for (let t = begin; t < n; t += pageSize) {
       const slot = pageOf(r, t / pageSize) * pageSize;
       const key = keysOf(slot, cacheHead);
       const value = valuesOf(slot, cacheHead);
       const count = min(pageSize, n - t);
       for (let row = first; row < first + group; row++) {
-        const offset = (<usize>t) << 2;
-        dots(slopesOf(row) + offset, queryOf(row), key, keyWidth(), kDim, job.scale, count);
-        dots(probsOf(row) + offset, dOutOf(row), value, valueWidth(), vDim, 1, count);
+        const at = (<usize>t) << 2;
+        dots(slopesOf(row) + at, queryOf(row), key, keyWidth(), kDim, job.scale, count);
+        dots(probsOf(row) + at, dOutOf(row), value, valueWidth(), vDim, 1, count);
       }
     }
     for (let row = first; row < first + group; row++) {
-      toSlopes(slopesOf(row), probsOf(row), n);
+      toSlopes(slopesOf(row) + offset, probsOf(row) + offset, n - begin, low - begin, row % job.nHeads);
       memory.fill(job.dQ + ((<usize>(row * kDim)) << 2), 0, (<usize>kDim) << 2);
     }
-    for (let t = 0; t < n; t += pageSize) {
+    for (let t = begin; t < n; t += pageSize) {
       const key = keysOf(pageOf(r, t / pageSize) * pageSize, cacheHead);
       for (let row = first; row < first + group; row++) {
         const dQ = job.dQ + ((<usize>(row * kDim)) << 2);
@@ -208,11 +225,19 @@ function attentionBackwardRowsChunk(chunk: i32): void {
   }
 }
 
-/** Scores and d of n positions → s and p, in their places; up to the end of the last page both are zeros. */
-function toSlopes(scores: usize, d: usize, n: i32): void {
+/**
+ * Scores and d of n positions, of which the first `hidden` are not seen → s and p, in their places; up to the end of the last
+ * page both are zeros. Under a soft cap e^score is computed twice, for its slope needs the score again.
+ */
+function toSlopes(scores: usize, d: usize, n: i32, hidden: i32, head: i32): void {
   const end = (<usize>n) << 2;
   const whole = (<usize>(n & ~3)) << 2;
-  let largest = -f32.MAX_VALUE;
+  const cap = job.softCap;
+  const sink: f32 = job.sinks ? load<f32>(job.sinks + ((<usize>head) << 2)) : -f32.MAX_VALUE;
+  if (cap > 0)
+    for (let t: usize = 0; t < end; t += 16) v128.store(scores + t, capped(v128.load(scores + t), f32x4.splat(cap)));
+  for (let t = 0; t < hidden; t++) store<f32>(scores + ((<usize>t) << 2), -Infinity);
+  let largest = sink;
   for (let t: usize = 0; t < end; t += 4) largest = max(largest, load<f32>(scores + t));
   const most = f32x4.splat(largest);
   let sums = f32x4.splat(0);
@@ -220,7 +245,7 @@ function toSlopes(scores: usize, d: usize, n: i32): void {
   let t: usize = 0;
   for (; t < whole; t += 16) {
     const weight = exp(f32x4.sub(v128.load(scores + t), most));
-    v128.store(scores + t, weight);
+    if (cap === 0) v128.store(scores + t, weight);
     sums = f32x4.add(sums, weight);
     means = madd(weight, v128.load(d + t), means);
   }
@@ -228,27 +253,40 @@ function toSlopes(scores: usize, d: usize, n: i32): void {
   let mean = sumLanes(means);
   for (; t < end; t += 4) {
     const weight = f32x4.extract_lane(exp(f32x4.splat(load<f32>(scores + t) - largest)), 0);
-    store<f32>(scores + t, weight);
+    if (cap === 0) store<f32>(scores + t, weight);
     sum += weight;
     mean += weight * load<f32>(d + t);
   }
+  if (job.sinks) sum += f32x4.extract_lane(exp(f32x4.splat(sink - largest)), 0);
   const inverse: f32 = 1 / sum;
   const scale = job.scale;
   mean *= inverse;
   for (t = 0; t < whole; t += 16) {
-    const p = f32x4.mul(v128.load(scores + t), f32x4.splat(inverse));
-    const slope = f32x4.sub(v128.load(d + t), f32x4.splat(mean));
-    v128.store(scores + t, f32x4.mul(f32x4.mul(p, f32x4.splat(scale)), slope));
+    const score = v128.load(scores + t);
+    const weight = cap === 0 ? score : exp(f32x4.sub(score, most));
+    const p = f32x4.mul(weight, f32x4.splat(inverse));
+    const slope = f32x4.mul(f32x4.mul(p, f32x4.splat(scale)), f32x4.sub(v128.load(d + t), f32x4.splat(mean)));
+    v128.store(scores + t, cap === 0 ? slope : f32x4.mul(slope, slopeOfCap(score, cap)));
     v128.store(d + t, p);
   }
   for (; t < end; t += 4) {
-    const p = load<f32>(scores + t) * inverse;
-    store<f32>(scores + t, p * scale * (load<f32>(d + t) - mean));
+    const score = load<f32>(scores + t);
+    const weight = cap === 0 ? score : f32x4.extract_lane(exp(f32x4.splat(score - largest)), 0);
+    const p = weight * inverse;
+    const slope = p * scale * (load<f32>(d + t) - mean);
+    const factor: f32 = cap === 0 ? 1 : f32x4.extract_lane(slopeOfCap(f32x4.splat(score), cap), 0);
+    store<f32>(scores + t, slope * factor);
     store<f32>(d + t, p);
   }
   const rest = (<usize>(-n & (pageSize - 1))) << 2;
   memory.fill(scores + end, 0, rest);
   memory.fill(d + end, 0, rest);
+}
+
+/** 1 − (score / cap)²; 0 for a score of −∞. */
+function slopeOfCap(score: v128, cap: f32): v128 {
+  const ratio = f32x4.div(f32x4.pmax(score, f32x4.splat(-cap)), f32x4.splat(cap));
+  return f32x4.sub(f32x4.splat(1), f32x4.mul(ratio, ratio));
 }
 
 /** dQ [kDim] += Σ_t weights_t · k_t over n positions of a page. */
@@ -331,7 +369,7 @@ function attentionBackwardPagesChunk(chunk: i32): void {
       sequence = own;
       first = firstPosition(r, page);
     }
-    if (first < 0 || positionOf(r) < first) continue;
+    if (first < 0 || positionOf(r) < first || firstSeen(r) >= first + pageSize) continue;
     const begin = r * nHeads + cacheHead * group;
     for (let row = begin; row < begin + group; row++) {
       if (filled === batch - 1) {
@@ -475,6 +513,11 @@ function dOutOf(row: i32): usize {
 
 function positionOf(r: i32): i32 {
   return load<i32>(job.positions + ((<usize>r) << 2));
+}
+
+/** The first position that row r sees. */
+function firstSeen(r: i32): i32 {
+  return job.window > 0 ? max(0, positionOf(r) + 1 - job.window) : 0;
 }
 
 /** Page i of row r's sequence. */

@@ -11,6 +11,9 @@
 // on the row's own positions alone, so its sum has the same order whatever else the step holds; and memory grows with the
 // number of positions, not with its square.
 //
+// A window hides positions: pages that it hides wholly are not read, and scores that it hides in the first one are −∞. A soft
+// cap changes the scores of a page before they become weights, and a sink counts when the segments are joined.
+//
 // A cache in f16 halves the bytes to read. Where many heads and rows of a chunk share a page, its keys and values are first
 // widened into scratch memory, once for all; few of them widen what they load, as they go.
 //
@@ -25,7 +28,7 @@
 
 import { f32Code } from "./codes";
 import { argumentsAt, chunksOf, ownNumber, ownScratch, parallel } from "./threads";
-import { exp, expNegative, madd, maxLanes, sumLanes, sumsOfLanes } from "./vector";
+import { capped, exp, expNegative, madd, maxLanes, sumLanes, sumsOfLanes } from "./vector";
 import { bytesOf, f16Factor, narrowRow, nextCached, nextUnscaled, one, widenRow } from "./widen";
 
 /** The arguments of all three jobs (threads.ts), the probabilities by themselves among them. */
@@ -48,6 +51,12 @@ class Attention {
   valueStride: i32;
   maxPages: i32;
   scale: f32;
+  /** Positions that a row sees, or 0: all */
+  window: i32;
+  /** A logit for each head, or 0 */
+  sinks: usize;
+  /** Or 0 */
+  softCap: f32;
   dtype: i32;
   /** Maximum number of segments of a row */
   segments: i32;
@@ -128,11 +137,15 @@ export function attention(
   vDim: i32,
   maxPages: i32,
   scale: f32,
+  window: i32,
+  sinks: usize,
+  softCap: f32,
   dtype: i32,
   threads: i32,
   scratch: usize,
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
+  setSoftmax(window, sinks, softCap);
   job.dtype = dtype;
   job.room = scratch;
   job.roomBytes = threadBytes(dtype, nHeads, kDim, vDim);
@@ -193,8 +206,9 @@ function attendHeads<T>(r: i32, begin: i32, mostHeads: i32, segment: i32, scores
   const vWidth = <usize>(nCacheHeads * stride) * sizeof<T>();
   const firstHead = begin * group;
   const lastHead = min(nCacheHeads, begin + mostHeads) * group;
-  const first = segment * segmentSize;
-  const end = min(first + segmentSize, positionOf(r) + 1);
+  const low = firstSeen(r);
+  const first = max(segment * segmentSize, pageOf(low));
+  const end = min((segment + 1) * segmentSize, positionOf(r) + 1);
   const partBetween = partBytes(vDim);
   const packed = scores + <usize>((lastHead - firstHead) * scoresBytes);
   const factor: f32 = isFloat<T>() ? 1 : f16Factor;
@@ -228,7 +242,8 @@ function attendHeads<T>(r: i32, begin: i32, mostHeads: i32, segment: i32, scores
     }
     for (let head = firstHead; head < lastHead; head++) {
       const own = scores + <usize>((head - firstHead) * scoresBytes);
-      toWeights(own, partOf(r, head, segment), n, vDim, page === first, head % group < inThrees ? factor : 1);
+      const share = head % group < inThrees ? factor : 1;
+      toWeights(own, partOf(r, head, segment), n, low - page, vDim, page === first, share);
     }
     for (let head = firstHead; head < lastHead; ) {
       const cacheHead = head / group - begin;
@@ -306,7 +321,8 @@ function attendRows(firstRow: i32, lastRow: i32, cacheHead: i32, segment: i32, w
     for (let i = 0; i < queries; i++) {
       const r = firstRow + i / group;
       const n = min(pageSize, positionOf(r) + 1 - begin);
-      if (n <= 0) continue;
+      const low = firstSeen(r);
+      if (n <= 0 || begin < pageOf(low)) continue;
       const slot = slotOf(r, begin);
       if (widen && slot !== inScratch) {
         widenHead(widened, job.keys, slot, cacheHead, kDim, kDim);
@@ -323,12 +339,14 @@ function attendRows(firstRow: i32, lastRow: i32, cacheHead: i32, segment: i32, w
       // The next query looks at the page too, most often: then both take it together.
       const r2 = firstRow + (i + 1) / group;
       const head2 = cacheHead * group + ((i + 1) % group);
-      const n2 = r2 < lastRow && slotOf(r2, begin) === slot ? min(pageSize, positionOf(r2) + 1 - begin) : 0;
+      const low2 = r2 < lastRow ? firstSeen(r2) : 0;
+      const shared = r2 < lastRow && slotOf(r2, begin) === slot && begin >= pageOf(low2);
+      const n2 = shared ? min(pageSize, positionOf(r2) + 1 - begin) : 0;
       const part2 = n2 > 0 ? partOf(r2, head2, segment) : 0;
       const q2 = n2 > 0 ? queryOf(r2, head2) : 0;
       if (narrow && !widen)
-        addPage<i16>(part, q, n, part2, q2, n2, key, kWidth, value, vWidth, kDim, vDim, begin === first);
-      else addPage<f32>(part, q, n, part2, q2, n2, key, kWidth, value, vWidth, kDim, vDim, begin === first);
+        addPage<i16>(part, q, n, low, part2, q2, n2, low2, key, kWidth, value, vWidth, kDim, vDim, begin);
+      else addPage<f32>(part, q, n, low, part2, q2, n2, low2, key, kWidth, value, vWidth, kDim, vDim, begin);
       if (n2 > 0) i++;
     }
 }
@@ -347,42 +365,54 @@ function widenHead(out: usize, pages: usize, slot: i32, cacheHead: i32, stride: 
 }
 
 /**
- * Adds the first n positions of a page to the partial softmax state of a query at `part`: acc [vDim], m, l; and the first n2
- * to that of a second one, unless n2 ≤ 0. T: f32, or i16 for f16.
+ * Adds the first n positions of the page that begins at `begin` to the partial softmax state of a query at `part`: acc
+ * [vDim], m, l, but for those before `low`; and the first n2 to that of a second one, unless n2 ≤ 0. T: f32, or i16 for f16.
  */
 function addPage<T>(
   part: usize,
   q: usize,
   n: i32,
+  low: i32,
   part2: usize,
   q2: usize,
   n2: i32,
+  low2: i32,
   key: usize,
   kWidth: usize,
   value: usize,
   vWidth: usize,
   kDim: i32,
   vDim: i32,
-  first: bool,
+  begin: i32,
 ): void {
+  const first = isFirst(begin, low);
   const weights = ownScratch();
   const weights2 = weights + pageSize * 4;
   let t = 0;
   if (n2 <= 0) {
     pageScores<T>(weights, q, key, kWidth, kDim, n);
-    toWeights(weights, part, n, vDim, first, 1);
+    toWeights(weights, part, n, low - begin, vDim, first, 1);
   } else {
     twiceDots<T>(weights, weights2, q, q2, key, kWidth, kDim, max(n, n2));
-    toWeights(weights, part, n, vDim, first, 1);
-    toWeights(weights2, part2, n2, vDim, first, 1);
+    toWeights(weights, part, n, low - begin, vDim, first, 1);
+    toWeights(weights2, part2, n2, low2 - begin, vDim, isFirst(begin, low2), 1);
     t = twiceValues<T>(part, part2, value, vWidth, weights, weights2, min(n, n2) & ~3, vDim);
     addValues<T>(part2, value, vWidth, weights2, t, n2, vDim);
   }
   addValues<T>(part, value, vWidth, weights, t, n, vDim);
 }
 
-/** Scores of n positions of a page → e^(score − m) in place, m and l of the query brought up to date, and acc scaled to the new m. */
-function toWeights(scores: usize, part: usize, n: i32, vDim: i32, first: bool, factor: f32): void {
+/** Whether a page is the first of its segment that a row sees whose first position is `low`. */
+function isFirst(begin: i32, low: i32): bool {
+  return begin % segmentSize === 0 || begin === pageOf(low);
+}
+
+/**
+ * Scores of n positions of a page, of which the first `hidden` are not seen → e^(score − m) in place, m and l of the query
+ * brought up to date, and acc scaled to the new m.
+ */
+function toWeights(scores: usize, part: usize, n: i32, hidden: i32, vDim: i32, first: bool, factor: f32): void {
+  limit(scores, n, hidden);
   const state = part + ((<usize>vDim) << 2); // m, l
   const before: f32 = first ? -Infinity : load<f32>(state);
   const largest = max(before, largestOf(scores, n));
@@ -409,26 +439,36 @@ function attentionJoinChunk(chunk: i32): void {
   const end = min(rows, (chunk + 1) * joinedRows);
   for (let r = chunk * joinedRows; r < end; r++) {
     const segments = positionOf(r) / segmentSize + 1;
-    for (let head = 0; head < nHeads; head++) join(r, head, segments, vDim);
+    for (let head = 0; head < nHeads; head++) join(r, head, firstSeen(r) / segmentSize, segments, vDim);
   }
 }
 
-function join(r: i32, head: i32, segments: i32, vDim: i32): void {
+function join(r: i32, head: i32, first: i32, segments: i32, vDim: i32): void {
   const dimBytes = (<usize>vDim) << 2;
   const bytes = <usize>job.nHeads * partBytes(vDim); // from one segment to the next
   const parts = partOf(r, head, 0);
   const out = job.out + <usize>(r * job.nHeads + head) * dimBytes;
-  let largest: f32 = -Infinity;
-  for (let s = 0; s < segments; s++) largest = max(largest, load<f32>(parts + <usize>s * bytes + dimBytes));
-  let total: f32 = 0;
+  let largest = sinkOf(head);
+  for (let s = first; s < segments; s++) largest = max(largest, load<f32>(parts + <usize>s * bytes + dimBytes));
+  let total = sinkShare(head, largest);
   memory.fill(out, 0, dimBytes);
-  for (let s = 0; s < segments; s++) {
+  for (let s = first; s < segments; s++) {
     const part = parts + <usize>s * bytes;
     const share = f32x4.extract_lane(exp(f32x4.splat(load<f32>(part + dimBytes) - largest)), 0);
     total += share * load<f32>(part + dimBytes, 4);
     addScaled(out, part, share, vDim);
   }
   scaleBy(out, 1 / total, vDim);
+}
+
+/** The sink of a head; without one −∞, which adds nothing. */
+function sinkOf(head: i32): f32 {
+  return job.sinks ? load<f32>(job.sinks + ((<usize>head) << 2)) : -Infinity;
+}
+
+/** e^(sink − largest) */
+function sinkShare(head: i32, largest: f32): f32 {
+  return job.sinks ? f32x4.extract_lane(exp(f32x4.splat(sinkOf(head) - largest)), 0) : 0;
 }
 
 // ---- where things are
@@ -445,6 +485,16 @@ function queryOf(r: i32, head: i32): usize {
 
 function positionOf(r: i32): i32 {
   return load<i32>(job.positions + ((<usize>r) << 2));
+}
+
+/** The first position that row r sees. */
+function firstSeen(r: i32): i32 {
+  return job.window > 0 ? max(0, positionOf(r) + 1 - job.window) : 0;
+}
+
+/** Where the page of a position begins in its sequence. */
+function pageOf(position: i32): i32 {
+  return position & ~(pageSize - 1);
 }
 
 /** Index of a position of row r's sequence among all positions of all pages. */
@@ -585,6 +635,15 @@ function lastDots<T>(sums: v128, q: usize, k0: usize, k1: usize, k2: usize, k3: 
     sums = f32x4.add(sums, f32x4.mul(four, v128.load_splat<f32>(q + (i << 2))));
   }
   return f32x4.mul(sums, f32x4.splat(job.scale));
+}
+
+/** Caps n scores, where there is a cap: c · tanh(score / c); and the first `hidden` become −∞. */
+function limit(scores: usize, n: i32, hidden: i32): void {
+  const cap = job.softCap;
+  if (cap > 0)
+    for (let at = scores, end = scores + ((<usize>n) << 2); at < end; at += 16)
+      v128.store(at, capped(v128.load(at), f32x4.splat(cap)));
+  for (let t = 0; t < hidden; t++) store<f32>(scores + ((<usize>t) << 2), -Infinity);
 }
 
 /** The largest of n scores. Fills up to the next sixteen with −∞. */
@@ -828,10 +887,14 @@ export function attentionProbs(
   kDim: i32,
   maxPages: i32,
   scale: f32,
+  window: i32,
+  sinks: usize,
+  softCap: f32,
   dtype: i32,
   scratch: usize,
 ): void {
   setRows(out, q, keys, sequences, positions, pageTable, nHeads, nCacheHeads, kDim, maxPages, scale);
+  setSoftmax(window, sinks, softCap);
   job.dtype = dtype;
   job.room = scratch;
   job.roomBytes = threadBytes(dtype, nHeads, kDim, 0);
@@ -849,18 +912,23 @@ function attentionProbsChunk(chunk: i32): void {
   const narrow = job.dtype !== f32Code;
   const widened = job.room + <usize>ownNumber() * job.roomBytes;
   const width = (<usize>(narrow ? kDim : kDim * job.nCacheHeads)) << 2;
-  let largest: f32 = -Infinity;
-  for (let begin = 0; begin < positions; begin += pageSize) {
+  const low = firstSeen(r);
+  const first = pageOf(low);
+  const seen = out + ((<usize>first) << 2);
+  let largest = sinkOf(chunk % nHeads);
+  for (let begin = first; begin < positions; begin += pageSize) {
     const n = min(pageSize, positions - begin);
     const slot = slotOf(r, begin);
     if (narrow) widenHead(widened, job.keys, slot, cacheHead, kDim, kDim);
     const key = narrow ? widened : headAt(job.keys, slot, cacheHead, kDim);
     const scores = out + ((<usize>begin) << 2);
     pageScores<f32>(scores, queryOf(r, chunk % nHeads), key, width, kDim, n);
+    limit(scores, n, low - begin);
     largest = max(largest, largestOf(scores, n));
   }
-  const total = exponentials(out, positions, largest, 1);
-  scaleBy(out, 1 / total, positions);
+  const total = exponentials(seen, positions - first, largest, 1) + sinkShare(chunk % nHeads, largest);
+  scaleBy(seen, 1 / total, positions - first);
+  memory.fill(out, 0, (<usize>first) << 2);
   memory.fill(out + ((<usize>positions) << 2), 0, (<usize>(columns - positions)) << 2);
 }
 
@@ -888,4 +956,10 @@ function setRows(
   job.kDim = kDim;
   job.maxPages = maxPages;
   job.scale = scale;
+}
+
+function setSoftmax(window: i32, sinks: usize, softCap: f32): void {
+  job.window = window;
+  job.sinks = sinks;
+  job.softCap = softCap;
 }

@@ -36,6 +36,13 @@ export function linearScratch(dtype: i32, rows: i32, inDim: i32, threads: i32): 
   return packedBytes(dtype, rows, inDim) + <usize>threads * threadBytes(dtype, rows, inDim);
 }
 
+/** The same for calls of so many rows or fewer. */
+export function linearScratchUpTo(dtype: i32, rows: i32, inDim: i32, threads: i32): usize {
+  const most = min(mostRowsPerChunk(dtype, inDim) + 7, rows + 7) & ~7;
+  const room = dtype >= q8_0Code ? blocksPanelBytes(inDim) : floatsPanelBytes() + floatsSumsBytes(most);
+  return packedBytes(dtype, rows, inDim) + <usize>threads * room;
+}
+
 function packedBytes(dtype: i32, rows: i32, inDim: i32): usize {
   return dtype < q8_0Code ? <usize>rows * floatsRowBytes(inDim) : blocksPackedBytes(rows, inDim);
 }
@@ -48,8 +55,11 @@ function threadBytes(dtype: i32, rows: i32, inDim: i32): usize {
 
 /** Rows of a chunk of tiles: as many as stay in the second-level cache, in shares as equal as whole tiles allow. */
 function rowsPerChunkOf(dtype: i32, rows: i32, inDim: i32): i32 {
-  const most = residentBytes / (dtype < q8_0Code ? 2 * <i32>floatsSliceBytes : <i32>(blocksPackedBytes(8, inDim) >> 3));
-  return (chunksOf(rows, chunksOf(rows, most)) + 7) & ~7;
+  return (chunksOf(rows, chunksOf(rows, mostRowsPerChunk(dtype, inDim))) + 7) & ~7;
+}
+
+function mostRowsPerChunk(dtype: i32, inDim: i32): i32 {
+  return residentBytes / (dtype < q8_0Code ? 2 * <i32>floatsSliceBytes : <i32>(blocksPackedBytes(8, inDim) >> 3));
 }
 
 /** Outputs of a chunk of few rows. */

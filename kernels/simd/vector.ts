@@ -87,3 +87,11 @@ export function expNegative(x: v128): v128 {
   const power = i32x4.add(i32x4.shl(i32x4.sub(rounded, f32x4.splat(rounder)), 23), f32x4.splat(1));
   return f32x4.mul(p, power);
 }
+
+/** cap · tanh(x / cap) in each lane, as cap · (1 − 2 / (1 + e^(2x / cap))): off by about 1e-7 · cap. */
+export function capped(x: v128, cap: v128): v128 {
+  const one = f32x4.splat(1);
+  const two = f32x4.splat(2);
+  const power = exp(f32x4.div(f32x4.mul(two, x), cap));
+  return f32x4.mul(cap, f32x4.sub(one, f32x4.div(two, f32x4.add(one, power))));
+}

@@ -5,10 +5,19 @@
 //   fn x(i: u32) -> f32 { return bitcast<f32>(heap[p.x + i]); }
 
 /**
- * What a kernel reads or writes: numbers, whole vectors of four, raw words. Written are `f32`, `vec4f`, and `half`: sixteen
+ * What a kernel reads or writes: numbers, whole vectors of four, raw words. Written are `f32`, `i32`, `vec4f`, and `half`: sixteen
  * bits, of a word that another thread may write the other half of.
  */
-export type Access = "f32" | "i32" | "u32" | "vec4f" | "vec4u" | "write f32" | "write vec4f" | "write half";
+export type Access =
+  | "f32"
+  | "i32"
+  | "u32"
+  | "vec4f"
+  | "vec4u"
+  | "write f32"
+  | "write i32"
+  | "write vec4f"
+  | "write half";
 
 export interface Program {
   /** Name of the op and its variant, for errors. */
@@ -126,6 +135,8 @@ function accessor(name: string, access: Access, variable: string, element: strin
     case "write f32":
       return `${accessor(name, "f32", variable, element)}
 fn ${set}(i: u32, value: f32) { ${element === "u32" ? `${word(`p.${name} + i`)} = bitcast<u32>(value)` : `atomicStore(&${variable}[p.${name} + i], bitcast<u32>(value))`}; }`;
+    case "write i32":
+      return `fn ${set}(i: u32, value: i32) { ${word(`p.${name} + i`)} = bitcast<u32>(value); }`;
     case "write vec4f":
       return `fn ${set}(i: u32, value: vec4f) { ${variable}[(p.${name} >> 2u) + i] = bitcast<vec4u>(value); }`;
     case "write half":

@@ -8,7 +8,9 @@ import { attention, attentionProbs } from "./attention.ts";
 import { attentionBackward, scratchWords } from "./attention-backward.ts";
 import { choose } from "./choose.ts";
 import { copy } from "./copy.ts";
+import { copyColumns } from "./copy-columns.ts";
 import { type Device, type DeviceOptions, openDevice } from "./device.ts";
+import { expertLinear, expertLinearBackward, expertLinearWeightBackward } from "./expert-linear.ts";
 import { gather, gatherBackward } from "./gather.ts";
 import { gelu, geluBackward } from "./gelu.ts";
 import { layerNorm } from "./layer-norm.ts";
@@ -16,13 +18,17 @@ import { fitTogether, linear, rowBlock } from "./linear.ts";
 import { biasBackward, linearBackward, linearWeightBackward } from "./linear-backward.ts";
 import { logProbs, logProbsBackward } from "./log-probs.ts";
 import { createMemory, type Held, type Kept, piecesOf, placeOf } from "./memory.ts";
+import { multiply } from "./multiply.ts";
 import { normBackward, normWeightBackward } from "./norm-backward.ts";
 import type { Range } from "./ranges.ts";
 import type { Counters, Place } from "./recorder.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rope } from "./rope.ts";
+import { route, routeWeights, routeWeightsBackward } from "./route.ts";
 import { attentionKeepsBits, productsKeepBits } from "./same-bits.ts";
+import { scale } from "./scale.ts";
 import { swiglu, swigluBackward } from "./swiglu.ts";
+import { weightedSum, weightedSumBackward } from "./weighted-sum.ts";
 import { joined, keptBytes, split } from "./weights.ts";
 
 export type WebGpuOptions = DeviceOptions;
@@ -85,6 +91,16 @@ async function kernelsOn(device: Device): Promise<WebGpuKernels> {
       for (let from = 0; from < part.length; from += piece)
         yield [{ slab, at: at + from / 4 }, part.subarray(from, from + piece)];
     }
+  }
+
+  /** The pieces of n matrices of so many elements each. */
+  function expertsOf(w: Held, n: number, size: number) {
+    return piecesOf(w, n * size).map(({ slab, at, first, length }) => ({
+      slab,
+      at,
+      firstExpert: first / size,
+      nExperts: length / size,
+    }));
   }
 
   /** Words of the heap while something is asked that needs them. */
@@ -180,6 +196,17 @@ async function kernelsOn(device: Device): Promise<WebGpuKernels> {
         );
       }
     },
+    multiply: (out, x, y, length) => multiply(recorder, a(out), a(x), a(y), length),
+    scale: (out, x, factor, length) => scale(recorder, a(out), a(x), factor, length),
+    copyColumns: (out, outDim, begin, x, inDim, from, width, rows) =>
+      copyColumns(recorder, a(out), outDim, begin, a(x), inDim, from, width, rows),
+    route: (ids, logits, bias, rows, rule) => route(recorder, a(ids), a(logits), orNull(bias), rows, rule),
+    routeWeights: (out, logits, ids, rows, rule) => routeWeights(recorder, a(out), a(logits), a(ids), rows, rule),
+    expertLinear(out, x, ids, w, dtype, rows, perRow, inDim, outDim, n) {
+      for (const part of expertsOf(w, n, inDim * outDim))
+        expertLinear(recorder, a(out), a(x), a(ids), part, dtype, { rows, perRow, inDim, outDim });
+    },
+    weightedSum: (out, x, weights, rows, n, dim) => weightedSum(recorder, a(out), a(x), a(weights), rows, n, dim),
     linears(outs, x, ws, dtype, biases, rows, inDim, outDims) {
       const products = ws.flatMap((w, i) => {
         const pieces = piecesOf(w, inDim * outDims[i]);
@@ -230,6 +257,17 @@ async function kernelsOn(device: Device): Promise<WebGpuKernels> {
       linearWeightBackward: (dW, dOut, x, rows, inDim, outDim) =>
         linearWeightBackward(recorder, a(dW), a(dOut), a(x), rows, inDim, outDim),
       biasBackward: (dBias, dOut, rows, outDim) => biasBackward(recorder, a(dBias), a(dOut), rows, outDim),
+      routeWeightsBackward: (dLogits, dOut, logits, ids, rows, rule) =>
+        routeWeightsBackward(recorder, a(dLogits), a(dOut), a(logits), a(ids), rows, rule),
+      expertLinearExact: (...args) => kernels.expertLinear(...args),
+      expertLinearBackward(dX, dOut, ids, w, dtype, rows, perRow, inDim, outDim, n) {
+        for (const part of expertsOf(w, n, inDim * outDim))
+          expertLinearBackward(recorder, a(dX), a(dOut), a(ids), part, dtype, { rows, perRow, inDim, outDim });
+      },
+      expertLinearWeightBackward: (dW, dOut, x, ids, rows, perRow, inDim, outDim) =>
+        expertLinearWeightBackward(recorder, a(dW), a(dOut), a(x), a(ids), { rows, perRow, inDim, outDim }),
+      weightedSumBackward: (dX, dWeights, dOut, x, weights, rows, n, dim) =>
+        weightedSumBackward(recorder, a(dX), a(dWeights), a(dOut), a(x), a(weights), rows, n, dim),
       rmsNormBackward: (dX, dOut, x, weight, rows, dim, eps) =>
         normBackward(recorder, false, a(dX), a(dOut), a(x), a(weight), rows, dim, eps),
       rmsNormWeightBackward: (dWeight, dOut, x, rows, dim, eps) =>

@@ -3,8 +3,9 @@
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { FieldError } from "../field-error.ts";
+import { type NamedPlace, placesAt, placesOf, placeWith } from "../hooks.ts";
 import type { Model } from "../model/model.ts";
-import { type NamedPlace, type Place, placesAt, placesOf, placeWith } from "../model/places.ts";
+import type { Place } from "../model/places.ts";
 
 /** The value at a place, row-major. */
 export interface PlaceValue {

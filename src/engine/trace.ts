@@ -4,11 +4,11 @@
 import type { Ops } from "../../kernels/ops.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
 import { checkNames, FieldError, type Names } from "../field-error.ts";
+import { type NamedPlace, placeWith } from "../hooks.ts";
 import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createStepCache, pagesFor } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
-import { type NamedPlace, placeWith } from "../model/places.ts";
 import { embedRows, type Input, type Prompt, promptOf, roomAfter } from "../prompt/segments.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type PlaceValue, placesNamed } from "./probe.ts";

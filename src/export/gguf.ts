@@ -14,6 +14,7 @@ import {
 } from "../../weights/dtype.ts";
 import type { GgufField, GgufMetadata, GgufTensorType } from "../../weights/gguf-header.ts";
 import { type GgufTensorToWrite, writeGguf } from "../../weights/gguf-write.ts";
+import type { SourceTensor, TensorSource } from "../../weights/tensor-source.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { fieldsOf } from "../model/families/config-json.ts";
 import type { Weights } from "../model/families/family.ts";
@@ -30,7 +31,6 @@ import { floatDTypes } from "../model/families/take-weights.ts";
 import type { WeightDType } from "../model/load.ts";
 import { openModel } from "../model/open.ts";
 import { ropeFrequencies, yarnMagnitude } from "../model/rope.ts";
-import type { SourceTensor, TensorSource } from "../model/tensor-source.ts";
 import { tokenizerMetadata } from "./gguf-tokenizer.ts";
 
 export interface ToGgufOptions {
@@ -62,7 +62,8 @@ export async function convertToGguf(path: string, out: string, options: ToGgufOp
     const wanted: Wanted[] = [];
     await family.model(config, fields, wish(source, wanted));
     const extra = [...source.tensors.keys()].find(
-      (name) => name !== ropeFactorsName && !family.ignores(name) && !wanted.some((tensor) => tensor.name === name),
+      (name) =>
+        name !== ropeFactorsName && !family.ignores(name, fields) && !wanted.some((tensor) => tensor.name === name),
     );
     if (extra !== undefined) throw new Error(`${path}: tensor ${extra} has no place in a ${config.modelType} model`);
 
@@ -102,6 +103,15 @@ function wish(source: TensorSource, wanted: Wanted[]): Weights {
       const weight = await weights.take(`${prefix}.weight`, [outDim, inDim]);
       return bias ? { weight, bias: await weights.take(`${prefix}.bias`, [outDim]) } : { weight };
     },
+    async stack(prefix, name, n, outDim, inDim) {
+      if (weights.has(`${prefix}.${name}.weight`)) return weights.take(`${prefix}.${name}.weight`, [n, outDim, inDim]);
+      for (let i = 0; i < n; i++) await weights.take(`${prefix}.${i}.${name}.weight`, [outDim, inDim]);
+      return { dtype: "f32", shape: [n, outDim, inDim], buffer: nothing };
+    },
+    async headParts(name, heads, keyDim, valueDim, inDim) {
+      const whole = await weights.take(name, [heads * (keyDim + valueDim), inDim]);
+      return [whole, whole];
+    },
     async transposed(prefix, inDim, outDim, parts) {
       const turned = source.tensors.get(`${prefix}.weight`)?.turned;
       const weight = await weights.take(`${prefix}.weight`, turned ? [outDim, inDim] : [inDim, outDim]);
@@ -130,7 +140,7 @@ function tensorToWrite(
 
   const turns = !entry.turned && shape.length === 2 && architecture.turned.includes(partsOf(name).module);
   const written = turns ? [shape[1], shape[0]] : shape;
-  const dtype = dtypeFor(ggufName, written, from, asked);
+  const dtype = dtypeFor(ggufName, written, entry.held ?? from, asked);
   const { elements } = blockOf(dtype);
   const width = written[written.length - 1];
   if (width % elements !== 0)

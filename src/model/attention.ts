@@ -6,6 +6,7 @@ import type { Ops } from "../../kernels/ops.ts";
 import { reshape, type Tensor } from "../../kernels/tensor.ts";
 import type { Batch } from "./batch.ts";
 import type { ModelConfig } from "./config.ts";
+import { latentAttention } from "./latent-attention.ts";
 import type { Attention, GroupedQuery, Norm } from "./model.ts";
 import type { Place } from "./places.ts";
 import { normalize, project, projectAll } from "./project.ts";
@@ -23,6 +24,8 @@ export function attention(
   switch (weights.kind) {
     case "grouped-query":
       return groupedQuery(ops, weights, config, h, batch, i, place);
+    case "latent":
+      return latentAttention(ops, weights, config, h, batch, i, place);
   }
 }
 
@@ -41,7 +44,8 @@ function groupedQuery(
   if (weights.qNorm) q = normalizeHeads(ops, weights.qNorm, q, config); // [rows, nHeads · headDim]
   if (weights.kNorm) k = normalizeHeads(ops, weights.kNorm, k, config); // [rows, nKvHeads · headDim]
 
-  if (batch.rotation) [q, k] = ops.ropes([q, k], batch.rotation.cos, batch.rotation.sin, headDim); // as before
+  const rotation = batch.rotations[i];
+  if (rotation) [q, k] = ops.ropes([q, k], rotation.cos, rotation.sin, headDim); // as before
   q = place("layers.*.q", q, i);
   k = place("layers.*.k", k, i);
   v = place("layers.*.v", v, i);

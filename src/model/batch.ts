@@ -4,6 +4,7 @@
 import type { CachePages, StepRows } from "../../kernels/arena.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
+import type { ModelConfig, RopeConfig } from "./config.ts";
 import type { KvCache } from "./kv-cache.ts";
 import type { Model } from "./model.ts";
 import { ropeFrequencies, rotations } from "./rope.ts";
@@ -22,9 +23,16 @@ export interface BatchPart {
 export interface Batch extends StepRows {
   /** Rows that get logits, in the order of the parts. */
   readonly outputRows: Tensor; // [outputs]
-  /** Angles of every row; null without rotary positions. */
-  readonly rotation: { readonly cos: Tensor; readonly sin: Tensor } | null; // [rows, ropeDim/2]
+  /** Angles of every row in each layer; null without rotary positions. */
+  readonly rotations: readonly (Rotation | null)[];
+  /** The number of the head in each row's heads: [rows · nHeads], 0 … nHeads − 1 again and again; of latent attention. */
+  readonly heads: Tensor;
   readonly cache: readonly CachePages[]; // per layer
+}
+
+interface Rotation {
+  readonly cos: Tensor; // [rows, ropeDim/2]
+  readonly sin: Tensor; // [rows, ropeDim/2]
 }
 
 /** Puts the parts one after another, in order. */
@@ -49,15 +57,26 @@ export function createBatch(ops: Ops, model: Model, cache: KvCache, parts: reado
     positions: ops.upload(positions),
     pageTable: ops.upload(pageTable, [parts.length, maxPages]),
     outputRows: ops.upload(Int32Array.from(outputRows)),
-    rotation: uploadRotations(ops, model, positions),
+    rotations: uploadRotations(ops, model, positions),
+    heads: ops.upload(headNumbers(model.config, rows)),
     cache: cache.layers,
   };
 }
 
-function uploadRotations(ops: Ops, model: Model, positions: Int32Array): Batch["rotation"] {
-  const { rope } = model.config;
-  if (!rope) return null;
-  const { cos, sin } = rotations(ropeFrequencies(rope), positions);
-  const shape = [positions.length, rope.ropeDim / 2];
-  return { cos: ops.upload(cos, shape), sin: ops.upload(sin, shape) };
+/** Layers with a window may have angles of their own. */
+function uploadRotations(ops: Ops, { config }: Model, positions: Int32Array): Batch["rotations"] {
+  const { rope, windowRope, windows, nLayers } = config;
+  const upload = (rope: RopeConfig | null): Rotation | null => {
+    if (!rope) return null;
+    const { cos, sin } = rotations(ropeFrequencies(rope), positions);
+    const shape = [positions.length, rope.ropeDim / 2];
+    return { cos: ops.upload(cos, shape), sin: ops.upload(sin, shape) };
+  };
+  const all = upload(rope);
+  const windowed = windowRope ? upload(windowRope) : all;
+  return Array.from({ length: nLayers }, (_, i) => (windows?.[i] ? windowed : all));
+}
+
+function headNumbers({ nHeads, latent }: ModelConfig, rows: number): Int32Array {
+  return Int32Array.from({ length: latent ? rows * nHeads : 0 }, (_, i) => i % nHeads);
 }

@@ -1,6 +1,8 @@
 // Every dimension of a model, under the names that code and shape comments use, each with its Hugging Face name. Families
 // make this record from config.json; nothing else reads that file.
 
+import type { RouteRule } from "../../kernels/kernels.ts";
+
 export interface ModelConfig {
   /** `model_type`: for people to read, never to branch on. */
   modelType: string;
@@ -26,8 +28,38 @@ export interface ModelConfig {
   rope: RopeConfig | null;
   /** Sliding window of each layer: the number of positions a row sees, its own and those before it; 0: all. Absent: all layers see all. `sliding_window`, `layer_types` */
   windows?: readonly number[];
+  /** Rotary positions of layers with a window, where they have their own. `rope_local_base_freq`, `rope_parameters.sliding_attention` */
+  windowRope?: RopeConfig;
+  /** Latent attention: keys and values of all heads are made of one compressed vector, and that is what the cache holds. */
+  latent?: LatentConfig;
+  /** Experts in the feed-forward of some layers. */
+  experts?: ExpertsConfig;
+  /** What rows of the embedding table are multiplied by before they enter; absent: 1. Gemma: √dModel */
+  embeddingScale?: number;
   /** Whether logits use the embedding table. `tie_word_embeddings` */
   tiedHead: boolean;
+}
+
+export interface LatentConfig {
+  /** Width of the compressed query; 0: queries are not compressed. `q_lora_rank` */
+  qRank: number;
+  /** Width of the compressed vector. `kv_lora_rank` */
+  kvRank: number;
+  /** Values of each query and key head that are not turned; rope.ropeDim more are. `qk_nope_head_dim` */
+  nopeDim: number;
+  /** Width of a value head. `v_head_dim` */
+  vHeadDim: number;
+}
+
+export interface ExpertsConfig {
+  /** How many there are, how many a row goes to, and how it is decided. */
+  rule: RouteRule;
+  /** Width of one expert. `moe_intermediate_size` */
+  expertFf: number;
+  /** Experts that every row goes to, as one feed-forward of their widths together. `n_shared_experts` */
+  nSharedExperts: number;
+  /** Layers that have experts; the others have one feed-forward, dFf wide. `first_k_dense_replace`, `decoder_sparse_step`, `mlp_only_layers` */
+  layers: readonly number[];
 }
 
 export interface RopeConfig {
@@ -67,4 +99,6 @@ export type RopeScaling =
       originalMaxSeqLen: number;
       /** Whether the range of blended frequencies is rounded to whole pairs. */
       truncate: boolean;
+      /** Where given, latent attention multiplies scores by yarnMagnitude(factor, mscaleAllDim)². `mscale_all_dim` */
+      mscaleAllDim?: number;
     };

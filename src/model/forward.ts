@@ -2,7 +2,7 @@
 //
 // Each row is one position of one sequence. The residual stream x passes through nLayers blocks; each block adds to it
 // what attention finds at earlier positions and what the feed-forward makes of the row alone. Both see x normalized
-// first ("pre-norm", Radford et al. 2019). Everything a model family does differently is in the weights' record.
+// first ("pre-norm", Radford et al. 2019), some families normalize what is added too. Everything a model family does differently is in the weights' record.
 
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
@@ -11,7 +11,7 @@ import type { Batch } from "./batch.ts";
 import { feedForward } from "./feed-forward.ts";
 import type { Model } from "./model.ts";
 import { nobody, type Place } from "./places.ts";
-import { normalize, project } from "./project.ts";
+import { normalize, normalizeIf, project } from "./project.ts";
 
 /**
  * One step of the model: x [rows, dModel], rows of embeddings → logits [outputs, vocabSize] of the rows that the batch
@@ -33,12 +33,14 @@ export function forward(ops: Ops, model: Model, x: Tensor, batch: Batch, place: 
 
 /** Block i: x [rows, dModel] → [rows, dModel] */
 function block(ops: Ops, { config, layers }: Model, i: number, x: Tensor, batch: Batch, place: Place): Tensor {
-  const { attnNorm, attn, ffNorm, ff } = layers[i];
+  const { attnNorm, attn, attnAfterNorm, ffNorm, ff, ffAfterNorm } = layers[i];
   const h = place("layers.*.attentionNorm", normalize(ops, attnNorm, x, config.normEps), i); // [rows, dModel]
-  const attended = place("layers.*.attention", attention(ops, attn, config, h, batch, i, place), i); // [rows, dModel]
+  const found = attention(ops, attn, config, h, batch, i, place); // [rows, dModel]
+  const attended = place("layers.*.attention", normalizeIf(ops, attnAfterNorm, found, config.normEps), i); // [rows, dModel]
   const y = place("layers.*.between", ops.add(x, attended), i); // [rows, dModel]
 
   const g = place("layers.*.feedForwardNorm", normalize(ops, ffNorm, y, config.normEps), i); // [rows, dModel]
-  const fed = place("layers.*.feedForward", feedForward(ops, ff, g, i, place), i); // [rows, dModel]
+  const made = feedForward(ops, ff, g, i, place); // [rows, dModel]
+  const fed = place("layers.*.feedForward", normalizeIf(ops, ffAfterNorm, made, config.normEps), i); // [rows, dModel]
   return place("residual.*", ops.add(y, fed), i + 1); // [rows, dModel]
 }

@@ -22,8 +22,10 @@ export interface LayerLayout {
 }
 
 /** What the cache of a model holds, layer by layer: whoever needs its shape or its size asks here. */
-export function cacheLayout({ nLayers, nKvHeads, headDim, windows }: ModelConfig): LayerLayout[] {
-  const layer = { nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim };
+export function cacheLayout({ nLayers, nKvHeads, headDim, windows, latent, rope }: ModelConfig): LayerLayout[] {
+  const layer: LayerLayout = latent
+    ? { nCacheHeads: 1, kDim: latent.kvRank + (rope?.ropeDim ?? 0), vDim: "prefix of k" }
+    : { nCacheHeads: nKvHeads, kDim: headDim, vDim: headDim };
   return Array.from({ length: nLayers }, (_, i) => ({ ...layer, window: windows?.[i] }));
 }
 

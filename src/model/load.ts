@@ -1,28 +1,21 @@
 // From an opened checkpoint to a Model: config.json chooses the family, the family takes its tensors, and nothing may be
 // missing or left over. Each tensor is read straight into its place. Files are opened in open.ts.
 
-import { totalMemory } from "#platform";
 import type { Ops } from "../../kernels/ops.ts";
 import { fingerprintOf } from "../../weights/fingerprint.ts";
 import { checkNames, FieldError, type Names } from "../field-error.ts";
 import { fieldsOf } from "./families/config-json.ts";
 import { familyOf } from "./families/known-families.ts";
 import { ropeFactorsName, withRopeFactors } from "./families/rope-json.ts";
-import { bytesInMemory, weightsOf } from "./families/take-weights.ts";
+import { assertFits, type TakeOptions, weightsOf } from "./families/take-weights.ts";
 import type { Model } from "./model.ts";
 import { type OpenModel, openModel } from "./open.ts";
-import type { TensorSource } from "./tensor-source.ts";
 
 /** Dtypes that weights can be turned into at load. */
 export const weightDTypes = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"] as const;
 export type WeightDType = (typeof weightDTypes)[number];
 
-export interface LoadOptions {
-  /** Dtype of the matrices in memory; as in the file where not given. */
-  dtype?: WeightDType;
-  /** Called after each tensor with the bytes read so far and in all. */
-  onProgress?: (loaded: number, total: number) => void;
-}
+export type LoadOptions = TakeOptions & { dtype?: WeightDType };
 
 const loadOptionNames = { dtype: true, onProgress: true } satisfies Names<LoadOptions>;
 
@@ -66,24 +59,12 @@ export async function buildModel(ops: Ops, opened: OpenModel, options: LoadOptio
   const config = await withRopeFactors(family.config(fields), source);
   const taken = new Set(config.rope?.scaling.type === "factors" ? [ropeFactorsName] : []);
   const model = await family.model(config, fields, weightsOf(ops, source, taken, options));
-  const extra = [...source.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name));
+  const extra = [...source.tensors.keys()].filter((name) => !taken.has(name) && !family.ignores(name, fields));
   if (extra.length > 0) {
     const names = some(extra.map((name) => source.storedName?.(name) ?? name));
     throw new Error(`${place}: ${extra.length} tensors have no place in a ${config.modelType} model: ${names}`);
   }
   return { model, endIds, files: source.files, notes, fingerprint: await fingerprintOf(config, source) };
-}
-
-/** Complains before anything is read when the weights are more than the kernel set, or this machine, can hold. */
-function assertFits(ops: Ops, place: string, source: TensorSource, dtype: WeightDType | undefined): void {
-  const { name, maxBytes } = ops.kernels;
-  const needed = bytesInMemory(ops, source, dtype);
-  const most = Math.min(maxBytes, totalMemory());
-  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  if (needed > most)
-    throw new Error(
-      `${place}: the weights need ${mebibytes(needed)} of memory, ${most === maxBytes ? `the ${name} kernels hold` : "this machine has"} ${mebibytes(most)} (dtype q8_0 or q4_0 makes them smaller)`,
-    );
 }
 
 function some(names: readonly string[]): string {

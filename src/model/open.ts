@@ -4,13 +4,15 @@
 import { kindOf } from "#platform";
 import { hasExtension, isUrl } from "../../weights/byte-source.ts";
 import { type Folder, folderAt, type Json, readJson } from "../../weights/folder.ts";
+import { withoutFp8 } from "../../weights/fp8.ts";
 import type { GgufMetadata } from "../../weights/gguf-header.ts";
 import { assertComplete } from "../../weights/manifest.ts";
+import { noModel } from "../../weights/no-model.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
+import type { TensorSource } from "../../weights/tensor-source.ts";
+import { FieldError } from "../field-error.ts";
 import { familyOf } from "./families/known-families.ts";
 import { withFamilyNames } from "./families/wrapped-names.ts";
-import { noModel } from "./no-model.ts";
-import type { TensorSource } from "./tensor-source.ts";
 
 /** What a model is made of, read but not yet understood. */
 export interface OpenModel {
@@ -48,11 +50,24 @@ export async function openModel(place: string): Promise<OpenModel> {
   const { names } = familyOf(json, where);
   const checkpoint = await openSafetensors(folder);
   try {
-    return { place, json, where, endIds, metadata: undefined, ...withFamilyNames(checkpoint, names) };
+    const plain = withoutFp8(checkpoint, blockSizeOf(json));
+    const { source, notes } = withFamilyNames(plain.source, names);
+    return { place, json, where, endIds, metadata: undefined, source, notes: [...plain.notes, ...notes] };
   } catch (error) {
     await checkpoint.close();
     throw error;
   }
+}
+
+/** How many numbers share a scale, where weights are 8-bit floats. @throws FieldError, if they are kept in another way. */
+function blockSizeOf({ quantization_config }: Json): readonly number[] | undefined {
+  if (!quantization_config) return undefined;
+  const { quant_method, weight_block_size } = quantization_config as Json;
+  const isBlock = Array.isArray(weight_block_size) && weight_block_size.length === 2;
+  if (quant_method === "fp8" && isBlock && weight_block_size.every((size) => Number.isInteger(size) && size > 0))
+    return weight_block_size;
+  const given = JSON.stringify({ quant_method, weight_block_size });
+  throw new FieldError("quantization_config", `${given}, expected fp8 with a weight_block_size`, "unsupported");
 }
 
 async function endIdsOf(folder: Folder, json: Json): Promise<number[]> {

@@ -5,6 +5,7 @@ import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { FieldError, inField } from "../field-error.ts";
 import type { Model } from "../model/model.ts";
+import { embed } from "../model/project.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** One stretch of a prompt. */
@@ -200,7 +201,7 @@ export function embedRows(ops: Ops, model: Model, runs: Iterable<Run>): Tensor {
   const tensors: Tensor[] = [];
   let ids: number[] = [];
   const flush = () => {
-    if (ids.length > 0) tensors.push(ops.gather(model.embedding, ops.upload(Int32Array.from(ids)))); // [ids, dModel]
+    if (ids.length > 0) tensors.push(embed(ops, model, ops.upload(Int32Array.from(ids)))); // [ids, dModel]
     ids = [];
   };
   for (const run of runs) {

@@ -30,12 +30,14 @@ const settleMs = 50;
 export async function lockFile(path: string): Promise<(() => Promise<void>) | Owner> {
   const address = addressOf(path);
   if (process.platform !== "win32") await stat(dirname(address)); // says better than a socket what is wrong with a folder
-  for (;;) {
+  for (let first = true; ; first = false) {
     const server = await listen(address);
     if (server) {
+      const unlock = () => new Promise<void>((done) => server.close(() => done()));
+      if (first) return unlock; // there was none to find
       const mine = await identityOf(address);
       await sleep(settleMs);
-      if (mine === (await identityOf(address))) return () => new Promise((done) => server.close(() => done()));
+      if (mine === (await identityOf(address))) return unlock;
       return { pid: undefined }; // it listens on, unseen: to close it would take the address from who has it now
     }
     const seen = await identityOf(address);

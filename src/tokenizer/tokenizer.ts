@@ -2,7 +2,7 @@
 // tokens, normalizer, added tokens that look at normalized text, pre-tokenizer, BPE, post-processor. It knows nothing of
 // models or chat. Source: huggingface/tokenizers src/tokenizer, whose ids it reproduces exactly.
 
-import { FieldError } from "../field-error.ts";
+import { checkNames, FieldError, type Names } from "../field-error.ts";
 import { type AddedToken, createFinder, type MayBeControl, readAddedTokens, type Stretch } from "./added-tokens.ts";
 import { createWordEncoder, readVocabulary } from "./bpe.ts";
 import { createDecoder } from "./decoder.ts";
@@ -28,6 +28,9 @@ export interface DecodeOptions {
   /** Leave special tokens out of the text. Default false. */
   readonly skipSpecialTokens?: boolean;
 }
+
+const encodeOptionNames = { addSpecialTokens: true, parseSpecialTokens: true } satisfies Names<EncodeOptions>;
+const decodeOptionNames = { skipSpecialTokens: true } satisfies Names<DecodeOptions>;
 
 /** Decodes ids one by one; the pieces, joined, are what `decode` gives for all of them. */
 export interface TextStream {
@@ -134,6 +137,7 @@ export function createTokenizer(
   };
 
   const stream = (options: DecodeOptions = {}): TextStream => {
+    checkNames(options, decodeOptionNames);
     const state = decoder.start();
     return {
       push: (id) => (options.skipSpecialTokens && isSpecial(id) ? "" : state.push([decodedText(id)]).join("")),
@@ -153,6 +157,7 @@ export function createTokenizer(
     tokenOf: (id) => textOfId[id],
     bytes: (id) => (addedById.has(id) ? new TextEncoder().encode(tokenText(id)) : decoder.bytes(tokenText(id))),
     encode(text, options = {}) {
+      checkNames(options, encodeOptionNames);
       const { addSpecialTokens = true, parseSpecialTokens = false } = options;
       const ids: number[] = addSpecialTokens ? [...frame.before] : [];
       const mayBeControl = permissionOf(parseSpecialTokens);
@@ -169,6 +174,7 @@ export function createTokenizer(
       return ids;
     },
     decode(ids, options = {}) {
+      checkNames(options, decodeOptionNames);
       const texts: string[] = [];
       for (const id of ids) if (!(options.skipSpecialTokens && isSpecial(id))) texts.push(decodedText(id));
       const state = decoder.start();

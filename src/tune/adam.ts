@@ -5,7 +5,7 @@
 //
 // Kingma & Ba 2014, arXiv 1412.6980; weight decay apart from the gradient ("AdamW"): Loshchilov & Hutter 2017, arXiv 1711.05101.
 
-import { FieldError } from "../field-error.ts";
+import { checkNames, FieldError, type Names } from "../field-error.ts";
 
 export type Parameters = ReadonlyMap<string, Float32Array>;
 
@@ -19,6 +19,8 @@ export interface AdamOptions {
   /** Before each step a parameter shrinks by rate · decay of itself: one number for all, or one for each name. Default 0 */
   weightDecay?: number | ((name: string) => number);
 }
+
+const adamOptionNames = { beta1: true, beta2: true, eps: true, weightDecay: true } satisfies Names<AdamOptions>;
 
 /** What a run must keep to go on later exactly as if it had not stopped. */
 export interface AdamState {
@@ -42,8 +44,10 @@ export function adamStep(
   parameters: Parameters,
   gradients: Parameters,
   rate: number,
-  { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0 }: AdamOptions = {},
+  options: AdamOptions = {},
 ): void {
+  checkNames(options, adamOptionNames);
+  const { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0 } = options;
   for (const [name, { length }] of parameters)
     if (gradients.get(name)?.length !== length)
       throw new FieldError(

@@ -12,6 +12,7 @@ import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createStepCache } from "../model/kv-cache.ts";
 import type { Model } from "../model/model.ts";
+import { embed } from "../model/project.ts";
 import { type Candidate, inputsWith } from "../prompt/candidates.ts";
 import { type Input, type Prompt, promptOf, roomAfter, type Segment } from "../prompt/segments.ts";
 import { targetIds } from "../prompt/targets.ts";
@@ -343,7 +344,7 @@ function embedRows(ops: Ops, model: Model, { parts, sequences }: Step, leaves: r
     for (const run of runs) if ("ids" in run) for (const id of run.ids) if (!ids.has(id)) ids.set(id, ids.size);
 
   const tables = leaves.map(({ tensor }) => tensor);
-  if (ids.size > 0) tables.unshift(ops.gather(model.embedding, ops.upload(Int32Array.from(ids.keys())))); // [ids, dModel]
+  if (ids.size > 0) tables.unshift(embed(ops, model, ops.upload(Int32Array.from(ids.keys())))); // [ids, dModel]
   const begins = new Map<Tensor, number>(); // row of the table at which each tensor begins
   let begin = 0;
   for (const table of tables) {

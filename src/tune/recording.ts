@@ -18,11 +18,14 @@ import { pageSize } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import { type Buffer, reshape, sizeOf, type Tensor } from "../../kernels/tensor.ts";
 import { isBlockDType } from "../../weights/dtype.ts";
+import { checkNames, type Names } from "../field-error.ts";
 
 export interface RecordingOptions {
   /** Keep only what enters each layer, and compute the layer again on the way back: less memory, one more forward. */
   recompute?: boolean;
 }
+
+const recordingOptionNames = { recompute: true } satisfies Names<RecordingOptions>;
 
 export interface Recording {
   /** The ops to write the tape with. Their results are tensors for these ops alone; `read` computes what is needed for it. */
@@ -55,8 +58,8 @@ interface Line {
   /** Multiplications of `run`; going back takes as many for each input that a gradient is wanted by. */
   readonly cost: number;
   run(inputs: Tensor[]): Tensor;
-  /** Gives the inputs their gradients. */
-  back(dOut: Tensor, inputs: Tensor[]): void;
+  /** Gives the inputs their gradients; none where the output is a choice, of ids. */
+  readonly back: ((dOut: Tensor, inputs: Tensor[]) => void) | undefined;
 }
 
 /** A tensor as an op made or used it: its number, and its shape there (a `reshape` is no op). */
@@ -79,11 +82,9 @@ interface Segment {
  * Starts a tape over `ops`. Gradients are wanted by `leaves`: uploaded rows, weights, or both.
  * @throws if the kernel set has no derivatives.
  */
-export function recording(
-  ops: Ops,
-  leaves: readonly Tensor[],
-  { recompute = false }: RecordingOptions = {},
-): Recording {
+export function recording(ops: Ops, leaves: readonly Tensor[], options: RecordingOptions = {}): Recording {
+  checkNames(options, recordingOptionNames);
+  const { recompute = false } = options;
   const derivatives = ops.derivatives();
   const release = ops.hold();
 
@@ -123,9 +124,10 @@ export function recording(
   ): Tensor {
     const uses = inputs.map(useOf);
     const output = { number: count++, shape };
-    if (uses.some(({ number }) => active.has(number))) active.add(output.number);
+    if (back && uses.some(({ number }) => active.has(number))) active.add(output.number);
     segments[segments.length - 1].lines.push({ output, inputs: uses, run, back, cost });
-    const out: Tensor = { dtype: inputs[0].dtype === "f64" ? "f64" : "f32", shape, buffer: {}, step: noStep };
+    const dtype = back ? (inputs[0].dtype === "f64" ? "f64" : "f32") : "i32";
+    const out: Tensor = { dtype, shape, buffer: {}, step: noStep };
     numbers.set(out.buffer, output.number);
     return out;
   }
@@ -252,7 +254,7 @@ export function recording(
       }
     for (const { inputs, output, back, cost } of lines.toReversed()) {
       const dOut = gradients.get(output.number);
-      if (!dOut) continue;
+      if (!dOut || !back) continue;
       yield cost * inputs.filter(({ number }) => active.has(number)).length;
       back(reshape(dOut, output.shape), resolve(inputs));
     }
@@ -290,6 +292,48 @@ export function recording(
           }
         },
       ),
+    columns: (x, begin, width) =>
+      line(
+        [x],
+        [x.shape[0], width],
+        ([x]) => ops.columns(x, begin, width),
+        (dOut, [x]) => {
+          const [rows, dim] = x.shape;
+          const before = begin > 0 ? [zeros({ ...x, shape: [rows, begin] })] : [];
+          const after = begin + width < dim ? [zeros({ ...x, shape: [rows, dim - begin - width] })] : [];
+          give(x, ops.joinColumns([...before, dOut, ...after]));
+        },
+      ),
+    joinColumns: (parts) =>
+      line(
+        parts,
+        [parts[0].shape[0], parts.reduce((dim, part) => dim + part.shape[1], 0)],
+        (parts) => ops.joinColumns(parts),
+        (dOut, parts) => {
+          let begin = 0;
+          for (const part of parts) {
+            if (wants(part)) give(part, ops.columns(dOut, begin, part.shape[1]));
+            begin += part.shape[1];
+          }
+        },
+      ),
+    multiply: (a, b) =>
+      line(
+        [a, b],
+        a.shape,
+        ([a, b]) => ops.multiply(a, b),
+        (dOut, [a, b]) => {
+          if (wants(a)) give(a, ops.multiply(dOut, b));
+          if (wants(b)) give(b, ops.multiply(dOut, a));
+        },
+      ),
+    scale: (x, factor) =>
+      line(
+        [x],
+        x.shape,
+        ([x]) => ops.scale(x, factor),
+        (dOut, [x]) => give(x, ops.scale(dOut, factor)),
+      ),
     add: (a, b) =>
       line(
         [a, b],
@@ -312,6 +356,45 @@ export function recording(
         x.shape[0] * sizeOf(w.shape),
       ),
     linears: (x, projections) => projections.map(({ weight, bias }) => recorded.linear(x, weight, bias)),
+    // A choice has no derivative: nothing goes back through ids.
+    route: (logits, bias, rule) =>
+      line(
+        bias ? [logits, bias] : [logits],
+        [logits.shape[0], rule.nActive],
+        ([logits, bias]) => ops.route(logits, bias, rule),
+        undefined,
+      ),
+    routeWeights: (logits, ids, rule) =>
+      line(
+        [logits, ids],
+        ids.shape,
+        ([logits, ids]) => ops.routeWeights(logits, ids, rule),
+        (dOut, [logits, ids]) => give(logits, derivatives.routeWeightsBackward(dOut, logits, ids, rule)),
+      ),
+    expertLinear: (x, ids, w) =>
+      line(
+        [x, ids, w],
+        [sizeOf(ids.shape), w.shape[1]],
+        ([x, ids, w]) =>
+          isBlockDType(w.dtype) ? derivatives.expertLinearExact(x, ids, w) : ops.expertLinear(x, ids, w),
+        (dOut, [x, ids, w]) => {
+          if (wants(x)) give(x, derivatives.expertLinearBackward(dOut, x, ids, w));
+          if (wants(w)) derivatives.expertLinearWeightBackward(dOut, x, ids, sumOf(w));
+        },
+        sizeOf(ids.shape) * w.shape[1] * w.shape[2],
+      ),
+    weightedSum: (x, weights) =>
+      line(
+        [x, weights],
+        [weights.shape[0], x.shape[1]],
+        ([x, weights]) => ops.weightedSum(x, weights),
+        (dOut, [x, weights]) => {
+          const { dX, dWeights } = derivatives.weightedSumBackward(dOut, x, weights);
+          if (wants(x)) give(x, dX);
+          if (wants(weights)) give(weights, dWeights);
+        },
+        sizeOf(x.shape),
+      ),
     rmsNorm: (x, weight, eps) =>
       line(
         [x, weight],

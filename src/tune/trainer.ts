@@ -12,6 +12,7 @@ import { createBatch } from "../model/batch.ts";
 import { forward } from "../model/forward.ts";
 import { createKvCache, type KvCache, pagesFor } from "../model/kv-cache.ts";
 import { type Model, tensorsOf } from "../model/model.ts";
+import { embed } from "../model/project.ts";
 import { type AdamState, adamStep, clipGradients, createAdamState } from "./adam.ts";
 import { type MuonOptions, muonStep } from "./muon.ts";
 import { recording } from "./recording.ts";
@@ -170,7 +171,7 @@ async function lossAndGradients(
       }));
       const batch = createBatch(ops, model, cacheOf(atOnce * pages * 64), parts);
       const all = Int32Array.from(ids.subarray(begin * positions, (begin + rows.length) * positions));
-      const x = tape.ops.gather(model.embedding, ops.upload(all)); // [rows, dModel]
+      const x = embed(tape.ops, model, ops.upload(all)); // [rows, dModel]
       const logits = forward(tape.ops, model, x, batch); // [outputs, vocabSize]
       const logProbs = tape.ops.logProbs(logits, ops.upload(Int32Array.from(wanted))); // [outputs]
       const found = tape.backward([[logProbs, ops.upload(new Float32Array(wanted.length).fill(-1 / counted))]]);

@@ -8,7 +8,7 @@ import { type GenerateEvent, type GenerateOptions, generateOptionNames } from ".
 import { candidateScoreOptionNames, scoreOptionNames } from "../engine/score.ts";
 import { traceOptionNames } from "../engine/trace.ts";
 import { checkNames, FieldError, type Names, shown } from "../field-error.ts";
-import { closeOptionNames, type LoadOptions, loadOptionNames, type ServedModel } from "../served-model.ts";
+import { closeOptionNames, type LoadOptions, type ServedModel } from "../served-model.ts";
 import { loadTokenizer } from "../tokenizer/load-tokenizer.ts";
 import { batchOptionNames, candidateGradientsOptionNames, gradientsOptionNames } from "../tune/gradients.ts";
 import { withChat } from "../with-chat.ts";
@@ -26,7 +26,6 @@ interface Pending {
 
 /** Starts a thread that loads a model. @throws as `loadInWorker`. */
 export async function startWorker(source: string | undefined, options: LoadOptions): Promise<ServedModel> {
-  checkNames(options, loadOptionNames); // before it is sent: what cannot cross would say so first
   const { onProgress, probe, kernels, ...rest } = options;
   if (kernels !== undefined && typeof kernels !== "string")
     throw new FieldError("kernels", "an open set cannot cross into a worker, expected a name", "unsupported");

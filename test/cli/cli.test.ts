@@ -1,10 +1,11 @@
 // The command line as a person meets it: output, exit codes, one line for an error.
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { defaultModel, load } from "../../src/index.ts";
+import { openSafetensors, writeSafetensors } from "../../weights/safetensors.ts";
 import { runAlone, runHere } from "./in-process.ts";
 
 /** Runs the program with `args`, `input` on its standard input; in a process of its own where `start` says so. */
@@ -136,6 +137,24 @@ test("inspect says shape, parameters, dtypes, memory, and which kernel set and w
   const { stdout } = await run(["inspect"]);
   for (const word of ["model", "family", "positions", "parameters", "memory", "kernels"])
     expect(stdout).toContain(word);
+});
+
+test("inspect says what was found amiss in a model's files", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "plainformer-"));
+  try {
+    const checkpoint = await openSafetensors(defaultModel);
+    const tensors = [];
+    for (const { name, dtype, shape } of checkpoint.tensors.values())
+      tensors.push({ name: `_orig_mod.${name}`, dtype, shape, data: await checkpoint.read(name) });
+    await writeSafetensors(join(folder, "model.safetensors"), tensors);
+    await checkpoint.close();
+    for (const file of ["config.json", "tokenizer.json", "tokenizer_config.json"])
+      await copyFile(join(defaultModel, file), join(folder, file));
+    expect((await run(["inspect", "--model", folder])).stdout).toMatch(/^note +.*_orig_mod\./m);
+    expect((await run(["inspect"])).stdout).not.toMatch(/^note/m);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test("inspect --trace says what lies at places; with --json, all of it", async () => {

@@ -10,8 +10,8 @@ import type { Tensor } from "../../kernels/tensor.ts";
 import { createEngine, type Engine } from "../../src/engine/engine.ts";
 import { EngineBusyError, EngineClosedError } from "../../src/engine/errors.ts";
 import { eventQueue } from "../../src/engine/event-queue.ts";
+import { placeWith } from "../../src/hooks.ts";
 import { loadModel } from "../../src/model/load.ts";
-import { placeWith } from "../../src/model/places.ts";
 import { readGolden } from "../golden/golden.ts";
 
 const golden = await readGolden("llama-gqa");

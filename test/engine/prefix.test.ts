@@ -8,9 +8,9 @@ import { selectKernels } from "../../kernels/select.ts";
 import { createEngine, type Engine } from "../../src/engine/engine.ts";
 import { createPagePool } from "../../src/engine/page-pool.ts";
 import { chainStart, pageKey } from "../../src/engine/prefix-key.ts";
+import { placeWith } from "../../src/hooks.ts";
 import { createKvCache } from "../../src/model/kv-cache.ts";
 import { loadModel } from "../../src/model/load.ts";
-import { placeWith } from "../../src/model/places.ts";
 import type { Run } from "../../src/prompt/segments.ts";
 import { readGolden } from "../golden/golden.ts";
 

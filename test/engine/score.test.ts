@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EngineBusyError, load, type Plainformer } from "../../src/index.ts";
-import { noise } from "../kernels/simd-cases.ts";
+import { noise } from "../kernels/noise.ts";
 
 let model: Plainformer; // two sequences at a time, and no request waits
 beforeAll(async () => {

@@ -33,7 +33,9 @@ describe.each([
     const before = (await model.load()).generatedTokens;
     const events = model.generate(options);
     await events.next();
-    await expect.poll(() => model.load()).toMatchObject({ running: 0, waiting: 0, paused: 1, freePages: 128 });
+    await expect
+      .poll(() => model.load(), { timeout: 30_000 })
+      .toMatchObject({ running: 0, waiting: 0, paused: 1, freePages: 128 });
     const { generatedTokens } = await model.load();
     expect(generatedTokens - before).toBeLessThan(bound);
     expect(await idsOf(model.generate({ ...options, maxTokens: 20 }))).toEqual(whole.slice(0, 20));
@@ -46,13 +48,13 @@ describe.each([
     const abort = new AbortController();
     const events = model.generate({ ...options, signal: abort.signal });
     await events.next();
-    await expect.poll(() => model.load()).toMatchObject({ paused: 1 });
+    await expect.poll(() => model.load(), { timeout: 30_000 }).toMatchObject({ paused: 1 });
     if (how === "leaving") await events.return();
     else {
       abort.abort(new Error("enough"));
       await expect(idsOf(events)).rejects.toThrow("enough");
     }
-    await expect.poll(() => model.load()).toMatchObject({ running: 0, waiting: 0, paused: 0 });
+    await expect.poll(() => model.load(), { timeout: 30_000 }).toMatchObject({ running: 0, waiting: 0, paused: 0 });
   });
 });
 
@@ -71,7 +73,7 @@ test("a stream whose client does not read: bounded, and whole when it does", asy
   const response = await ask({ stream: true, n: 2, top_p: 1 });
   const reader = response.body?.getReader();
   await reader?.read();
-  await expect.poll(() => here.load()).toMatchObject({ running: 0, paused: 2 });
+  await expect.poll(() => here.load(), { timeout: 30_000 }).toMatchObject({ running: 0, paused: 2 });
   const { generatedTokens } = await here.load();
   expect(generatedTokens - before).toBeLessThan(450);
   expect((await ask({ max_tokens: 5 })).status).toBe(200);

@@ -13,7 +13,7 @@ import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { gradientsOf } from "../../src/tune/gradients.ts";
 import { readGolden } from "../golden/golden.ts";
 import { counted } from "../kernels/counted.ts";
-import { noise } from "../kernels/simd-cases.ts";
+import { noise } from "../kernels/noise.ts";
 import { kernelSets } from "../model/run.ts";
 
 async function open(name = "simd") {

@@ -61,6 +61,62 @@ def qwen3(**changes) -> dict:
     return llama() | {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "head_dim": 16} | changes
 
 
+def qwen3_moe(**changes) -> dict:
+    """A Qwen 3 config with experts."""
+    experts = {"num_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 12, "decoder_sparse_step": 1}
+    return qwen3(architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe") | experts | changes
+
+
+def gemma3(**changes) -> dict:
+    """A Gemma 3 config: heads of 16, and a window of 16 where a layer has one."""
+    own = {
+        "architectures": ["Gemma3ForCausalLM"],
+        "model_type": "gemma3_text",
+        "head_dim": 16,
+        "query_pre_attn_scalar": 20,
+        "sliding_window": 16,
+        "tie_word_embeddings": True,
+        "hidden_activation": "gelu_pytorch_tanh",
+    }
+    config = llama() | own
+    del config["hidden_act"]
+    return config | changes
+
+
+def deepseek(**changes) -> dict:
+    """A DeepSeek-V2 config: 3 layers, the first dense; 8 experts, 3 of them active, beside a shared one."""
+    own = {
+        "architectures": ["DeepseekV2ForCausalLM"],
+        "model_type": "deepseek_v2",
+        "num_hidden_layers": 3,
+        "num_key_value_heads": 4,
+        "first_k_dense_replace": 1,
+        "kv_lora_rank": 20,
+        "qk_nope_head_dim": 8,
+        "qk_rope_head_dim": 12,
+        "v_head_dim": 10,
+        "n_routed_experts": 8,
+        "num_experts_per_tok": 3,
+        "n_shared_experts": 1,
+        "moe_intermediate_size": 12,
+    }
+    return llama() | own | changes
+
+
+def deepseek_v3(**changes) -> dict:
+    """A DeepSeek-V3 config: two of four groups."""
+    own = {
+        "architectures": ["DeepseekV3ForCausalLM"],
+        "model_type": "deepseek_v3",
+        "q_lora_rank": 12,
+        "n_group": 4,
+        "topk_group": 2,
+        "routed_scaling_factor": 2.5,
+        "num_nextn_predict_layers": 0,
+    }
+    return deepseek() | own | changes
+
+
 def gpt2(**changes) -> dict:
     """A GPT-2 config: learned positions, LayerNorm, one tied table."""
     return {
@@ -90,6 +146,15 @@ YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 
 
 # What Qwen's published configs carry although no window is used.
 QWEN_WINDOW_OFF = {"use_sliding_window": False, "sliding_window": 16, "max_window_layers": 1}
+
+# 32 positions stretched to 128, with ends of the ramp that leave pairs of each kind.
+DEEPSEEK_YARN = {
+    "rope_type": "yarn",
+    "factor": 4.0,
+    "original_max_position_embeddings": 32,
+    "beta_fast": 4,
+    "beta_slow": 0.5,
+}
 
 CASES: dict[str, Case] = {
     # Llama: shapes, biases, tying.
@@ -249,6 +314,112 @@ CASES: dict[str, Case] = {
             tie_word_embeddings=True,
             torch_dtype="bfloat16",
             **QWEN_WINDOW_OFF | {"sliding_window": None},
+        ),
+        layout="hub",
+        dtype="bfloat16",
+    ),
+    # Sliding windows, all shorter than the long prompt; with the greedy ids they pass the end of a page too.
+    "qwen3-window": Case(
+        "the first layer sees all, the others 16 positions",
+        qwen3(use_sliding_window=True, sliding_window=16, max_window_layers=1, rope_parameters=plain_rope(1000000.0)),
+    ),
+    "mistral": Case(
+        "a window of 16 on all layers, config.json as Mistral 7B was published",
+        llama(
+            architectures=["MistralForCausalLM"],
+            model_type="mistral",
+            rms_norm_eps=1e-5,
+            rope_theta=10000.0,
+            sliding_window=16,
+            torch_dtype="bfloat16",
+        ),
+        layout="hub",
+        dtype="bfloat16",
+    ),
+    "gemma3": Case(
+        "norms of 1 + weight before and after, embeddings times the root of their width, two thetas, every third layer sees all",
+        gemma3(num_hidden_layers=4, sliding_window_pattern=3),
+    ),
+    "gemma3-hub": Case(
+        "as published: rope_theta and rope_local_base_freq, and the scaling of the longer contexts",
+        gemma3(
+            num_hidden_layers=3,
+            rope_theta=1000000,
+            rope_local_base_freq=10000,
+            rope_scaling={"rope_type": "linear", "factor": 8.0},
+            sliding_window_pattern=2,
+            final_logit_softcapping=None,
+            attn_logit_softcapping=None,
+            torch_dtype="bfloat16",
+        ),
+        layout="hub",
+        dtype="bfloat16",
+    ),
+    # Experts.
+    "qwen3-moe": Case(
+        "3 of 8 experts, softmax, weights normalized; the second layer has none",
+        qwen3_moe(num_hidden_layers=3, mlp_only_layers=[1], norm_topk_prob=True, rope_parameters=plain_rope(1000000.0)),
+    ),
+    "qwen3-moe-hub": Case(
+        "as published: the same names, weights as they are, two layers",
+        qwen3_moe(rope_theta=1000000.0, rope_scaling=None, norm_topk_prob=False, torch_dtype="bfloat16"),
+        layout="hub",
+        dtype="bfloat16",
+    ),
+    # Latent attention. 32 positions were trained, as it were.
+    "deepseek-v2": Case(
+        "queries compressed too, group_limited_greedy, weights times 16; mscale and mscale_all_dim differ",
+        deepseek(
+            q_lora_rank=12,
+            topk_method="group_limited_greedy",
+            n_group=4,
+            topk_group=2,
+            routed_scaling_factor=16.0,
+            rope_parameters=DEEPSEEK_YARN | {"mscale": 1.0, "mscale_all_dim": 0.707, "rope_theta": 10000.0},
+        ),
+    ),
+    "deepseek-v2-lite": Case(
+        "the config.json of DeepSeek-V2-Lite with small numbers",
+        deepseek(
+            q_lora_rank=None,
+            topk_method="greedy",
+            n_group=1,
+            topk_group=1,
+            routed_scaling_factor=1.0,
+            n_shared_experts=2,
+            rope_theta=10000,
+            rope_scaling={key: value for key, value in DEEPSEEK_YARN.items() if key != "rope_type"}
+            | {"type": "yarn", "mscale": 0.707, "mscale_all_dim": 0.707},
+            aux_loss_alpha=0.001,
+            ep_size=1,
+            moe_layer_freq=1,
+            norm_topk_prob=False,
+            pretraining_tp=1,
+            scoring_func="softmax",
+            seq_aux=True,
+            torch_dtype="bfloat16",
+        ),
+        layout="hub",
+        dtype="bfloat16",
+    ),
+    "deepseek-v3": Case(
+        "sigmoid with a bias for the choice, the best two of each group, weights normalized and times 2.5",
+        deepseek_v3(rope_parameters=DEEPSEEK_YARN | {"mscale": 1.0, "mscale_all_dim": 1.0, "rope_theta": 10000.0}),
+    ),
+    "deepseek-v3-hub": Case(
+        "the config.json of DeepSeek-V3 with small numbers, biases of attention, halves for pairs, no scaling",
+        deepseek_v3(
+            attention_bias=True,
+            rope_interleave=False,
+            rope_theta=10000,
+            rope_scaling=None,
+            ep_size=1,
+            moe_layer_freq=1,
+            norm_topk_prob=True,
+            pretraining_tp=1,
+            scoring_func="sigmoid",
+            topk_method="noaux_tc",
+            torch_dtype="bfloat16",
         ),
         layout="hub",
         dtype="bfloat16",

@@ -26,6 +26,7 @@ SHORT_PROMPT = 9  # rows of prompt0
 LONG_PROMPT = 72  # rows of prompt1: more than one page of 64
 LAST_QUERIES = 4  # rows of attention kept for the long prompt
 MIN_MARGIN = 2e-3  # twenty times the tolerance of logits
+MIN_CHOICE_GAP = 2e-5  # of routers, whose choices must be equal too
 MIN_DISTINCT = 8  # different ids among the greedy ones of each prompt
 
 
@@ -70,7 +71,8 @@ def make(name: str, case: Case) -> None:
                     continue
                 if key == "prompt1":
                     tensor = tensor[:, -LAST_QUERIES:]
-            tensors[f"{key}.{part}"] = tensor.contiguous()
+            if part != "choiceGap":
+                tensors[f"{key}.{part}"] = tensor.float().contiguous()
     if "score" in case.extras:
         record["score"] = score(saved, seed)
     if "embeds" in case.extras:
@@ -96,12 +98,17 @@ def first_clear_seed(case: Case, config):
 
 def is_clear(model, case: Case, seed: int) -> bool:
     for ids in prompts(case, seed).values():
-        if margin(trace(model, ids)["logits"]) < MIN_MARGIN:
+        if not clear(trace(model, ids)):
             return False
         chosen = greedy(model, ids)
-        if len(set(chosen)) < MIN_DISTINCT or margin(trace(model, ids + chosen)["logits"]) < MIN_MARGIN:
+        if len(set(chosen)) < MIN_DISTINCT or not clear(trace(model, ids + chosen)):
             return False
     return True
+
+
+def clear(values: dict[str, torch.Tensor]) -> bool:
+    gap = values.get("choiceGap", torch.inf)
+    return margin(values["logits"]) >= MIN_MARGIN and gap >= MIN_CHOICE_GAP
 
 
 @torch.no_grad()
@@ -109,7 +116,7 @@ def randomize(model, case: Case, seed: int) -> None:
     """Weights large enough that every parameter shows in the logits: no norm is one, no bias zero."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(model.named_parameters()):
-        if parameter.dim() == 2:
+        if parameter.dim() >= 2:
             is_embedding = any(table in name for table in ("embed_tokens", "wte", "wpe"))
             std = case.embedding_std if is_embedding else 0.25
             values = torch.randn(parameter.shape, generator=generator) * std
@@ -118,6 +125,9 @@ def randomize(model, case: Case, seed: int) -> None:
         else:
             values = torch.rand(parameter.shape, generator=generator) + 0.5  # a norm's weight
         parameter.copy_(values.to(getattr(torch, case.dtype)))
+    for name, buffer in sorted(model.named_buffers()):
+        if name.endswith("e_score_correction_bias"):
+            buffer.copy_((torch.randn(buffer.shape, generator=generator) * 0.3).to(getattr(torch, case.dtype)))
 
 
 def prompts(case: Case, seed: int) -> dict[str, list[int]]:

@@ -33,20 +33,33 @@ def loss_of(model, embedded, ids):
     return torch.nn.functional.cross_entropy(logits[-TARGETS - 1 : -1], torch.tensor(ids[-TARGETS:]))
 
 
-def names_in_file(directory: Path, model) -> dict[str, torch.nn.Parameter]:
-    """Parameters under the names that the checkpoint's files have."""
+def names_in_file(directory: Path, model) -> dict[str, torch.Tensor]:
+    """Gradients under the names that the checkpoint's files have; what has none because it only chooses gets zeros."""
     index = directory / "model.safetensors.index.json"
     files = sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else ["model.safetensors"]
     stored = {name for file in files for name in load_file(directory / file)}
     found = {}
     for name, parameter in model.named_parameters():
-        for candidate in (name, name.removeprefix("transformer.")):
-            if candidate in stored:
-                found[candidate] = parameter
-                break
-        else:
-            raise AssertionError(f"{directory.name}: {name} is not in the checkpoint")
+        for candidate, gradient in stored_forms(name, parameter.grad).items():
+            assert candidate in stored or candidate.removeprefix("transformer.") in stored, f"{directory.name}: {name} is not in the checkpoint"
+            found[candidate if candidate in stored else candidate.removeprefix("transformer.")] = gradient
+    for name, buffer in model.named_buffers():
+        if name in stored:
+            found[name] = torch.zeros_like(buffer)
     return found
+
+
+def stored_forms(name: str, gradient: torch.Tensor) -> dict[str, torch.Tensor]:
+    """A parameter as files have it: the experts of a layer one by one, gate and up apart."""
+    if ".experts." not in name:
+        return {name: gradient}
+    prefix, kind = name.rsplit(".", 1)
+    parts = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",)}[kind]
+    return {
+        f"{prefix}.{i}.{part}.weight": matrix
+        for i, expert in enumerate(gradient)
+        for part, matrix in zip(parts, expert.chunk(len(parts)))
+    }
 
 
 def gradients(name: str) -> None:
@@ -61,8 +74,8 @@ def gradients(name: str) -> None:
 
     kept = lambda tensor: tensor if name in WHOLE or tensor.dim() < 2 else tensor[FIRST::STRIDE]
     tensors = {"loss": loss.detach()[None], "inputs": kept(embedded.grad).contiguous()}
-    for stored, parameter in names_in_file(directory, model).items():
-        tensors[stored] = kept(parameter.grad).contiguous()
+    for stored, gradient in names_in_file(directory, model).items():
+        tensors[stored] = kept(gradient).contiguous()
     save_file(tensors, directory / "gradients.safetensors")
     size = (directory / "gradients.safetensors").stat().st_size
     print(f"{name:28} loss {loss.item():.4f}  {len(tensors)} tensors  {size / 1024:.0f} KiB", flush=True)

@@ -1,19 +1,25 @@
-"""Makes kernels.safetensors and kernels.json: one small case table for every op of kernels/kernels.ts; and
-attention.safetensors and attention.json: attention with a window, sinks or a soft cap, and its gradients.
+"""Makes kernels.safetensors and kernels.json: one small case table for ops of kernels/kernels.ts; attention.safetensors and
+attention.json: attention with a window, sinks or a soft cap, and its gradients; and experts.safetensors and experts.json:
+the ops of routers, experts and latent attention.
 
-    python test/golden/make-kernel-golden.py
+    python test/golden/make-kernel-golden.py            # all three tables; names as arguments make only those
 
 Each case has inputs (f32, or i32 for indices), integers, and the output that PyTorch computes in f64 from them, stored
 as f32. Sizes are odd on purpose: one row, one column, more rows than a page, heads in groups, positions beyond the
 first page, pages out of order, sequences of different lengths in one call, and the layout of latent attention (one
 cache head, values a prefix of the keys).
 
+Routers are those of DeepSeek-V2 and V3 and Qwen3-MoE in `transformers`; what they leave open, the order of the chosen and
+of equal scores, is ours: the largest first, of equal ones the lower.
+
 The second table's formula is held against the attention of Gemma 2 and of gpt-oss in `transformers` before it is used; its
 gradients are autograd's, of the sum of dOut * out.
 """
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from oracle import versions  # first: it sets torch up
 
@@ -21,12 +27,13 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from transformers.models.gemma2.modeling_gemma2 import eager_attention_forward as gemma2_attention
+from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2TopkRouter
+from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3TopkRouter
+from transformers.models.qwen3_moe.modeling_qwen3_moe import Qwen3MoeTopKRouter
 from transformers.models.gpt_oss.modeling_gpt_oss import eager_attention_forward as gpt_oss_attention
 
 HERE = Path(__file__).parent
 PAGE = 64
-torch.manual_seed(20)
-
 cases: list[dict] = []
 tensors: dict[str, torch.Tensor] = {}
 
@@ -220,6 +227,93 @@ def attention_case(name, heads, cache_heads, k_dim, v_dim, parts, shared=False, 
     add_case("attention", name, inputs, torch.cat(outs).reshape(rows, -1), **numbers)
 
 
+def column_cases() -> None:
+    x, y, z = normal(5, 7), normal(5, 1), normal(5, 4)
+    for name, begin, width in (("first", 0, 3), ("middle", 2, 4), ("one", 6, 1), ("all", 0, 7)):
+        add_case("columns", name, {"x": x}, x[:, begin : begin + width], begin=begin, width=width)
+    add_case("joinColumns", "three", {"x": x, "y": y, "z": z}, torch.cat([x, y, z], -1))
+    a, b = normal(3, 5), normal(3, 5)
+    add_case("multiply", "odd", {"a": a, "b": b}, a.double() * b.double())
+    add_case("scale", "odd", {"x": a}, a.double() * 25.25, factor=25.25)
+
+
+def router_cases() -> None:
+    """`family` is whose router it is; V2's and Qwen's scores are softmax, V3's are sigmoid with a bias and normalized."""
+    table = {
+        "greedy": dict(family="v2", rows=5, experts=9, active=3, scale=16.0),
+        "one": dict(family="v2", rows=1, experts=2, active=1, scale=1.0),
+        "best-group": dict(family="v2", rows=40, experts=12, active=3, groups=4, active_groups=2, scale=16.0),
+        "best-two": dict(family="v3", rows=40, experts=12, active=3, groups=3, active_groups=2, scale=2.5),
+        "below-zero": dict(family="v3", rows=40, experts=12, active=5, groups=3, active_groups=2, scale=2.5, low=-3.0),
+        "not-normalized": dict(family="v3", rows=5, experts=8, active=2, groups=1, active_groups=1, scale=2.5, normalize=False),
+        "tiny": dict(family="v3", rows=3, experts=8, active=4, groups=2, active_groups=1, scale=2.5, size=0.0, low=-75.0),
+        "many": dict(family="v3", rows=3, experts=256, active=8, groups=8, active_groups=4, scale=2.5),
+        "normalized": dict(family="qwen", rows=5, experts=8, active=3, scale=1.0),
+        "as-they-are": dict(family="qwen", rows=5, experts=8, active=3, scale=1.0, normalize=False),
+    }
+    for name, case in table.items():
+        router_case(name, **case)
+    # Equal scores, which the models leave to chance: groups 2 and 0, 0 and 1, 0 and 1.
+    logits = torch.tensor([[1, 3, 3, 1, 3, 3.0], [0, 0, 0, 0, 0, 0], [2, 1, 2, 1, 2, 1]])
+    rule = dict(nActive=3, softmax=1, nGroups=3, nActiveGroups=2, bestTwo=1, normalize=0, scale=1.0)
+    add_case("route", "ties", {"logits": logits}, torch.tensor([[1, 4, 5], [0, 1, 2], [0, 2, 1]], dtype=torch.int32), **rule)
+
+
+def router_case(name, family, rows, experts, active, scale, groups=1, active_groups=1, normalize=None, size=1.0, low=0.0) -> None:
+    """`low` is added to logits of sigmoid scores and, where it is small, to the bias: scores that are 0 but for rounding, choices below 0."""
+    softmax = family != "v3"
+    normalize = family != "v2" if normalize is None else normalize
+    config = SimpleNamespace(
+        num_experts_per_tok=active, num_experts=experts, num_local_experts=experts, hidden_size=experts,
+        routed_scaling_factor=scale, topk_method="greedy" if groups == 1 else "group_limited_greedy",
+        n_group=groups, topk_group=active_groups, norm_topk_prob=normalize,
+    )
+    router = {"v2": DeepseekV2TopkRouter, "v3": DeepseekV3TopkRouter, "qwen": Qwen3MoeTopKRouter}[family](config)
+    router.weight.data = torch.eye(experts)  # so that its logits are what it is given
+    logits, bias = normal(rows, experts) * size * 2, normal(experts) * 0.4
+    if low < -60:
+        logits, bias = logits + low, bias * 0 + torch.arange(experts)
+    elif low:
+        bias = bias + low
+    if not softmax:
+        router.e_score_correction_bias = bias
+    with torch.no_grad():
+        _, weights, ids = router(logits)
+    scores = logits.double().softmax(-1) if softmax else logits.double().sigmoid()
+    choice = scores if softmax else scores + bias.double()
+    order = torch.gather(choice, 1, ids.long()).argsort(-1, descending=True)
+    ids, weights = torch.gather(ids, 1, order).int(), torch.gather(weights, 1, order)
+    exact = torch.gather(scores, 1, ids.long())
+    exact = scale * (exact / (exact.sum(-1, keepdim=True) + 1e-20) if normalize else exact)
+    torch.testing.assert_close(exact.float(), weights, rtol=1e-4, atol=1e-20)
+    rule = dict(nActive=active, softmax=int(softmax), nGroups=groups, nActiveGroups=active_groups, bestTwo=int(not softmax))
+    rule |= dict(normalize=int(normalize), scale=scale)
+    add_case("route", name, {"logits": logits} if softmax else {"logits": logits, "bias": bias}, ids, **rule)
+    add_case("routeWeights", name, {"logits": logits, "ids": ids}, exact, **rule)
+
+
+def expert_cases() -> None:
+    for name, given, per_row, n, in_dim, out_dim in (
+        ("one", 1, 1, 1, 1, 1), ("row", 1, 3, 4, 24, 33), ("rows", 7, 2, 5, 9, 7), ("heads", 12, 1, 4, 16, 6), ("tall", 90, 3, 3, 8, 5),
+    ):
+        x, w = normal(given, in_dim), normal(n, out_dim, in_dim)
+        ids = torch.randint(n, (given * per_row,), dtype=torch.int32)
+        if name == "heads":
+            ids = torch.arange(given, dtype=torch.int32) % n
+        for dtype in (torch.float32, torch.bfloat16, torch.float16):
+            if dtype != torch.float32 and name != "rows":
+                continue
+            stored = w.to(dtype)
+            wide = x.double().repeat_interleave(per_row, 0)
+            out = torch.einsum("ri,roi->ro", wide, stored.double()[ids.long()])
+            case = name if dtype == torch.float32 else str(dtype).split(".")[1]
+            add_case("expertLinear", case, {"x": x, "ids": ids, "w": stored}, out)
+    for name, rows, n, dim in (("one", 1, 1, 1), ("rows", 5, 3, 11)):
+        x, weights = normal(rows * n, dim), normal(rows, n)
+        out = torch.einsum("rj,rji->ri", weights.double(), x.double().reshape(rows, n, dim))
+        add_case("weightedSum", name, {"x": x, "weights": weights}, out)
+
+
 def save(name: str) -> None:
     """Writes the cases so far, and begins a new table."""
     save_file(tensors, HERE / f"{name}.safetensors")
@@ -228,10 +322,19 @@ def save(name: str) -> None:
     cases.clear(), tensors.clear()
 
 
-for make in (linear_cases, row_cases, norm_cases, feed_forward_cases, rope_cases, attention_cases):
-    make()
-save("kernels")
-torch.manual_seed(21)
-check_formula()
-softmax_cases()
-save("attention")
+def main() -> None:
+    tables = {
+        "kernels": (20, (linear_cases, row_cases, norm_cases, feed_forward_cases, rope_cases, attention_cases)),
+        "attention": (21, (check_formula, softmax_cases)),
+        "experts": (22, (column_cases, router_cases, expert_cases)),
+    }
+    for name in sys.argv[1:] or tables:
+        seed, makers = tables[name]
+        torch.manual_seed(seed)
+        for make in makers:
+            make()
+        save(name)
+
+
+if __name__ == "__main__":
+    main()

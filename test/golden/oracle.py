@@ -30,6 +30,31 @@ def load(directory: Path):
     return model.eval()
 
 
+def routers(model) -> dict[int, torch.nn.Module]:
+    """The router of each layer that has experts."""
+    layers = enumerate(stages(model)[1])
+    return {i: layer.mlp.gate for i, layer in layers if hasattr(getattr(layer, "mlp", None), "experts")}
+
+
+def choice_gap(router, logits) -> float:
+    """The smallest distance between what a router took and what it left, of experts and of groups, in any row."""
+    bias = getattr(router, "e_score_correction_bias", None)
+    choice = logits.softmax(-1) if bias is None else logits.sigmoid() + bias
+    gaps = []
+    groups, active = getattr(router, "num_group", None) or 1, getattr(router, "topk_group", None) or 1
+    if active < groups:
+        grouped = choice.view(len(choice), groups, -1)
+        good = grouped.max(-1).values if bias is None else grouped.topk(2, -1).values.sum(-1)
+        best = good.topk(active + 1, -1)
+        gaps.append((best.values[:, -2] - best.values[:, -1]).min().item())
+        open_groups = torch.zeros_like(good).scatter(1, best.indices[:, :-1], 1.0).bool()
+        choice = grouped.masked_fill(~open_groups[..., None], -torch.inf).flatten(1)
+    if router.top_k < choice.shape[-1]:
+        best = choice.topk(router.top_k + 1, -1).values
+        gaps.append((best[:, -2] - best[:, -1]).min().item())
+    return min(gaps)
+
+
 def stages(model):
     """(module whose output is the embedding rows, decoder layers, final norm) of a Llama-like or GPT-2 model."""
     if model.config.model_type == "gpt2":
@@ -40,12 +65,13 @@ def stages(model):
 
 @torch.no_grad()
 def trace(model, ids: list[int]) -> dict[str, torch.Tensor]:
-    """One forward over `ids`: hidden.0 .. hidden.nLayers, norm, logits, attention.0 .. attention.(nLayers - 1).
+    """One forward over `ids`: hidden.0 .. hidden.nLayers, norm, logits, attention.0 .. attention.(nLayers - 1); and of
+    layers with experts `experts.i` and `expertWeights.i` [rows, active], in order of the experts' numbers.
 
     hidden.0 are the embedding rows (with GPT-2's positions added), hidden.i the residual stream after layer i, before
     any final norm. Shapes [rows, dModel], [rows, vocabSize] and [nHeads, rows, rows].
     """
-    seen: dict[str, torch.Tensor] = {}
+    seen: dict[str, torch.Tensor | float] = {}
 
     def keep(name):
         def hook(_module, _inputs, output):
@@ -53,8 +79,18 @@ def trace(model, ids: list[int]) -> dict[str, torch.Tensor]:
 
         return hook
 
+    def keep_choice(i):
+        def hook(router, _inputs, output):
+            logits, weights, ids = output
+            seen[f"experts.{i}"], order = ids.sort(-1)
+            seen[f"expertWeights.{i}"] = weights.gather(-1, order)
+            seen["choiceGap"] = min(seen.get("choiceGap", torch.inf), choice_gap(router, logits))
+
+        return hook
+
     embedding, layers, norm = stages(model)
     hooks = [embedding.register_forward_hook(keep("hidden.0")), norm.register_forward_hook(keep("norm"))]
+    hooks += [router.register_forward_hook(keep_choice(i)) for i, router in routers(model).items()]
     hooks += [layer.register_forward_hook(keep(f"hidden.{i + 1}")) for i, layer in enumerate(layers)]
     try:
         output = model(input_ids=torch.tensor([ids]), use_cache=False, output_attentions=True)

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Heads } from "../../kernels/arena.ts";
-import type { Kernels } from "../../kernels/kernels.ts";
+import type { Kernels, RouteRule } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import type { Buffer, Tensor } from "../../kernels/tensor.ts";
 import type { DType } from "../../weights/dtype.ts";
@@ -20,28 +20,32 @@ interface Case {
 }
 
 const goldens = new URL("../golden/", import.meta.url);
-const casesOf = (table: "kernels" | "attention"): Case[] =>
-  JSON.parse(readFileSync(new URL(`${table}.json`, goldens), "utf8")).cases;
+type Table = "kernels" | "attention" | "experts";
+const casesOf = (table: Table): (Case & { table: Table })[] =>
+  JSON.parse(readFileSync(new URL(`${table}.json`, goldens), "utf8")).cases.map((c: Case) => ({ ...c, table }));
 const dtypes: Record<string, DType> = { F32: "f32", BF16: "bf16", F16: "f16", I32: "i32" };
 
 /** Declares a test for each case. `limit` is the NMSE that the set may have against f64. */
 export function testKernels(open: () => Kernels | Promise<Kernels>, limit: number): void {
-  const cases = casesOf("kernels");
+  const cases = [...casesOf("kernels"), ...casesOf("experts")];
   test("the table has cases of every op", () => {
-    const ops = ["gather", "concat", "add", "linear", "rmsNorm", "layerNorm", "rope", "attention", "swiglu", "gelu"];
-    expect(new Set(cases.map((c) => c.op))).toEqual(new Set(ops));
+    const ops =
+      "gather concat columns joinColumns add multiply scale linear route routeWeights expertLinear weightedSum";
+    const others = "rmsNorm layerNorm rope attention swiglu gelu";
+    expect(new Set(cases.map((c) => c.op))).toEqual(new Set(`${ops} ${others}`.split(" ")));
   });
 
   test.each(cases.map((c) => [c.case, c] as const))("%s", async (_, c) => {
     const { kernels, expectGuards } = guarded(await open());
     const ops = createOps(kernels);
-    const { inputs, load, close } = await openCase(ops, "kernels", c);
+    const { inputs, load, close } = await openCase(ops, c.table, c);
     const before = await Promise.all(c.inputs.map((name) => ops.read(inputs[name])));
 
     const out = runCase(ops, c, inputs);
     const expected = await load("out");
     expect(out.shape).toEqual(expected.shape);
-    expectNmse(await ops.read(out), await ops.read(expected), limit, c.case);
+    if (expected.dtype === "i32") expect(await ops.read(out), c.case).toEqual(await ops.read(expected));
+    else expectNmse(await ops.read(out), await ops.read(expected), limit, c.case);
 
     if (c.op === "attention") await expectAttention(ops, c, inputs, before, await load("probs"), limit);
     else
@@ -101,7 +105,7 @@ export function testRefusedSoftmax(open: () => Kernels | Promise<Kernels>): void
 }
 
 /** The tensors of a case: its inputs, and any other by name. */
-async function openCase(ops: Ops, table: "kernels" | "attention", c: Case) {
+async function openCase(ops: Ops, table: Table, c: Case) {
   const file = await openSafetensors(fileURLToPath(new URL(`${table}.safetensors`, goldens)));
   const load = (name: string): Promise<Tensor> => {
     const entry = file.tensors.get(`${c.case}.${name}`);
@@ -158,6 +162,22 @@ function runCase(ops: Ops, { op, numbers, inputs: names }: Case, t: Record<strin
       return ops.concat(names.map((name) => t[name]));
     case "add":
       return ops.add(t.a, t.b);
+    case "columns":
+      return ops.columns(t.x, numbers.begin, numbers.width);
+    case "joinColumns":
+      return ops.joinColumns(names.map((name) => t[name]));
+    case "multiply":
+      return ops.multiply(t.a, t.b);
+    case "scale":
+      return ops.scale(t.x, numbers.factor);
+    case "route":
+      return ops.route(t.logits, t.bias, ruleOf(numbers, t));
+    case "routeWeights":
+      return ops.routeWeights(t.logits, t.ids, ruleOf(numbers, t));
+    case "expertLinear":
+      return ops.expertLinear(t.x, t.ids, t.w);
+    case "weightedSum":
+      return ops.weightedSum(t.x, t.weights);
     case "linear":
       return ops.linear(t.x, t.w, t.bias);
     case "rmsNorm":
@@ -177,6 +197,14 @@ function runCase(ops: Ops, { op, numbers, inputs: names }: Case, t: Record<strin
   }
 }
 
+const ruleOf = ({ softmax, bestTwo, normalize, ...rule }: Record<string, number>, t: Record<string, Tensor>) =>
+  ({
+    ...(rule as Pick<RouteRule, "nActive" | "nGroups" | "nActiveGroups" | "scale">),
+    nExperts: t.logits.shape[1],
+    score: softmax ? "softmax" : "sigmoid",
+    groupScore: bestTwo ? "best two" : "best",
+    normalize: normalize === 1,
+  }) as const;
 const pagesOf = (t: Record<string, Tensor>) => ({ k: t.kPages, v: t.vPages ?? null });
 const rowsOf = (t: Record<string, Tensor>) => ({
   sequences: t.sequences,

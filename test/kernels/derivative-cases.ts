@@ -5,7 +5,8 @@ import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import type { LossOps, Recording } from "../../src/tune/recording.ts";
 import { recording } from "../../src/tune/recording.ts";
-import { noise } from "./simd-cases.ts";
+import { noise } from "./noise.ts";
+import { routeRules } from "./route-rules.ts";
 
 export interface DerivativeCase {
   name: string;
@@ -49,7 +50,39 @@ export function* derivativeCases(sizes: Sizes, f64: boolean): Generator<Derivati
       inputs: { x: input(1, rows, inDim), w: input(2, outDim, inDim), bias: input(3, outDim) },
       run: (ops, { x, w, bias }) => ops.linear(x, w, bias),
     };
+  for (const [rows, inDim, outDim] of sizes.matrices) {
+    const n = 5;
+    for (const perRow of [1, 3])
+      yield {
+        name: `expertLinear ${rows} · ${perRow} × ${inDim} → ${outDim}`,
+        inputs: { x: input(1, rows, inDim), w: input(2, n, outDim, inDim) },
+        run: (ops, { x, w }) =>
+          ops.expertLinear(x, ops.upload(Int32Array.from({ length: rows * perRow }, (_, r) => (r * r) % n)), w),
+      };
+  }
   for (const [rows, dim] of sizes.rows) {
+    const third = Math.ceil(dim / 3);
+    yield {
+      name: `columns ${rows} × ${dim}, joined`,
+      inputs: { x: input(1, rows, dim), y: input(2, rows, 2) },
+      run: (ops, { x, y }) => ops.joinColumns([ops.columns(x, dim - third, third), y, x]),
+    };
+    yield {
+      name: `multiply and scale ${rows} × ${dim}`,
+      inputs: { a: input(1, rows, dim), b: input(2, rows, dim) },
+      run: (ops, { a, b }) => ops.multiply(ops.scale(a, 1.75), b),
+    };
+    yield {
+      name: `weightedSum ${rows} · 3 × ${dim}`,
+      inputs: { x: input(1, rows * 3, dim), weights: input(2, rows, 3) },
+      run: (ops, { x, weights }) => ops.weightedSum(x, weights),
+    };
+    for (const rule of routeRules(2 * dim))
+      yield {
+        name: `routeWeights ${rows} × ${2 * dim}, ${rule.score}${rule.normalize ? ", normalized" : ""}`,
+        inputs: { logits: input(1, rows, 2 * dim) },
+        run: (ops, { logits }) => ops.routeWeights(logits, ops.route(logits, undefined, rule), rule),
+      };
     const ids = Int32Array.from({ length: rows + 2 }, (_, r) => (r * 7) % rows);
     yield {
       name: `gather ${rows} × ${dim}, rows twice`,

@@ -15,7 +15,8 @@ import { expectClose, expectNmse, tolerance } from "../expect-close.ts";
 import { gpuRun, noSoftwareGpu } from "../software-gpu.ts";
 import { guarded } from "./cases.ts";
 import { type DerivativeCase, derivativeCases, gradientsOf, uploadAs } from "./derivative-cases.ts";
-import { noise, weights } from "./simd-cases.ts";
+import { noise } from "./noise.ts";
+import { weights } from "./simd-cases.ts";
 
 const small = {
   matrices: [

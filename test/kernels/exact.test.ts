@@ -54,6 +54,30 @@ describe("the simd kernels, exact", async () => {
     },
   );
 
+  test("experts: each row as `linear` multiplies it with the weights of its expert", async () => {
+    const [n, rows, inDim, outDim] = [3, 5, 256, 7];
+    const ids = Int32Array.of(2, 0, 2, 1, 0);
+    for (const set of sets) {
+      const bytes = encodeF32("q8_0", numbers(n * outDim * inDim, 1));
+      const w = await set.load("q8_0", n * outDim * inDim, async (into) => into.set(bytes));
+      const values = numbers(rows * inDim, 2);
+      const out = set.alloc("f32", rows * outDim, false);
+      set.expertLinear(out, set.upload(values), set.upload(ids), w, "q8_0", rows, 1, inDim, outDim, n);
+      const all = await set.read(out, "f32", rows * outDim);
+      for (const [row, id] of ids.entries()) {
+        const size = bytes.length / n;
+        const own = await set.load("q8_0", outDim * inDim, async (into) =>
+          into.set(bytes.subarray(id * size, (id + 1) * size)),
+        );
+        const one = set.alloc("f32", outDim, false);
+        const x = set.upload(values.subarray(row * inDim, (row + 1) * inDim));
+        set.linear(one, x, own, "q8_0", null, 1, inDim, outDim);
+        expect(all.subarray(row * outDim, (row + 1) * outDim)).toEqual(await set.read(one, "f32", outDim));
+      }
+      set.endStep();
+    }
+  });
+
   test("weights that are not quantized are multiplied as ever", async () => {
     expect(await product(sets[0], "f16", 5, 64, 33)).toEqual(await product(rounded, "f16", 5, 64, 33));
   });

@@ -5,7 +5,7 @@ import type { Tensor } from "../../kernels/tensor.ts";
 import { decodeF32, encodeF32 } from "../../weights/dtype.ts";
 import { tolerance } from "../expect-close.ts";
 import { testKernels, testSoftmax } from "./cases.ts";
-import { noise } from "./simd-cases.ts";
+import { noise } from "./noise.ts";
 
 describe("reference kernels against PyTorch in f64", () => testKernels(referenceKernels, tolerance.kernel));
 describe("with a window, sinks, a soft cap", () => testSoftmax(referenceKernels, tolerance.kernel));

@@ -2,6 +2,7 @@
 // judged by the reference set on the same numbers.
 
 import { expect, test } from "vitest";
+import type { Heads } from "../../kernels/arena.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
@@ -9,18 +10,8 @@ import type { Tensor } from "../../kernels/tensor.ts";
 import { blockOf, type DType, encodeF32, type FloatDType, isBlockDType } from "../../weights/dtype.ts";
 import { expectNmse } from "../expect-close.ts";
 import { guarded } from "./cases.ts";
-
-/** Numbers near the normal distribution that depend on the seed alone (sum of four of a linear congruential generator). */
-export function noise(length: number, seed: number): Float32Array {
-  let state = (seed * 2654435761 + 12345) >>> 0;
-  const next = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32 - 0.5;
-  };
-  const values = new Float32Array(length); // a loop: Float32Array.from takes ten times as long
-  for (let i = 0; i < length; i++) values[i] = (next() + next() + next() + next()) * 1.7;
-  return values;
-}
+import { noise } from "./noise.ts";
+import { routeRules } from "./route-rules.ts";
 
 /** A kept tensor of any dtype that holds weights: noise, or blocks of all bit patterns with scales near 0.01. */
 export function weights(ops: Ops, dtype: FloatDType, shape: number[], seed: number): Promise<Tensor> {
@@ -50,6 +41,13 @@ export function roundedActivations(x: Float32Array): Float32Array {
     }
   }
   return out;
+}
+
+/** Ids below n, of which 1 comes once and most are 0. */
+export function expertIds(length: number, n: number): Int32Array {
+  return Int32Array.from({ length }, (_, r) => (r === 1 ? 1 : r % 3 === 0 ? (r * 7) % n : 0)).map((id, r) =>
+    id === 1 && r !== 1 ? 0 : id,
+  );
 }
 
 type Run = (ops: Ops) => Promise<Tensor>;
@@ -91,6 +89,23 @@ export function* runs(weightDTypes: readonly FloatDType[], rounds: boolean): Gen
             ),
         ];
     }
+    // Each expert has none, one, or more rows than go into one product.
+    for (const [given, perRow, size, outDim, n] of [
+      [1, 6, 64, 50, 8],
+      [40, 2, 1040, 33, 5],
+      [260, 3, 32, 9, 3],
+    ]) {
+      const inDim = Math.ceil(size / unit) * unit;
+      yield [
+        `expertLinear ${dtype} ${given} · ${perRow} × ${inDim} → ${outDim} of ${n}`,
+        async (ops) =>
+          ops.expertLinear(
+            ops.upload(roundedFor(ops, dtype, noise(given * inDim, 1)), [given, inDim]),
+            ops.upload(expertIds(given * perRow, n)),
+            await weights(ops, dtype, [n, outDim, inDim], 2),
+          ),
+      ];
+    }
     for (const [rows, dim] of [
       [3, unit === 1 ? 5 : unit],
       [70, 3 * unit === 3 ? 576 : 3 * unit],
@@ -111,6 +126,25 @@ export function* runs(weightDTypes: readonly FloatDType[], rounds: boolean): Gen
   ]) {
     const x = (ops: Ops, seed: number) => ops.upload(noise(rows * dim, seed), [rows, dim]);
     const vector = (ops: Ops, seed: number) => ops.upload(noise(dim, seed));
+    yield [`multiply ${rows} × ${dim}`, async (ops) => ops.multiply(x(ops, 1), x(ops, 2))];
+    yield [`scale ${rows} × ${dim}`, async (ops) => ops.scale(x(ops, 1), -3.7)];
+    yield [
+      `joinColumns ${rows} × ${dim}`,
+      async (ops) => ops.joinColumns([x(ops, 1), ops.columns(x(ops, 2), dim >> 1, 1)]),
+    ];
+    yield [
+      `weightedSum ${rows} · 3 × ${dim}`,
+      async (ops) =>
+        ops.weightedSum(ops.concat([x(ops, 1), x(ops, 2), x(ops, 3)]), ops.upload(noise(rows * 3, 4), [rows, 3])),
+    ];
+    for (const rule of routeRules(2 * dim))
+      yield [
+        `routeWeights ${rows} × ${2 * dim}, ${rule.score}${rule.normalize ? ", normalized" : ""}`,
+        async (ops) => {
+          const logits = ops.upload(noise(rows * 2 * dim, 6), [rows, 2 * dim]);
+          return ops.routeWeights(logits, ops.route(logits, undefined, rule), rule);
+        },
+      ];
     yield [`add ${rows} × ${dim}`, async (ops) => ops.add(x(ops, 1), x(ops, 2))];
     yield [`swiglu ${rows} × ${dim}`, async (ops) => ops.swiglu(x(ops, 1), x(ops, 2))];
     yield [`gelu ${rows} × ${dim}`, async (ops) => ops.gelu(x(ops, 1))];
@@ -159,6 +193,17 @@ export function* runs(weightDTypes: readonly FloatDType[], rounds: boolean): Gen
               return attend(ops, parts, shape, probs, Number.POSITIVE_INFINITY, cache);
             },
           ];
+  for (const window of [1, 64, 70, 300])
+    for (const cache of ["f32", "f16"] as const)
+      for (const probs of [false, true])
+        yield [
+          `attention${probs ? " probabilities" : ""} within ${window}, ${cache} cache`,
+          (ops) => {
+            const parts = [[575, 1], [3, 9], [190, 67]] as const; // biome-ignore format: pairs
+            const shape = { nHeads: 6, nCacheHeads: 2, kDim: 24, vDim: 16, scale: 0.2, window };
+            return attend(ops, parts, shape, probs, Number.POSITIVE_INFINITY, cache);
+          },
+        ];
 }
 
 /**
@@ -168,7 +213,7 @@ export function* runs(weightDTypes: readonly FloatDType[], rounds: boolean): Gen
 export async function attend(
   ops: Ops,
   parts: readonly (readonly [number, number])[],
-  heads: { nHeads: number; nCacheHeads: number; kDim: number; vDim: number; scale: number; qSize?: number },
+  heads: Pick<Heads, "nHeads" | "nCacheHeads" | "kDim" | "vDim" | "scale" | "window" | "softCap"> & { qSize?: number },
   probs: boolean,
   size = Number.POSITIVE_INFINITY,
   cacheDType: "f32" | "f16" = "f32",

@@ -3,7 +3,8 @@
 
 import { createOps } from "../../kernels/ops.ts";
 import { simdKernels } from "../../kernels/simd/host/simd.ts";
-import { noise, weights } from "./simd-cases.ts";
+import { noise } from "./noise.ts";
+import { weights } from "./simd-cases.ts";
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -9,10 +9,12 @@ import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import { decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
+import { byteLengthOf, decodeF32, encodeF32, type FloatDType } from "../../weights/dtype.ts";
 import { expectNmse, expectSameBits, tolerance } from "../expect-close.ts";
-import { testKernels, testRefusedSoftmax } from "./cases.ts";
-import { attend, noise, testAgainstReference, weights } from "./simd-cases.ts";
+import { testKernels, testSoftmax } from "./cases.ts";
+import { noise } from "./noise.ts";
+import { routeRules } from "./route-rules.ts";
+import { attend, expertIds, testAgainstReference, weights } from "./simd-cases.ts";
 
 const open: (options?: SimdOptions) => Promise<Kernels> = simdKernels;
 const blockDTypes: FloatDType[] = ["q8_0", "q4_0", "q4_1", "q4_K", "q6_K"];
@@ -23,7 +25,7 @@ describe.each([
   ["plain", { plain: true }],
 ] as [string, SimdOptions][])("%s build", (_, options) => {
   describe("against PyTorch in f64", () => testKernels(() => open(options), tolerance.fastKernel));
-  describe("refuses a window, sinks, a soft cap", () => testRefusedSoftmax(() => open(options)));
+  describe("with a window, sinks, a soft cap", () => testSoftmax(() => open(options), tolerance.fastKernel));
   describe("against the reference set", () =>
     testAgainstReference(() => open(options), dtypes, tolerance.fastKernel, true));
 });
@@ -87,12 +89,35 @@ describe("the same bits", () => {
     },
   );
 
+  test.each(dtypes)(
+    "expertLinear, %s: each row as linear with its expert's weights, alone or among others",
+    async (dtype) => {
+      const ops = createOps(await open());
+      const [n, outDim, inDim, rows, perRow] = [4, 19, 256, 300, 2];
+      const w = await weights(ops, dtype, [n, outDim, inDim], 1);
+      const ids = expertIds(rows * perRow, n);
+      const x = noise(rows * inDim, 2);
+      const row = (r: number) => ops.upload(x.slice(r * inDim, (r + 1) * inDim), [1, inDim]);
+      const whole = await bits(ops, ops.expertLinear(ops.upload(x, [rows, inDim]), ops.upload(ids), w));
+      const of = Array.from({ length: n }, (_, e) => expert(w, e));
+      for (const r of [0, 1, 2, 7, 150, 299]) {
+        const own = ids.slice(r * perRow, (r + 1) * perRow);
+        const expected = whole.subarray(r * perRow * outDim, (r + 1) * perRow * outDim);
+        expectSameBits(await bits(ops, ops.expertLinear(row(r), ops.upload(own), w)), expected, `row ${r} alone`);
+        for (const [j, id] of own.entries())
+        expectSameBits(await bits(ops, ops.linear(row(r), of[id])), expected.subarray(j * outDim, (j + 1) * outDim), `row ${r}, expert ${id}`); // biome-ignore format: one line
+      }
+    },
+  );
+
   const widths = [
     { nHeads: 6, nCacheHeads: 2, kDim: 40, vDim: 24, scale: 0.2 },
     { nHeads: 6, nCacheHeads: 2, kDim: 32, vDim: 16, scale: 0.2 },
     { nHeads: 8, nCacheHeads: 2, kDim: 20, vDim: 12, scale: 0.2 }, // three queries together, and one
     { nHeads: 5, nCacheHeads: 1, kDim: 16, vDim: 8, scale: 0.2 }, // three, and two
     { nHeads: 6, nCacheHeads: 2, kDim: 18, vDim: 16, scale: 0.2 }, // no whole fours
+    { nHeads: 6, nCacheHeads: 2, kDim: 16, vDim: 8, scale: 0.2, window: 70, softCap: 3 },
+    { nHeads: 4, nCacheHeads: 2, kDim: 16, vDim: 8, scale: 0.2, window: 5 },
     { nHeads: 6, nCacheHeads: 2, kDim: 16, vDim: 16, scale: 1e-6, qSize: 1e6 }, // times 2^112 it would be infinite
   ].flatMap((heads) => (["f32", "f16"] as const).map((cache) => ({ ...heads, cache })));
   test.each(([1, 7, 64] as const).flatMap((size) => widths.map((heads) => ({ size, ...heads }))))(
@@ -115,6 +140,8 @@ describe("the same bits", () => {
       const w = await weights(ops, "bf16", [1100, 577], 1); // over a megabyte: starts the workers
       const w576 = await weights(ops, "bf16", [1100, 576], 1);
       const blocks = await weights(ops, "q8_0", [1100, 576], 1);
+      const experts = await weights(ops, "q8_0", [4, 1100, 576], 1);
+      const rule = { ...[...routeRules(577 - 1)][1], nExperts: 577, nGroups: 1 };
       const superblocks = await Promise.all(
         (["q4_K", "q6_K"] as const).map((dtype) => weights(ops, dtype, [1100, 768], 1)),
       );
@@ -128,6 +155,11 @@ describe("the same bits", () => {
           ops.linear(x, w),
           ops.linear(ops.upload(noise(577, 3), [1, 577]), w),
           ops.add(x, x),
+          ops.expertLinear(even(130), ops.upload(expertIds(390, 4)), experts),
+          ops.weightedSum(x, ops.upload(noise(130, 8), [26, 5])),
+          ops.routeWeights(x, ops.route(x, undefined, rule), rule),
+          ops.multiply(x, ops.scale(x, 3)),
+          ops.columns(x, 300, 211),
           ops.swiglu(x, x),
           ops.gelu(x),
           ops.rmsNorm(x, ops.upload(noise(577, 4)), 1e-5),
@@ -209,6 +241,13 @@ test("memory: steps use the same memory again, what is kept stays", async () => 
   }
   for (const t of kept) expect(await ops.read(t)).toEqual(values);
 });
+
+/** The weights of one expert as a matrix. */
+function expert({ dtype, shape: [, outDim, inDim], buffer }: Tensor, e: number): Tensor {
+  const bytes = byteLengthOf(dtype, outDim * inDim);
+  const { address } = buffer as { address: number };
+  return { dtype, shape: [outDim, inDim], buffer: { address: address + e * bytes } };
+}
 
 async function bits(ops: Ops, t: Tensor): Promise<Uint32Array> {
   return new Uint32Array((await ops.read(t)).buffer);

@@ -16,7 +16,8 @@ import { expectNmse, expectSameBits, tolerance } from "../expect-close.ts";
 import { readGolden } from "../golden/golden.ts";
 import { stories260k } from "../outside-data.ts";
 import { gpuRun, noSoftwareGpu } from "../software-gpu.ts";
-import { noise, runs, weights } from "./simd-cases.ts";
+import { noise } from "./noise.ts";
+import { runs, weights } from "./simd-cases.ts";
 
 const dtypes: FloatDType[] = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"];
 const nullBackend = { flags: ["backend=null", "enable-dawn-features=allow_unsafe_apis"] };

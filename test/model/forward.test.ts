@@ -6,7 +6,7 @@ import { createOps } from "../../kernels/ops.ts";
 import { argmax } from "../../src/decode/sampler.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
-import type { Attention } from "../../src/model/model.ts";
+import type { GroupedQuery } from "../../src/model/model.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { type Golden, goldenCases, readGolden } from "../golden/golden.ts";
 import { collect, kernelSets, kernelsNamed, logitsOf } from "./run.ts";
@@ -41,6 +41,7 @@ describe.each(cases)("%s: %s", (kernels, name) => {
         const expected = golden.tensor(`prompt${p}.hidden.${i}`);
         expectClose(await value(`residual.${i}`), expected.values, tolerance.forward, `prompt ${p}, residual ${i}`);
       }
+      for (const i of model.config.experts?.layers ?? []) await expectChoices(golden, p, i, value);
       for (const i of [0, model.config.nLayers - 1]) await expectProbs(golden, p, i, seen);
       const norm = golden.tensor(`prompt${p}.norm`);
       expectClose(await value("final"), norm.values, tolerance.forward, `prompt ${p}, final norm`);
@@ -98,10 +99,12 @@ test("window, soft cap, sinks and scale of a layer reach its attention, and no o
   const { ids } = golden.prompts[0];
   const { nHeads, nLayers } = model.config;
   const changed = async (
-    attn: Partial<Attention>,
+    attn: Partial<GroupedQuery>,
     windows?: readonly number[],
   ): Promise<[Float32Array, Float32Array]> => {
-    const layers = model.layers.map((layer, i) => (i === 1 ? { ...layer, attn: { ...layer.attn, ...attn } } : layer));
+    const layers = model.layers.map((layer, i) =>
+      i === 1 ? { ...layer, attn: { ...(layer.attn as GroupedQuery), ...attn } } : layer,
+    );
     const { place, seen } = collect(ops, model, ["layers.*.probs"]);
     await logitsOf(ops, { ...model, layers, config: { ...model.config, windows } }, ids, { place });
     const [first, second] = await Promise.all([0, 1].map((i) => seen.get(`layers.${i}.probs`)?.values));
@@ -157,6 +160,18 @@ function argmaxes(logits: Float32Array, vocabSize: number): number[] {
   return Array.from({ length: logits.length / vocabSize }, (_, r) =>
     argmax(logits.subarray(r * vocabSize, (r + 1) * vocabSize)),
   );
+}
+
+/** The golden's are in order of the experts' numbers, ours in that of their scores. */
+async function expectChoices(golden: Golden, p: number, i: number, value: (tensor: string) => Promise<Float32Array>) {
+  const expected = golden.tensor(`prompt${p}.experts.${i}`);
+  const [rows, n] = expected.shape;
+  const [ids, weights] = [await value(`layers.${i}.experts`), await value(`layers.${i}.expertWeights`)];
+  expect(ids.length).toBe(rows * n);
+  const order = Array.from(ids.keys()).sort((a, b) => Math.floor(a / n) - Math.floor(b / n) || ids[a] - ids[b]);
+  expect(order.map((at) => ids[at])).toEqual([...expected.values]);
+  const shares = golden.tensor(`prompt${p}.expertWeights.${i}`).values;
+  expectClose(order.map((at) => weights[at]), shares, tolerance.forward, `prompt ${p}, weights of experts of layer ${i}`); // biome-ignore format: one line
 }
 
 /** Ours are [rows, heads, columns of whole pages]; the golden's [heads, last queries, rows]. */

@@ -5,13 +5,16 @@ import { describe, expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
+import { embed } from "../../src/model/project.ts";
 import { readGolden } from "../golden/golden.ts";
 import { kernelSets, kernelsNamed, logitsOf } from "./run.ts";
 
-// Learned positions, grouped heads with rotary ones, norms on q and k.
+// Learned positions, grouped heads with rotary ones, norms on q and k, latent attention, experts, sliding windows.
 const cases = kernelSets.flatMap((kernels) => [
-  ...["gpt2", "llama-gqa", "qwen3"].map((name) => [kernels, name, "f32"] as const),
-  [kernels, "llama-gqa", "f16"] as const,
+  ...["gpt2", "llama-gqa", "qwen3", "deepseek-v2", "deepseek-v3", "qwen3-moe", "gemma3"].map(
+    (name) => [kernels, name, "f32"] as const,
+  ),
+  ...["llama-gqa", "deepseek-v2"].map((name) => [kernels, name, "f16"] as const),
 ]);
 
 describe.each(cases)("%s: %s, keys and values in %s", (kernels, name, kv) => {
@@ -31,7 +34,7 @@ describe.each(cases)("%s: %s, keys and values in %s", (kernels, name, kv) => {
 
   test("rows of the embedding table sent as embeddings = the same ids", async () => {
     const { ops, model, ids } = await open();
-    const embeds = await ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids))));
+    const embeds = await ops.read(embed(ops, model, ops.upload(Int32Array.from(ids))));
     ops.endStep();
     const asEmbeds = await logitsOf(ops, model, { embeds, rows: ids.length }, { kv });
     expect(bits(asEmbeds)).toEqual(bits(await logitsOf(ops, model, ids, { kv })));

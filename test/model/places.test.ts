@@ -7,8 +7,8 @@ import { createOps } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { FieldError } from "../../src/field-error.ts";
+import { type Hook, placesOf, placeWith } from "../../src/hooks.ts";
 import { loadModel } from "../../src/model/load.ts";
-import { type Hook, placesOf, placeWith } from "../../src/model/places.ts";
 import { readGolden } from "../golden/golden.ts";
 import { collect, kernelSets, logitsOf } from "./run.ts";
 

@@ -4,11 +4,13 @@ import type { Kernels } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import { selectKernels } from "../../kernels/select.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
+import { placeWith } from "../../src/hooks.ts";
 import { createBatch } from "../../src/model/batch.ts";
 import { forward } from "../../src/model/forward.ts";
 import { createKvCache, type KvDType, pagesFor, takePages } from "../../src/model/kv-cache.ts";
 import type { Model } from "../../src/model/model.ts";
-import { type Place, placeWith } from "../../src/model/places.ts";
+import type { Place } from "../../src/model/places.ts";
+import { embed } from "../../src/model/project.ts";
 import { gpuRun, noSoftwareGpu } from "../software-gpu.ts";
 
 /** The kernel sets that every statement about models is tested with; one that does not work here fails its tests. */
@@ -48,7 +50,7 @@ export async function logitsOf(
     const x: Tensor =
       "embeds" in rows
         ? ops.upload(rows.embeds.slice(start * dModel, end * dModel), [end - start, dModel])
-        : ops.gather(model.embedding, ops.upload(Int32Array.from(rows.slice(start, end))));
+        : embed(ops, model, ops.upload(Int32Array.from(rows.slice(start, end))));
     const outputs = Array.from({ length: end - start }, (_, i) => i);
     const batch = createBatch(ops, model, cache, [{ start, rows: end - start, pages, outputs }]);
     const pending = ops.read(forward(ops, model, x, batch, place));

@@ -228,6 +228,34 @@ describe.each(toolFormats.map((format) => [format.name, format] as const))("%s",
       }
   });
 
+  test.skipIf(end === undefined)("a pattern that leads into the mark is not followed there", () => {
+    const mark = (end as string).replace(/[|\\{}()[\]^$+*?.]/g, "\\$&");
+    const called = (pattern: string) => {
+      const properties = { text: { type: "string", pattern } };
+      const schema = { type: "object", properties, required: ["text"], additionalProperties: false };
+      return [{ type: "function" as const, function: { name: "say", parameters: schema } }];
+    };
+    for (const { tokenizer, grammar } of grammars) {
+      const only = () => grammar("required", { tools: called(`^(a${mark})+b$`) });
+      expect(only).toThrow(/parameters/);
+      const tools = called(`^(a${mark}b|aab|a+c)$`);
+      const vocabulary = vocabularyOf(tokenizer);
+      for (const text of ["aab", "aac"]) {
+        const ids = tokensOf(format, tokenizer, [{ name: "say", arguments: JSON.stringify({ text }) }]);
+        const constraint = createConstraint(grammar("required", { tools }), vocabulary);
+        for (const id of ids) {
+          const logits = new Float32Array(vocabulary.size);
+          constraint.mask(logits);
+          // Behind what may come, something may come: the first byte of the mark may not.
+          const written = new TextEncoder().encode(end as string)[0];
+          if (id === 97) expect(logits[written]).toBe(-Infinity);
+          constraint.accept(id);
+        }
+        expect(constraint.complete).toBe(true);
+      }
+    }
+  });
+
   test("what is generated is read as valid calls", () => {
     const random = noiseSource(23);
     for (const { tokenizer, grammar } of required) {

@@ -90,7 +90,7 @@ describe("the journal", () => {
   test("a charge that nobody waits for is written all the same", async () => {
     const ledger = await openLedger(journal, prices);
     ledger.charge("a", "gone", usage(64, 10, 5));
-    await expect.poll(() => readFile(journal, "utf8")).toContain('"request":"gone"');
+    await expect.poll(() => readFile(journal, "utf8"), { timeout: 30_000 }).toContain('"request":"gone"');
     await ledger.close();
   });
 

@@ -196,22 +196,17 @@ describe("SIGTERM", () => {
   }
 
   test("while busy: refuses what is new, lets what runs finish, exits 0", async () => {
-    const { server, url, text } = await busy(600, 40);
-    const health = await fetch(`${url}/health`); // a connection that stays open
-    expect(health.status).toBe(200);
-    await health.json();
+    const { server, url, text } = await busy(600, 100);
+    const apart = { connection: "close" }; // connections of their own, as a load balancer's are
+    const health = () => fetch(`${url}/health`, { headers: apart });
+    const open = await fetch(`${url}/health`); // a connection that stays open
+    expect([open.status, await open.json()]).toMatchObject([200, { status: "ok", in_flight: 1 }]);
     server.kill("SIGTERM");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    // On connections of their own, as a load balancer's are.
-    const late = await fetch(`${url}/spend`, {
-      method: "POST",
-      headers: { ...headers, connection: "close" },
-      body: "{}",
-    });
+    await expect.poll(async () => (await health()).status).toBe(503);
+    expect(await (await health()).json()).toMatchObject({ status: "stopping", in_flight: 1 });
+    const late = await fetch(`${url}/spend`, { method: "POST", headers: { ...headers, ...apart }, body: "{}" });
     expect(late.status).toBe(503);
-    const state = await fetch(`${url}/health`, { headers: { connection: "close" } });
-    expect([state.status, await state.json()]).toMatchObject([503, { status: "stopping", in_flight: 1 }]);
-    expect(await text).toMatch(/^data: 0\n\n.*data: 39\n\ndata: \[DONE\]\n\n$/s);
+    expect(await text).toMatch(/^data: 0\n\n.*data: 99\n\ndata: \[DONE\]\n\n$/s);
     expect((await server.ended).code).toBe(0); // long before the time to drain is over
   });
 
@@ -287,7 +282,7 @@ describe("connections", () => {
     const init = { method: "POST", headers, body: "{}", signal: client.signal };
     for (const { path } of operations) fetch(url + path, init).catch(() => {});
     await expect
-      .poll(() => lines.map((line) => JSON.parse(line)))
+      .poll(() => lines.map((line) => JSON.parse(line)), { timeout: 30_000 })
       .toMatchObject([{ route: "/flood", client_gone: true }]);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(app.inFlight()).toBe(2);

@@ -5,6 +5,7 @@ import { createOps } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
+import { embed } from "../../src/model/project.ts";
 import { load, type Plainformer } from "../../src/plainformer.ts";
 import type { Input } from "../../src/prompt/segments.ts";
 import { type CandidateGradientsOptions, type GradientsOptions, gradientsOf } from "../../src/tune/gradients.ts";
@@ -12,7 +13,7 @@ import { decodeF32 } from "../../weights/dtype.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { readGolden } from "../golden/golden.ts";
-import { noise } from "../kernels/simd-cases.ts";
+import { noise } from "../kernels/noise.ts";
 import { kernelSets } from "../model/run.ts";
 
 test.each(kernelSets.flatMap((kernels) => ["llama-gqa", "gpt2"].map((name) => [kernels, name])))(
@@ -24,7 +25,7 @@ test.each(kernelSets.flatMap((kernels) => ["llama-gqa", "gpt2"].map((name) => [k
     const { ids } = golden.prompts[1];
     const prompt = ids.length - 30;
     const { ops, model } = await open(golden.directory, kernels);
-    const rows = (await embed(ops, model, ids)).slice(0, prompt * model.config.dModel);
+    const rows = (await embedded(ops, model, ids)).slice(0, prompt * model.config.dModel);
     const input = [{ id: "p", embeds: rows, shape: [prompt, model.config.dModel] as const }];
     const engine = createEngine(ops, model, { cacheTokens: 64 });
     const context = { ops, model, tokenizer };
@@ -47,8 +48,8 @@ async function open(directory: string, kernels: string) {
 
 type Opened = Awaited<ReturnType<typeof open>>;
 
-function embed(ops: Opened["ops"], model: Opened["model"], ids: readonly number[]): Promise<Float32Array> {
-  const rows = ops.read(ops.gather(model.embedding, ops.upload(Int32Array.from(ids))));
+function embedded(ops: Opened["ops"], model: Opened["model"], ids: readonly number[]): Promise<Float32Array> {
+  const rows = ops.read(embed(ops, model, ops.upload(Int32Array.from(ids))));
   ops.endStep();
   return rows;
 }

@@ -17,7 +17,7 @@ import { nearestTokens, startRows } from "../../src/tune/prompt-tuning/table.ts"
 import { type TunePromptOptions, type TuneState, tunePrompt } from "../../src/tune/prompt-tuning/tune-prompt.ts";
 import { readTuneState, writeTuneState } from "../../src/tune/prompt-tuning/tune-state-file.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
-import { noise } from "../kernels/simd-cases.ts";
+import { noise } from "../kernels/noise.ts";
 import { program } from "../program.ts";
 import { remarks } from "./sentiment.ts";
 

@@ -2,11 +2,12 @@
 
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
+import { type Hook, placeWith } from "../../src/hooks.ts";
 import { createBatch } from "../../src/model/batch.ts";
 import { forward } from "../../src/model/forward.ts";
 import { createStepCache, pagesFor } from "../../src/model/kv-cache.ts";
 import type { Model } from "../../src/model/model.ts";
-import { type Hook, placeWith } from "../../src/model/places.ts";
+import { embed } from "../../src/model/project.ts";
 import { type Recording, recording } from "../../src/tune/recording.ts";
 
 export interface Recorded {
@@ -41,7 +42,7 @@ export function record(
     pages: pages[s],
     outputs: Array.from({ length: targets }, (_, i) => ids.length - targets - 1 + i),
   }));
-  const x = embedded ?? tape.ops.gather(model.embedding, ops.upload(Int32Array.from(sequences.flat())));
+  const x = embedded ?? embed(tape.ops, model, ops.upload(Int32Array.from(sequences.flat())));
   const place = placeWith(tape.ops, model, hooks);
   const logits = forward(tape.ops, model, x, createBatch(ops, model, cache, parts), place);
   const ids = Int32Array.from(sequences.flatMap((ids) => ids.slice(-targets)));

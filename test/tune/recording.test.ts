@@ -7,7 +7,7 @@ import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { loadModel } from "../../src/model/load.ts";
-import { tensorsOf } from "../../src/model/model.ts";
+import { type Gated, tensorsOf } from "../../src/model/model.ts";
 import { defaultModel } from "../../src/plainformer.ts";
 import { recording } from "../../src/tune/recording.ts";
 import { readGolden } from "../golden/golden.ts";
@@ -63,7 +63,7 @@ describe.each(sets)("%s", (_, open) => {
     const { directory, prompts } = await readGolden("llama-gqa");
     const { model } = await loadModel(ops, directory);
     const unused = ops.upload(new Float32Array(6).fill(1), [2, 3]);
-    const { down } = model.layers[1].ff;
+    const { down } = model.layers[1].ff as Gated;
     const { tape, backward } = record(ops, model, [prompts[0].ids], 3, [unused, down.weight]);
     const found = backward();
     expect(await ops.read(found.get(unused) as Tensor)).toEqual(new Float32Array(6));

@@ -11,7 +11,7 @@ import {
   type FloatDType,
   isBlockDType,
 } from "../../../weights/dtype.ts";
-import type { AttentionShape, Kernels } from "../../kernels.ts";
+import type { AttentionShape, Kernels, RouteRule } from "../../kernels.ts";
 import {
   bf16Code,
   chunkCountsAt,
@@ -105,12 +105,21 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
     return codeOf(dtype);
   }
 
-  function expectPlainSoftmax({ window, sinks, softCap }: AttentionShape<Range>): void {
-    const asked = [window && `a window of ${window}`, sinks && "sinks", softCap && `a soft cap of ${softCap}`];
-    if (asked.some(Boolean))
-      throw new Error(
-        `the simd kernels do not compute attention with ${asked.filter(Boolean).join(" and ")}, the reference kernels do`,
-      );
+  /** What changes a softmax, as the module takes it. */
+  function softmaxOf({ scale, window, sinks, softCap }: AttentionShape<Range>): number[] {
+    return [scale, window ?? 0, sinks?.address ?? 0, softCap ?? 0];
+  }
+
+  /** How a rule weighs, as the module takes it. */
+  function weighing({ nExperts, nActive, score, normalize, scale }: RouteRule): number[] {
+    return [nExperts, nActive, Number(score === "softmax"), Number(normalize), scale];
+  }
+
+  type ExpertSizes = [rows: number, perRow: number, inDim: number, outDim: number, n: number];
+
+  /** Runs a product with weights of several experts, with the memory that it needs. */
+  function perExpert(dtype: DType, [rows, , inDim, outDim, n]: ExpertSizes, run: (scratch: number) => void): void {
+    borrow(call.expertLinearScratch(codeOf(dtype), rows, inDim, outDim, n, threads) >>> 0, run);
   }
 
   const control = new Int32Array(memory.buffer);
@@ -161,34 +170,53 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
 
     gather: (out, table, dtype, ids, rows, dim) => void call.gather(a(out), a(table), codeOf(dtype), a(ids), rows, dim),
     copy: (out, offset, x, length) => void call.copy(a(out), offset, a(x), length),
+    copyColumns: (out, outDim, begin, x, inDim, from, width, rows) =>
+      void call.copyColumns(a(out), outDim, begin, a(x), inDim, from, width, rows),
     add: (out, x, y, length) => void call.add(a(out), a(x), a(y), length),
+    multiply: (out, x, y, length) => void call.multiply(a(out), a(x), a(y), length),
+    scale: (out, x, factor, length) => void call.scale(a(out), a(x), factor, length),
     linear(out, x, w, dtype, bias, rows, inDim, outDim) {
       borrow(call.linearScratch(codeOf(dtype), rows, inDim, threads) >>> 0, (scratch) => {
         call.linear(a(out), a(x), a(w), codeOf(dtype), a(bias), rows, inDim, outDim, scratch);
       });
     },
+    route(ids, logits, bias, rows, { nExperts, nActive, score, nGroups, nActiveGroups, groupScore }) {
+      const rule = [nExperts, nActive, Number(score === "softmax"), nGroups, nActiveGroups];
+      borrow(rows * call.routeScratch(nExperts, nGroups), (scratch) => {
+        call.route(a(ids), a(logits), a(bias), rows, ...rule, Number(groupScore === "best two"), scratch);
+      });
+    },
+    routeWeights(out, logits, ids, rows, rule) {
+      borrow(rows * call.routeScratch(rule.nExperts, 0), (scratch) => {
+        call.routeWeights(a(out), a(logits), a(ids), rows, ...weighing(rule), scratch);
+      });
+    },
+    expertLinear: (out, x, ids, w, dtype, ...sizes) =>
+      perExpert(dtype, sizes, (scratch) =>
+        call.expertLinear(a(out), a(x), a(ids), a(w), codeOf(dtype), ...sizes, scratch),
+      ),
+    weightedSum: (out, x, weights, rows, n, dim) => void call.weightedSum(a(out), a(x), a(weights), rows, n, dim),
     rmsNorm: (out, x, weight, rows, dim, eps) => void call.rmsNorm(a(out), a(x), a(weight), rows, dim, eps),
     layerNorm: (out, x, weight, bias, rows, dim, eps) =>
       void call.layerNorm(a(out), a(x), a(weight), a(bias), rows, dim, eps),
     rope: (out, x, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
       void call.rope(a(out), a(x), a(cos), a(sin), rows, nHeads, headDim, ropeDim, offset),
     attention(out, q, k, v, cache, cacheDType, { sequences, positions, pageTable }, shape) {
-      expectPlainSoftmax(shape);
-      const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
+      const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages } = shape;
       const dtype = cacheCodeOf(cacheDType);
       const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
-      const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale, dtype, threads];
+      const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages, ...softmaxOf(shape), dtype, threads];
       borrow(call.attentionScratch(dtype, a(positions), rows, nHeads, kDim, vDim, threads) >>> 0, (scratch) => {
         call.attention(a(out), a(q), a(k), a(v), ...where, ...dims, scratch);
       });
     },
     attentionProbs(out, q, keys, cacheDType, { sequences, positions, pageTable }, shape) {
-      expectPlainSoftmax(shape);
-      const { rows, nHeads, nCacheHeads, kDim, maxPages, scale } = shape;
+      const { rows, nHeads, nCacheHeads, kDim, maxPages } = shape;
+      const dims = [rows, nHeads, nCacheHeads, kDim, maxPages, ...softmaxOf(shape)];
       const dtype = cacheCodeOf(cacheDType);
       const where = [a(keys), a(sequences), a(positions), a(pageTable)];
       borrow(call.attentionScratch(dtype, a(positions), 0, nHeads, kDim, 0, threads) >>> 0, (scratch) => {
-        call.attentionProbs(a(out), a(q), ...where, rows, nHeads, nCacheHeads, kDim, maxPages, scale, dtype, scratch);
+        call.attentionProbs(a(out), a(q), ...where, ...dims, dtype, scratch);
       });
     },
     swiglu: (out, gate, up, length) => void call.swiglu(a(out), a(gate), a(up), length),
@@ -232,15 +260,33 @@ export async function simdKernels(options: SimdOptions = {}): Promise<SimdKernel
       ropeBackward: (dX, dOut, cos, sin, rows, nHeads, headDim, ropeDim, offset) =>
         void call.ropeBackward(a(dX), a(dOut), a(cos), a(sin), rows, nHeads, headDim, ropeDim, offset),
       attentionBackward(dQ, dK, dV, dOut, q, cache, cacheDType, { sequences, positions, pageTable }, shape) {
-        expectPlainSoftmax(shape);
-        const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages, scale } = shape;
+        const { rows, nHeads, nCacheHeads, kDim, vDim, maxPages } = shape;
         const where = [a(cache.k), a(cache.v), a(sequences), a(positions), a(pageTable)];
-        const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages];
+        const dims = [rows, nHeads, nCacheHeads, kDim, vDim, maxPages, ...softmaxOf(shape)];
         borrow(call.attentionBackwardScratch(rows, nHeads, kDim, vDim, maxPages, threads) >>> 0, (scratch) => {
           const code = cacheCodeOf(cacheDType);
-          call.attentionBackward(a(dQ), a(dK), a(dV), a(dOut), a(q), ...where, ...dims, scale, code, scratch);
+          call.attentionBackward(a(dQ), a(dK), a(dV), a(dOut), a(q), ...where, ...dims, code, scratch);
         });
       },
+      routeWeightsBackward(dLogits, dOut, logits, ids, rows, rule) {
+        borrow(rows * call.routeScratch(rule.nExperts, 0), (scratch) => {
+          call.routeWeightsBackward(a(dLogits), a(dOut), a(logits), a(ids), rows, ...weighing(rule), scratch);
+        });
+      },
+      expertLinearExact: (out, x, ids, w, dtype, ...sizes) =>
+        perExpert(dtype, sizes, (scratch) =>
+          call.expertLinearExact(a(out), a(x), a(ids), a(w), codeOf(dtype), ...sizes, scratch),
+        ),
+      expertLinearBackward: (dX, dOut, ids, w, dtype, ...sizes) =>
+        perExpert(dtype, sizes, (scratch) =>
+          call.expertLinearBackward(a(dX), a(dOut), a(ids), a(w), codeOf(dtype), ...sizes, scratch),
+        ),
+      expertLinearWeightBackward: (dW, dOut, x, ids, ...sizes) =>
+        perExpert("f32", sizes, (scratch) =>
+          call.expertLinearWeightBackward(a(dW), a(dOut), a(x), a(ids), ...sizes, scratch),
+        ),
+      weightedSumBackward: (dX, dWeights, dOut, x, weights, rows, n, dim) =>
+        void call.weightedSumBackward(a(dX), a(dWeights), a(dOut), a(x), a(weights), rows, n, dim),
       swigluBackward: (dGate, dUp, dOut, gate, up, length) =>
         void call.swigluBackward(a(dGate), a(dUp), a(dOut), a(gate), a(up), length),
       geluBackward: (dX, dOut, x, length) => void call.geluBackward(a(dX), a(dOut), a(x), length),

@@ -138,13 +138,29 @@ export function argumentsScript(parameters: Value, notation: Notation, next: Scr
     extras: form.properties.length > 0 || form.extras?.keys ? undefined : form.extras,
   });
 
-  /** Why a form has no text in this notation; undefined if it has one. Values that contain each other are taken for good. */
-  const fault = (form: Form, marks: Marks, seen: ReadonlySet<Form> = new Set()): string | undefined => {
-    if (form.kind === "scalar" || seen.has(form)) return undefined;
+  /**
+   * Why a form has no text in this notation; undefined if it has one. `around` is how it is written that the form stands in.
+   * Values that contain each other are taken for good.
+   */
+  const fault = (
+    form: Form,
+    marks: Marks,
+    seen: ReadonlySet<Form> = new Set(),
+    around: Marks = inner,
+  ): string | undefined => {
+    if (form.kind === "scalar") {
+      const ending =
+        notation.strings === "marked" ? notation.stringClose : notation.strings === "raw" ? top.valueEnd : undefined;
+      const isPlain = !ending || !isStringForm(form) || (notation.strings === "raw" && around !== top);
+      return isPlain || rawScript(form, ending, end)
+        ? undefined
+        : "every text it takes has this model's own marks in it";
+    }
+    if (seen.has(form)) return undefined;
     const within = new Set([...seen, form]);
     const faultOf = (value: Value | undefined) =>
       value?.forms
-        .map((one) => fault(one, inner, within))
+        .map((one) => fault(one, inner, within, form.kind === "object" ? marks : inner))
         .reduce((a, b) => (a === undefined || b === undefined ? undefined : a));
     if (form.kind === "array") {
       if (notation.nested === "json") return undefined;
@@ -332,7 +348,7 @@ const maxWords = 2_000;
 
 /**
  * The JSON machine of the strings that do not have a mark in them; undefined if there are none. Of a language without end
- * all are left: a raw string stops at the mark, and there is always another way on.
+ * all are left: a raw string stops at the mark.
  */
 function machineWithout(form: ScalarForm, mark: string): ByteMachine | undefined {
   if (form.count > maxWords) return form.machine;

@@ -34,7 +34,12 @@ export function textScript(spec: TextSpec): Script {
     },
     accepts: (state) => json.next(state, quote) !== dead,
   });
-  return { kind: "value", value: { forms: [machineForm(machine)], height: 0 }, next: { kind: "end" } };
+  const end: Script = { kind: "end" };
+  const text: Script = { kind: "value", value: { forms: [machineForm(machine)], height: 0 }, next: end };
+  if (!language.accepts(language.start)) return text;
+  if (language.texts(language.start) === 1)
+    throw new FieldError(spec.kind === "choice" ? "texts" : "pattern", "nothing but the empty text is allowed by it");
+  return { kind: "choice", options: [text, end] };
 }
 
 function textsOf(texts: readonly string[]): readonly string[] {

@@ -1,6 +1,7 @@
 // Reading config.json: each field by its Hugging Face name, checked, with one sentence that names what is wrong.
 
 import type { Json } from "../../../weights/folder.ts";
+import { FieldError } from "../../field-error.ts";
 
 /** The fields of one JSON object; `where` is what errors call it. */
 export interface Fields {
@@ -14,6 +15,8 @@ export interface Fields {
   /** A nested object, or undefined where it is absent or null. */
   object(name: string): Fields | undefined;
   has(name: string): boolean;
+  /** What is there, unchecked. */
+  value(name: string): unknown;
 }
 
 /** @throws each reader, if the field is missing and has no fallback, or is not what it should be. */
@@ -30,6 +33,7 @@ export function fieldsOf(json: Json, where: string): Fields {
   return {
     where,
     has,
+    value: (name) => json[name],
     count: (name, fallback) =>
       read(name, fallback, "a whole number ≥ 1", (v) => Number.isSafeInteger(v) && Number(v) >= 1),
     positive: (name, fallback) => read(name, fallback, "a number > 0", (v) => Number.isFinite(v) && Number(v) > 0),
@@ -47,4 +51,15 @@ export function fieldsOf(json: Json, where: string): Fields {
 export function expectText(fields: Fields, name: string, known: readonly string[]): void {
   const value = fields.text(name, known[0]);
   if (!known.includes(value)) throw new Error(`${fields.where}: ${name} is "${value}", expected ${known.join(" or ")}`);
+}
+
+/** Complains unless a field, where present, has one of the values that are computed here. */
+export function expectValue(fields: Fields, name: string, known: readonly unknown[]): void {
+  if (!fields.has(name) || known.includes(fields.value(name))) return;
+  const expected = known.map((value) => JSON.stringify(value)).join(" or ");
+  throw new FieldError(
+    name,
+    `${JSON.stringify(fields.value(name))} in ${fields.where}, expected ${expected}`,
+    "unsupported",
+  );
 }

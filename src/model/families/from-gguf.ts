@@ -6,9 +6,9 @@
 import type { Json } from "../../../weights/folder.ts";
 import { type GgufFile, openGguf } from "../../../weights/gguf.ts";
 import { GgufError, type GgufMetadata, isNoToken } from "../../../weights/gguf-header.ts";
+import type { SourceTensor, TensorSource } from "../../../weights/tensor-source.ts";
 import { isUnpacked, unpackBlocks, unpackings } from "../../../weights/unpack.ts";
 import { yarnMagnitude } from "../rope.ts";
-import type { SourceTensor, TensorSource } from "../tensor-source.ts";
 import {
   type GgufArchitecture,
   ggufArchitectures,

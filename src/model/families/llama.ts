@@ -2,17 +2,18 @@
 // grouped heads, SwiGLU. Touvron et al. 2023, arXiv 2302.13971 and 2307.09288; transformers: models/llama
 
 import type { ModelConfig, RopeConfig } from "../config.ts";
-import type { Layer, Model } from "../model.ts";
+import type { Gated, Layer, Model } from "../model.ts";
 import { expectText, type Fields } from "./config-json.ts";
 import type { Family, TensorNames, Weights } from "./family.ts";
 import { ropeOf } from "./rope-json.ts";
+import { takeExperts, takeGated } from "./take-feed-forward.ts";
 
 export const decoderNames: TensorNames = { roots: ["model."], embedding: "embed_tokens.weight", layers: "layers." };
 
 export const llama: Family = {
   modelTypes: ["llama"],
   names: decoderNames,
-  config: (fields) => decoderConfig(fields, {}),
+  config: (fields) => siluConfig(fields, {}),
   model: (config, fields, weights) =>
     decoderModel(config, weights, {
       qkvBias: fields.flag("attention_bias", false),
@@ -31,11 +32,18 @@ export interface Extras {
   feedForwardBias: boolean;
   /** Norms on each head of q and k. */
   headNorms: boolean;
+  /** Norms of what attention and feed-forward add, under Gemma's names. */
+  afterNorms?: boolean;
+  /** All norms multiply by 1 + weight. */
+  plusOne?: boolean;
+  /** What q·k is multiplied by, where it is not 1/√headDim. */
+  scale?: number;
+  /** The gate's function: silu where not given. */
+  gated?: Gated["kind"];
 }
 
 /** config.json of a Llama-like decoder. `defaults` are the family's own, where a file leaves a field out. */
-export function decoderConfig(fields: Fields, defaults: { headDim?: number }): ModelConfig {
-  expectText(fields, "hidden_act", ["silu"]);
+export function decoderConfig(fields: Fields, defaults: { headDim?: number; rope?: Fields }): ModelConfig {
   const dModel = fields.count("hidden_size");
   const nHeads = fields.count("num_attention_heads");
   const nKvHeads = fields.count("num_key_value_heads", nHeads);
@@ -46,7 +54,7 @@ export function decoderConfig(fields: Fields, defaults: { headDim?: number }): M
     throw new Error(
       `${fields.where}: num_attention_heads ${nHeads} is not a multiple of num_key_value_heads ${nKvHeads}`,
     );
-  const rope = ropeOf(fields, headDim);
+  const rope = ropeOf(fields, headDim, defaults.rope);
   return {
     modelType: fields.text("model_type", ""),
     dModel,
@@ -63,8 +71,14 @@ export function decoderConfig(fields: Fields, defaults: { headDim?: number }): M
   };
 }
 
+/** The same for families whose gate is silu. */
+export function siluConfig(fields: Fields, defaults: { headDim?: number }): ModelConfig {
+  expectText(fields, "hidden_act", ["silu"]);
+  return decoderConfig(fields, defaults);
+}
+
 /** YaRN files state the context before stretching or after it; the others after it. */
-function maxSeqLenOf(fields: Fields, rope: RopeConfig): number {
+export function maxSeqLenOf(fields: Fields, rope: RopeConfig): number {
   const stated = fields.count("max_position_embeddings");
   if (rope.scaling.type !== "yarn") return stated;
   return Math.max(stated, Math.floor(rope.scaling.originalMaxSeqLen * rope.scaling.factor));
@@ -73,7 +87,10 @@ function maxSeqLenOf(fields: Fields, rope: RopeConfig): number {
 /** The tensors of a Llama-like decoder. */
 export async function decoderModel(config: ModelConfig, weights: Weights, extras: Extras): Promise<Model> {
   const { dModel, dFf, nHeads, nKvHeads, headDim, vocabSize } = config;
-  const norm = async (name: string, dim: number) => ({ weight: await weights.take(`${name}.weight`, [dim]) });
+  const { plusOne, afterNorms, experts } = { ...extras, experts: config.experts };
+  const norm = async (name: string, dim: number) => ({
+    weight: await weights.take(`${name}.weight`, [dim], { plusOne }),
+  });
 
   const embedding = await weights.take("model.embed_tokens.weight", [vocabSize, dModel]);
   const layers: Layer[] = [];
@@ -85,7 +102,7 @@ export async function decoderModel(config: ModelConfig, weights: Weights, extras
       attnNorm: await norm(`${block}.input_layernorm`, dModel),
       attn: {
         kind: "grouped-query",
-        scale: 1 / Math.sqrt(headDim),
+        scale: extras.scale ?? 1 / Math.sqrt(headDim),
         q: await weights.linear(`${attn}.q_proj`, nHeads * headDim, dModel, extras.qkvBias),
         k: await weights.linear(`${attn}.k_proj`, nKvHeads * headDim, dModel, extras.qkvBias),
         v: await weights.linear(`${attn}.v_proj`, nKvHeads * headDim, dModel, extras.qkvBias),
@@ -93,13 +110,12 @@ export async function decoderModel(config: ModelConfig, weights: Weights, extras
         qNorm: extras.headNorms ? await norm(`${attn}.q_norm`, headDim) : undefined,
         kNorm: extras.headNorms ? await norm(`${attn}.k_norm`, headDim) : undefined,
       },
-      ffNorm: await norm(`${block}.post_attention_layernorm`, dModel),
-      ff: {
-        kind: "swiglu",
-        gate: await weights.linear(`${mlp}.gate_proj`, dFf, dModel, extras.feedForwardBias),
-        up: await weights.linear(`${mlp}.up_proj`, dFf, dModel, extras.feedForwardBias),
-        down: await weights.linear(`${mlp}.down_proj`, dModel, dFf, extras.feedForwardBias),
-      },
+      attnAfterNorm: afterNorms ? await norm(`${block}.post_attention_layernorm`, dModel) : undefined,
+      ffNorm: await norm(`${block}.${afterNorms ? "pre_feedforward" : "post_attention"}_layernorm`, dModel),
+      ff: experts?.layers.includes(i)
+        ? await takeExperts(weights, mlp, experts.rule, experts.expertFf, dModel)
+        : await takeGated(weights, mlp, extras.gated ?? "swiglu", dFf, dModel, extras.feedForwardBias),
+      ffAfterNorm: afterNorms ? await norm(`${block}.post_feedforward_layernorm`, dModel) : undefined,
     });
   }
   const finalNorm = await norm("model.norm", dModel);

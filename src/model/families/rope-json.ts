@@ -3,14 +3,14 @@
 // modeling_rope_utils.py.
 
 import { decodeF32 } from "../../../weights/dtype.ts";
+import type { TensorSource } from "../../../weights/tensor-source.ts";
 import type { ModelConfig, RopeConfig, RopeScaling } from "../config.ts";
 import { yarnMagnitude } from "../rope.ts";
-import type { TensorSource } from "../tensor-source.ts";
 import type { Fields } from "./config-json.ts";
 
 /** @throws on a scaling that we do not compute; the error lists those that we do. */
-export function ropeOf(config: Fields, headDim: number): RopeConfig {
-  const scaling = config.object("rope_parameters") ?? config.object("rope_scaling");
+export function ropeOf(config: Fields, headDim: number, given?: Fields): RopeConfig {
+  const scaling = given ?? config.object("rope_parameters") ?? config.object("rope_scaling");
   const ropeTheta = scaling?.has("rope_theta") ? scaling.positive("rope_theta") : config.positive("rope_theta", 10000);
   const partial = scaling?.has("partial_rotary_factor") ? scaling : config;
   const ropeDim = Math.floor(headDim * partial.positive("partial_rotary_factor", 1));
@@ -42,9 +42,13 @@ function scalingOf(fields: Fields, config: Fields): RopeScaling {
       const factor = fields.has("factor")
         ? fields.positive("factor")
         : config.count("max_position_embeddings") / originalMaxSeqLen();
+      // 0 stands for none.
+      const given = (name: string) =>
+        fields.value(name) === 0 ? undefined : fields.has(name) && fields.positive(name);
+      const [mscale, mscaleAllDim] = [given("mscale"), given("mscale_all_dim")];
       const attentionFactor =
-        fields.has("mscale") && fields.has("mscale_all_dim")
-          ? yarnMagnitude(factor, fields.positive("mscale")) / yarnMagnitude(factor, fields.positive("mscale_all_dim"))
+        mscale && mscaleAllDim
+          ? yarnMagnitude(factor, mscale) / yarnMagnitude(factor, mscaleAllDim)
           : yarnMagnitude(factor);
       return {
         type,
@@ -54,6 +58,7 @@ function scalingOf(fields: Fields, config: Fields): RopeScaling {
         betaSlow: fields.positive("beta_slow", 1),
         originalMaxSeqLen: originalMaxSeqLen(),
         truncate: fields.flag("truncate", true),
+        ...(mscaleAllDim ? { mscaleAllDim } : {}),
       };
     }
     default:

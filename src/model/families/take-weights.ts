@@ -1,11 +1,12 @@
 // A checkpoint's tensors as a family takes them: found by name, checked, turned into the dtype that was asked for, and read
 // straight into the kernel set's memory.
 
+import { totalMemory } from "#platform";
 import type { Ops } from "../../../kernels/ops.ts";
-import { blockOf, decodeF32, encodeF32, type FloatDType, recode } from "../../../weights/dtype.ts";
+import { blockOf, byteLengthOf, decodeF32, encodeF32, type FloatDType, recode } from "../../../weights/dtype.ts";
+import type { SourceTensor, TensorSource } from "../../../weights/tensor-source.ts";
 import { unpackings } from "../../../weights/unpack.ts";
 import type { Linear } from "../model.ts";
-import type { TensorSource } from "../tensor-source.ts";
 import type { Weights } from "./family.ts";
 
 export interface TakeOptions {
@@ -13,6 +14,15 @@ export interface TakeOptions {
   dtype?: FloatDType;
   /** Called after each tensor with the bytes read so far and in all. */
   onProgress?: (loaded: number, total: number) => void;
+}
+
+/** A tensor that is taken. */
+interface Entry {
+  readonly file: string;
+  readonly dtype: FloatDType;
+  readonly bytes: number;
+  readonly turned: boolean | undefined;
+  readonly entry: SourceTensor;
 }
 
 /**
@@ -25,7 +35,7 @@ export function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, op
 
   const shownName = (name: string) => source.storedName?.(name) ?? name;
 
-  function entryOf(name: string, shape: readonly number[]) {
+  function entryOf(name: string, shape: readonly number[]): Entry {
     const entry = source.tensors.get(name);
     const shown = shownName(name);
     if (!entry) throw new Error(`${source.files[0]}: tensor ${shown} is missing, expected shape [${shape}]`);
@@ -37,7 +47,7 @@ export function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, op
         `${entry.file}: tensor ${shown} has dtype ${entry.dtype}, expected ${[...Object.keys(floatDTypes), ...Object.keys(unpackings)].join(", ")}`,
       );
     taken.add(name);
-    return { file: entry.file, dtype, bytes: entry.end - entry.begin, turned: entry.turned };
+    return { file: entry.file, dtype, bytes: entry.end - entry.begin, turned: entry.turned, entry };
   }
 
   function report(bytes: number): void {
@@ -45,8 +55,13 @@ export function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, op
     options.onProgress?.(loaded, source.totalBytes);
   }
 
-  function dtypeFor(name: string, file: string, fileDType: FloatDType, shape: readonly number[]): FloatDType {
-    const dtype = dtypeInMemory(ops, fileDType, shape, options.dtype);
+  function dtypeFor(
+    name: string,
+    { file, dtype: fileDType, entry }: Entry,
+    shape: readonly number[],
+    asStored = false,
+  ) {
+    const dtype = dtypeInMemory(ops, entry.held ?? fileDType, shape, asStored ? undefined : options.dtype);
     const { elements } = blockOf(dtype);
     const width = shape[shape.length - 1];
     if (width % elements !== 0)
@@ -59,20 +74,74 @@ export function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, op
   const weights: Weights = {
     has: (name) => source.tensors.has(name),
 
-    async take(name, shape) {
-      const { file, dtype: fileDType, bytes } = entryOf(name, shape);
-      const dtype = dtypeFor(name, file, fileDType, shape);
+    async take(name, shape, { order, asStored, plusOne } = {}) {
+      const found = entryOf(name, shape);
+      const dtype = dtypeFor(name, found, shape, asStored);
+      const raised = plusOne && !found.entry.plusOne;
       const tensor = await ops.load(dtype, shape, async (into) => {
-        if (dtype === fileDType) await source.read(name, into);
-        else recode(await source.read(name), fileDType, dtype, into);
+        if (dtype === found.dtype && !order && !raised) return void (await source.read(name, into));
+        const stored = await source.read(name);
+        if (raised)
+          return into.set(
+            encodeF32(
+              dtype,
+              decodeF32(found.dtype, stored).map((value) => 1 + value),
+            ),
+          );
+        recode(order ? inOrder(stored, shape[0], order) : stored, found.dtype, dtype, into);
       });
-      report(bytes);
+      report(found.bytes);
       return tensor;
     },
 
-    async linear(prefix, outDim, inDim, bias) {
-      const weight = await weights.take(`${prefix}.weight`, [outDim, inDim]);
-      return bias ? { weight, bias: await weights.take(`${prefix}.bias`, [outDim]) } : { weight };
+    async linear(prefix, outDim, inDim, bias, how) {
+      const weight = await weights.take(`${prefix}.weight`, [outDim, inDim], how);
+      return bias ? { weight, bias: await weights.take(`${prefix}.bias`, [outDim], how) } : { weight };
+    },
+
+    async stack(prefix, name, n, outDim, inDim) {
+      const whole = `${prefix}.${name}.weight`;
+      if (weights.has(whole)) return weights.take(whole, [n, outDim, inDim]);
+      const names = Array.from({ length: n }, (_, i) => `${prefix}.${i}.${name}.weight`);
+      const entries = names.map((name) => entryOf(name, [outDim, inDim]));
+      const dtype = dtypeFor(names[0], entries[0], [outDim, inDim]);
+      const bytes = byteLengthOf(dtype, outDim * inDim);
+      return ops.load(dtype, [n, outDim, inDim], async (into) => {
+        for (const [i, name] of names.entries()) {
+          const part = into.subarray(i * bytes, (i + 1) * bytes);
+          if (entries[i].dtype === dtype) await source.read(name, part);
+          else recode(await source.read(name), entries[i].dtype, dtype, part);
+          report(entries[i].bytes);
+        }
+      });
+    },
+
+    async headParts(name, heads, keyDim, valueDim, inDim) {
+      const found = entryOf(name, [heads * (keyDim + valueDim), inDim]);
+      const valueDType = dtypeFor(name, found, [heads * valueDim, inDim]);
+      // What is turned round does not stay in its blocks.
+      const { elements } = blockOf(valueDType);
+      const keyDType = options.dtype && keyDim % elements === 0 ? options.dtype : elements > 1 ? "f32" : valueDType;
+      const stored = await source.read(name);
+      const rowBytes = stored.length / (heads * (keyDim + valueDim));
+      const rows = (head: number, from: number, to: number) =>
+        stored.subarray((head * (keyDim + valueDim) + from) * rowBytes, (head * (keyDim + valueDim) + to) * rowBytes);
+      const headK = await ops.load(keyDType, [heads, inDim, keyDim], async (into) => {
+        const bytes = into.length / heads;
+        for (let head = 0; head < heads; head++) {
+          const keys = decodeF32(found.dtype, rows(head, 0, keyDim)); // [keyDim, inDim]
+          into.set(encodeF32(keyDType, columnsInRows(keys, keyDim, inDim, 0, inDim)), head * bytes);
+        }
+      });
+      const headV = await ops.load(valueDType, [heads, valueDim, inDim], async (into) => {
+        const bytes = into.length / heads;
+        for (let head = 0; head < heads; head++) {
+          const part = into.subarray(head * bytes, (head + 1) * bytes);
+          recode(rows(head, keyDim, keyDim + valueDim), found.dtype, valueDType, part);
+        }
+      });
+      report(found.bytes);
+      return [headK, headV];
     },
 
     async transposed(prefix, inDim, outDim, parts) {
@@ -81,7 +150,7 @@ export function weightsOf(ops: Ops, source: TensorSource, taken: Set<string>, op
       const matrix = entryOf(name, turned ? [outDim, inDim] : [inDim, outDim]);
       const vector = entryOf(`${prefix}.bias`, [outDim]);
       const width = outDim / parts;
-      const dtype = dtypeFor(name, matrix.file, matrix.dtype, [width, inDim]);
+      const dtype = dtypeFor(name, matrix, [width, inDim]);
       const stored = await source.read(name);
       // Rows of the result, in the dtype of the file: cut out where they are stored so, else put together.
       const rowsOf = turned
@@ -118,24 +187,53 @@ function dtypeInMemory(
 }
 
 /** Bytes that the tensors of `source` will take in memory; those of a dtype that holds no weights count as they are. */
-export function bytesInMemory(ops: Ops, source: TensorSource, asked: FloatDType | undefined): number {
+function bytesInMemory(ops: Ops, source: TensorSource, asked: FloatDType | undefined): number {
   let bytes = 0;
-  for (const { dtype, shape, begin, end } of source.tensors.values()) {
-    const stored = floatDTypes[dtype];
+  for (const { dtype, shape, begin, end, held } of source.tensors.values()) {
+    const stored = held ?? floatDTypes[dtype];
     const { elements, bytes: size } = blockOf(stored ? dtypeInMemory(ops, stored, shape, asked) : "f32");
     bytes += stored ? (shape.reduce((product, dim) => product * dim, 1) / elements) * size : end - begin;
   }
   return bytes;
 }
 
+/** Complains before anything is read when the weights are more than the kernel set, or this machine, can hold. */
+export function assertFits(ops: Ops, place: string, source: TensorSource, dtype: FloatDType | undefined): void {
+  const { name, maxBytes } = ops.kernels;
+  const needed = bytesInMemory(ops, source, dtype);
+  const most = Math.min(maxBytes, totalMemory());
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  if (needed > most)
+    throw new Error(
+      `${place}: the weights need ${mebibytes(needed)} of memory, ${most === maxBytes ? `the ${name} kernels hold` : "this machine has"} ${mebibytes(most)} (dtype q8_0 or q4_0 makes them smaller)`,
+    );
+}
+
 /** Columns part · width to (part + 1) · width of a matrix [inDim, outDim] as rows, f32. */
 function columnsOf(matrix: Float32Array, inDim: number, outDim: number, width: number): (part: number) => Uint8Array {
-  return (part) => {
-    const columns = new Float32Array(width * inDim); // [width, inDim]
-    for (let o = 0; o < width; o++)
-      for (let i = 0; i < inDim; i++) columns[o * inDim + i] = matrix[i * outDim + part * width + o];
-    return new Uint8Array(columns.buffer);
-  };
+  return (part) => new Uint8Array(columnsInRows(matrix, inDim, outDim, part * width, width).buffer);
+}
+
+/** So many columns of a matrix [rows, columns] from `begin` on, as rows: [width, rows] */
+function columnsInRows(
+  matrix: Float32Array,
+  rows: number,
+  columns: number,
+  begin: number,
+  width: number,
+): Float32Array {
+  const turned = new Float32Array(width * rows);
+  for (let c = 0; c < width; c++) for (let r = 0; r < rows; r++) turned[c * rows + r] = matrix[r * columns + begin + c];
+  return turned;
+}
+
+/** The same rows in another order: row r is row order(r) of what is stored. */
+function inOrder(stored: Uint8Array, rows: number, order: (row: number) => number): Uint8Array {
+  const bytes = stored.length / rows;
+  const out = new Uint8Array(stored.length);
+  for (let row = 0; row < rows; row++)
+    out.set(stored.subarray(order(row) * bytes, (order(row) + 1) * bytes), row * bytes);
+  return out;
 }
 
 /** The names that safetensors and GGUF give to dtypes that hold weights, and ours. */

@@ -2,7 +2,7 @@
 // PEFT's base_model.model), or from the bare model without its head: what stands in front of the family's names is found
 // once, from the embedding and the layers, and left off. More than one such prefix is an error, never a guess.
 
-import type { SourceTensor, TensorSource } from "../tensor-source.ts";
+import type { SourceTensor, TensorSource } from "../../../weights/tensor-source.ts";
 import type { TensorNames } from "./family.ts";
 
 /** Wrappers of single modules, anywhere in a name but in front of it: compiled, sharded or recomputed layer by layer. */

@@ -8,7 +8,7 @@ import { api, type Json } from "./api.ts";
 const { ask, send, stream, refused, served } = await api();
 const ajv = new Ajv2020({ strict: false });
 const user = (content: string) => ({ role: "user", content });
-const hot = { temperature: 1.5, seed: 3, max_tokens: 100 };
+const hot = { temperature: 1.5, seed: 3, max_tokens: 60 };
 const age = {
   type: "object",
   properties: { age: { type: "integer", minimum: 1, maximum: 9 } },
@@ -145,11 +145,25 @@ describe.each(routes)("%s", (path, body) => {
       ["structured_outputs.regex", { structured_outputs: { regex: "(a)\\1" } }],
       ["guided_regex", { guided_regex: "a^b" }],
       ["guided_choice", { guided_choice: [] }],
+      ["guided_choice", { guided_choice: [""] }],
+      ["guided_regex", { guided_regex: "()*" }],
       ["guided_choice", { guided_choice: ["\ud800"] }],
     ];
     for (const [param, form] of cases)
       expect(await refused(path, { ...body, ...form })).toMatchObject({ status: 400, param });
   });
+});
+
+test("an answer may be empty where that is allowed", async () => {
+  const body = { prompt: "Once", ...hot, logit_bias: { [served.endIds[0]]: 100 } };
+  for (const form of [{ guided_choice: ["", "a"] }, { guided_regex: "[a-z]*" }]) {
+    expect((await ask("/completions", { ...body, ...form })).choices[0]).toMatchObject({
+      text: "",
+      finish_reason: "stop",
+    });
+    const more = await ask("/completions", { ...body, ...form, logit_bias: { [served.endIds[0]]: -100 } });
+    expect(textOf(more)).toMatch(/^[a-z]+$/);
+  }
 });
 
 test("a gap is filled in the form that is asked for", async () => {

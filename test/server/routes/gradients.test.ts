@@ -6,7 +6,7 @@ import { FieldError } from "../../../src/field-error.ts";
 import { loadInWorker } from "../../../src/plainformer.ts";
 import { decodeF32, encodeF32 } from "../../../weights/dtype.ts";
 import { expectClose, tolerance } from "../../expect-close.ts";
-import { noise } from "../../kernels/simd-cases.ts";
+import { noise } from "../../kernels/noise.ts";
 import { api } from "./api.ts";
 
 const { ask, refused, served } = await api();

@@ -12,7 +12,7 @@ import { keysOf } from "../../../src/server/access.ts";
 import { openSoftPromptStore } from "../../../src/server/soft-prompt-store.ts";
 import { encodeF32 } from "../../../weights/dtype.ts";
 import { writeSafetensors } from "../../../weights/safetensors.ts";
-import { noise } from "../../kernels/simd-cases.ts";
+import { noise } from "../../kernels/noise.ts";
 import { errorOf } from "../start.ts";
 import { api, type Json } from "./api.ts";
 

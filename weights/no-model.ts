@@ -2,8 +2,8 @@
 // anything that would have to be run.
 
 import { join, kindOf } from "#platform";
-import { fileSource, isUrl } from "../../weights/byte-source.ts";
-import { folderAt, readJson } from "../../weights/folder.ts";
+import { fileSource, isUrl } from "./byte-source.ts";
+import { folderAt, readJson } from "./folder.ts";
 
 const expected = "expected a model in Hugging Face layout, or a .gguf file";
 
