@@ -16,11 +16,20 @@ import { expectNmse, expectSameBits, tolerance } from "../expect-close.ts";
 import { readGolden } from "../golden/golden.ts";
 import { stories260k } from "../outside-data.ts";
 import { gpuRun, noSoftwareGpu } from "../software-gpu.ts";
+import { derivativeCases, gradientsOf, type Sizes } from "./derivative-cases.ts";
 import { noise } from "./noise.ts";
 import { runs, weights } from "./simd-cases.ts";
 
 const dtypes: FloatDType[] = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"];
 const nullBackend = { flags: ["backend=null", "enable-dawn-features=allow_unsafe_apis"] };
+
+const sizes: Sizes = {
+  matrices: [[3, 33, 7]],
+  rows: [[3, 5]],
+  ropes: [[3, 2, 7, 2, 3]],
+  heads: [[4, 2, 3, 2]],
+  parts: [[[0, 3]]],
+};
 
 const opened: WebGpuKernels[] = [];
 async function open(options?: WebGpuOptions): Promise<WebGpuKernels> {
@@ -40,6 +49,10 @@ describe.runIf(gpuRun)("every program compiles", () => {
       const out = await run(ops);
       ops.endStep();
       expect(out.shape.length).toBeGreaterThan(0);
+    }
+    for (const c of derivativeCases(sizes, false)) {
+      const { tape } = gradientsOf(ops, c, false);
+      tape.end();
     }
     const logits = ops.upload(new Float32Array(20), [2, 10]);
     await ops.read(ops.choose(logits, 3) ?? logits);
