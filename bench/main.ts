@@ -1,9 +1,10 @@
 // Every bench in turn, one process each, printed and kept in results.md: what was measured, when, where and how.
 //
-//   npm install --prefix bench && npm run build && npm run bench -- [--only WORD] [FILE.gguf …]
+//   npm install --prefix bench && npm run build && npm run bench -- [--only WORD] [--schemas FOLDER] [FILE.gguf …]
 //
-// Without files the parts that need a large model are left out. `--only` runs the parts whose titles have the word; what
-// results.md says of the others stays. Each part can also be run by itself; its file says how.
+// `--schemas` is the folder of JSONSchemaBench's masks (test/conformance/fetch-real-schemas.sh). Without it, and without files,
+// the parts that need them are left out. `--only` runs the parts whose titles have the word; what results.md says of the
+// others stays. Each part can also be run by itself; its file says how.
 
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
@@ -14,7 +15,7 @@ import { machine } from "./measure.ts";
 
 const { values, positionals: files } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: "string", default: "" } },
+  options: { only: { type: "string", default: "" }, schemas: { type: "string" } },
 });
 
 interface Part {
@@ -30,6 +31,7 @@ const parts: Part[] = [
   part("From the command to the first token", "start.ts", ...files),
   part("Many clients", "serving.ts"),
   part("Grammars beside web-xgrammar", "grammar.ts"),
+  ...(values.schemas ? [part("Masks on real schemas", "grammar-real.ts", values.schemas, "--every", "31")] : []),
   part("Tokenizers", "tokenizer.ts"),
   ...files.map((file) =>
     part(

@@ -220,7 +220,9 @@ describe.each(toolFormats.map((format) => [format.name, format] as const))("%s",
     );
   });
 
-  test.skipIf(end === undefined)("a string that has the mark in it which ends it is not admitted", () => {
+  if (end === undefined) return; // its strings are quoted
+
+  test("a string that has the mark in it which ends it is not admitted", () => {
     for (const { tokenizer, grammar } of required)
       for (const city of [`a${end}b`, `${end}`, `a\n${end}`]) {
         const ids = tokensOf(format, tokenizer, [{ name: "get_weather", arguments: JSON.stringify({ city }) }]);
@@ -228,8 +230,8 @@ describe.each(toolFormats.map((format) => [format.name, format] as const))("%s",
       }
   });
 
-  test.skipIf(end === undefined)("a pattern that leads into the mark is not followed there", () => {
-    const mark = (end as string).replace(/[|\\{}()[\]^$+*?.]/g, "\\$&");
+  test("a pattern that leads into the mark is not followed there", () => {
+    const mark = end.replace(/[|\\{}()[\]^$+*?.]/g, "\\$&");
     const called = (pattern: string) => {
       const properties = { text: { type: "string", pattern } };
       const schema = { type: "object", properties, required: ["text"], additionalProperties: false };

@@ -5,8 +5,9 @@
 
 import { anyCodePoint, type CodePoints, common, complement, includesCodePoint, wordCharacters } from "./code-points.ts";
 import { type Language, nowhere } from "./language.ts";
-import { maxAutomatonStates, maxSubsetWork } from "./limits.ts";
+import { maxAutomatonStates, maxClassifyWork, maxSubsetWork } from "./limits.ts";
 import type { Condition, Regex } from "./regex.ts";
+import { classRoom } from "./text-classes.ts";
 
 /** A deterministic automaton; from every state an accepting one can be reached. */
 export interface Automaton {
@@ -451,7 +452,7 @@ export function intersect(a: Automaton, b: Automaton): Automaton | undefined {
 
 /**
  * All texts whose set of matching automata (by index) is acceptable, and that set for each state; undefined if there is
- * none. Throws a RangeError if it has too many states.
+ * none. Throws a RangeError if it has too many states, or takes too much work.
  */
 export function classify(
   automata: readonly Automaton[],
@@ -470,11 +471,18 @@ export function classify(
     }
     return number;
   };
+  let work = 0;
+  const spend = (count: number) => {
+    work += count;
+    if (work > maxClassifyWork) throw new RangeError(`they take more than ${maxClassifyWork} steps to tell apart`);
+  };
   numberOf(automata.map(() => startState));
   const matchingOf = (tuple: readonly number[]) =>
     [...tuple.keys()].filter((i) => tuple[i] !== nowhere && automata[i].accepting[tuple[i]]);
   for (const tuple of tuples) {
-    raw.accepting.push(isAcceptable(matchingOf(tuple)));
+    const matching = matchingOf(tuple);
+    spend(automata.length * (1 + matching.length));
+    raw.accepting.push(isAcceptable(matching));
     // Every code point leads on: an automaton that refuses it is out of the running (`nowhere`), the others go on.
     const moves = tuple.flatMap((state, i) => {
       const list = state === nowhere ? [] : automata[i].edges[state];
@@ -484,11 +492,15 @@ export function classify(
       }));
     });
     moves.push({ set: [...anyCodePoint], target: -1 });
-    const edges = disjoint(moves, (targets) => {
+    const reach = (targets: readonly number[]) => {
       const after = tuple.map(() => nowhere);
       for (const target of targets)
         if (target >= 0) after[target % automata.length] = Math.floor(target / automata.length);
       return numberOf(after);
+    };
+    const edges = disjoint(moves, reach, () => {
+      spend(automata.length);
+      return "";
     });
     raw.edges.push(edges);
   }
@@ -605,5 +617,6 @@ export function languageOf(automaton: Automaton): Language {
       counts ??= countTexts(automaton);
       return counts[state];
     },
+    classRoom: (state, textClass) => classRoom(automaton, textClass)[state],
   };
 }

@@ -26,6 +26,8 @@ export interface ByteMachine {
    * undefined where that is not known. It lets a mask take most of a vocabulary at once.
    */
   plainRoom?(state: number): number | undefined;
+  /** As `plainRoom`, for text of a class (text-classes.ts); absent or 0: it is not known. */
+  classRoom?(state: number, textClass: number): number;
   /** A name that two states share if no text of up to `horizon` bytes tells them apart; the state itself when absent. */
   likeness?(state: number, horizon: number): string;
 }

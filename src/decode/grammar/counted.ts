@@ -53,6 +53,12 @@ export function counted(automaton: Automaton, min: number, max: number): Languag
       const [at, count] = read(state);
       return lengths.texts(at, Math.max(0, min - count), max - count);
     },
+    classRoom(state, textClass) {
+      const [at, count] = read(state);
+      // Beyond the lengths that differ, all lengths are alike: then only the longest matters.
+      if (!lengths.areAlike) return 0;
+      return Math.min(base.classRoom?.(at, textClass) ?? 0, max - count - lengths.settled);
+    },
     likeness(state, horizon) {
       const [at, count] = read(state);
       const far = horizon + lengths.settled + 1;
@@ -102,6 +108,8 @@ function lengthsOf({ edges, accepting }: Automaton, min: number, max: number) {
   return {
     /** From this length on, all lengths are alike. */
     settled,
+    /** Whether texts of every length from `settled` on go on from every state. */
+    areAlike: settled < Infinity && layers[last].every(Boolean),
     /** The least length from `least` on of a text that goes on from a state; Infinity: there is none. */
     from(state: number, least: number): number {
       for (let length = least; length <= last; length++) if (layers[length][state]) return length;

@@ -104,7 +104,9 @@ const fragmentPointer = "#(?:/(?:[A-Za-z0-9_\\-.!$&'()*+,;:=@]|%[0-9a-fA-F]{2}|~
 
 const regexAtom =
   "(?:[^\\\\^$.*+?()[\\]{}|/\\n\\r\\u2028\\u2029]|\\\\[dDwWsSnrtfv^$.*+?()[\\]{}|/\\\\]|\\.|\\[\\^?(?:a-z|A-Z|0-9|[A-Za-z0-9_ ,;:@#%&=]|\\\\[dws.\\]\\[\\\\])+\\])";
-const regexTerms = (atom: string) => `(?:${atom}(?:[*+?]\\??)?|[\\^$])*`;
+/** Bounds in order, as far as two digits go. */
+const regexCount = "\\{(?:[0-9]{1,2},?|[0-9],[1-9][0-9]|0,[0-9]|1,[1-9]|2,[2-9]|3,[3-9])\\}";
+const regexTerms = (atom: string) => `(?:${atom}(?:(?:[*+?]|${regexCount})\\??)?|[\\^$])*`;
 const regexGroup = `\\((?:\\?:)?${regexTerms(regexAtom)}(?:\\|${regexTerms(regexAtom)})*\\)`;
 const regex = `${regexTerms(`(?:${regexAtom}|${regexGroup})`)}(?:\\|${regexTerms(`(?:${regexAtom}|${regexGroup})`)})*`;
 

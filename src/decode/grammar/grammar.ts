@@ -59,6 +59,11 @@ export interface DroppedKeyword {
 /** What a text is to be, compiled. Shared by all sequences that ask for it. */
 export interface Grammar {
   readonly recognizer: Recognizer;
+  /**
+   * Places of a schema, as fields, where some valid texts are left out beyond those of the style: of many ways not to match
+   * a schema only the plainest are taken; a key that some key must be comes before all other undeclared ones.
+   */
+  readonly narrowed: readonly string[];
   /** What is not held to, where the nearest grammar was asked for. */
   readonly dropped: readonly DroppedKeyword[];
   /** The masks over a vocabulary; made once for each. */
@@ -79,12 +84,14 @@ export const checked: Style = {
  */
 export function compileGrammar(spec: GrammarSpec, style: Style = written): Grammar {
   const dropped: DroppedKeyword[] = [];
-  const script = scriptOf(spec, style, dropped);
+  const narrowed = new Set<string>();
+  const script = scriptOf(spec, style, dropped, narrowed);
   const recognizer = createRecognizer(spec.thoughts ? afterThoughts(spec.thoughts, script) : script, style);
   const byVocabulary = new WeakMap<Vocabulary, Masks>();
   return {
     recognizer,
     dropped,
+    narrowed: [...narrowed],
     masks(vocabulary) {
       if (style.judged) throw new Error("texts that are judged have no masks: what has begun may have no end");
       let masks = byVocabulary.get(vocabulary);
@@ -112,13 +119,14 @@ export function grammarOf(spec: GrammarSpec): Grammar {
   return grammar;
 }
 
-function scriptOf(spec: GrammarSpec, style: Style, dropped: DroppedKeyword[]): Script {
+function scriptOf(spec: GrammarSpec, style: Style, dropped: DroppedKeyword[], narrowed: Set<string>): Script {
   const whole = (value: Value): Script => ({ kind: "value", value, next: { kind: "end" } });
   const valueIn = (field: string, schema: unknown, isNearest: boolean, only?: Types): Value => {
-    if (!isNearest) return inField(field, () => valueOfSchema(schema, style, { only }));
-    const nearest = nearestValue(schema, style, only);
-    for (const { path, keyword } of nearest.dropped)
-      dropped.push({ field: path === "" ? field : `${field}${path.startsWith("[") ? "" : "."}${path}`, keyword });
+    const inside = (path: string) => `${field}${path === "" || path.startsWith("[") ? "" : "."}${path}`;
+    const restriction = { only, narrows: (path: string) => narrowed.add(inside(path)) };
+    if (!isNearest) return inField(field, () => valueOfSchema(schema, style, restriction));
+    const nearest = nearestValue(schema, style, restriction);
+    for (const { path, keyword } of nearest.dropped) dropped.push({ field: inside(path), keyword });
     return nearest.value;
   };
   switch (spec.kind) {

@@ -8,6 +8,7 @@ import type { Extras, ObjectForm, Value } from "./forms.ts";
 import type { KeyChoice, UsedKeys } from "./key-choice.ts";
 import { type Language, lengths, nowhere } from "./language.ts";
 import { type Escapes, stringMachine } from "./string.ts";
+import { classRoom } from "./text-classes.ts";
 
 export interface KeyMachine extends ByteMachine {
   /** The property that a finished key is, or the value of a key that none declares. */
@@ -218,6 +219,10 @@ function makeKeyMachine(
       return !extraLanguage || extraLanguage.accepts(extra);
     },
     texts: () => Infinity,
+    classRoom(state, textClass) {
+      const { extra } = states[state];
+      return extra === nowhere || !extras?.keys ? 0 : classRoom(extras.keys, textClass, extraCounts)[extra];
+    },
     room: (state) => (states[state].extra !== nowhere && !extraLanguage ? Infinity : undefined),
   };
   const machine = stringMachine(language, escapes);

@@ -17,6 +17,8 @@ export interface Language {
   texts(state: number): number;
   /** How many code points are certain to be fine from here, whichever they are; undefined where that is not known. */
   room?(state: number): number | undefined;
+  /** How many code points of a class of text (text-classes.ts) are certain to be fine from here, whichever they are. */
+  classRoom?(state: number, textClass: number): number;
   /** As in ByteMachine: what tells states apart within `horizon` code points. */
   likeness?(state: number, horizon: number): string;
 }
@@ -128,7 +130,13 @@ export function without(language: Language, contents: readonly string[]): Langua
     },
     room(state) {
       const { base, word } = pairs[state];
-      return word === nowhere ? language.room?.(base) : undefined;
+      const room = language.room?.(base);
+      // A text that goes on as one that is left out does may not end with it, and so not with the last that there is room for.
+      return room === undefined || word === nowhere ? room : room - 1;
+    },
+    classRoom(state, textClass) {
+      const { base, word } = pairs[state];
+      return word === nowhere ? (language.classRoom?.(base, textClass) ?? 0) : 0;
     },
     likeness(state, horizon) {
       const { base, word } = pairs[state];

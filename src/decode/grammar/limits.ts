@@ -4,8 +4,11 @@
 /** Open arrays and objects at once, in text; deeper brackets are masked. */
 export const maxDepth = 512;
 
-/** Schemas inside schemas, and parentheses inside a pattern; both are read by recursive functions. */
+/** Parentheses inside a pattern, which is read by recursive functions. */
 export const maxNesting = 200;
+
+/** Brackets of a schema's own text inside each other, for the same reason. */
+export const maxSchemaDepth = 1_000;
 
 /** Keywords of one schema that are left out before all of it is. */
 export const maxDropped = 40;
@@ -32,8 +35,23 @@ export const maxAutomatonStates = 50_000;
 /** States of the nondeterministic automaton looked at, summed over the subset construction of one pattern. */
 export const maxSubsetWork = 300_000;
 
+/** Automata and edges looked at to tell which of several patterns a text matches, in one place of a schema. */
+export const maxClassifyWork = 3_000_000;
+
+/** Names and texts held against patterns, in one schema. */
+export const maxMatches = 200_000;
+
 /** Edges looked at to tell how long the texts of a pattern with a length can be. */
 export const maxCountWork = 5_000_000;
+
+/** Members of a oneOf. */
+export const maxExclusive = 200;
+
+/** Members of a oneOf that speak of keys alone and are told apart as one formula. */
+export const maxOneOfFormulas = 100;
+
+/** Names of keys that depend on each other, in one object. */
+export const maxNamesTogether = 500;
 
 /** States in which the keys of one object can be, by what is still asked of those to come. */
 export const maxKeyStates = 50_000;
@@ -41,8 +59,8 @@ export const maxKeyStates = 50_000;
 /** Code points of one pattern. */
 export const maxPatternLength = 20_000;
 
-/** Remainders of numbers that must not be multiples of something. */
-export const maxMultiple = 100_000;
+/** Numbers of a block that are tried for one that is not left out. */
+export const maxTries = 10_000;
 
 /** Digits before the point, and after it, of a number that nothing else bounds. */
 export const maxDigits = 40;
@@ -58,6 +76,9 @@ export const maxCachedTokens = 8_000_000;
 
 /** Forced text that is taken at once, in bytes. */
 export const maxForcedBytes = 512;
+
+/** Forms of strings and numbers that grammars share, kept for the next that needs them. */
+export const maxSharedForms = 64;
 
 /** Compiled grammars kept for requests that ask for the same. */
 export const maxKeptGrammars = 32;

@@ -9,12 +9,15 @@ import type { UsedKeys } from "./key-choice.ts";
 import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
 import { type Bytes, bytesOf, contentOf, type Frame, type Recognizer, type Seen } from "./recognizer.ts";
 import { keyOf } from "./schema/presence.ts";
+import { shortText, textClasses } from "./text-classes.ts";
 import type { MachineWalk, TokenTrie, Vocabulary } from "./token-trie.ts";
 
-/** The tokens that may come: those listed, and all plain ones of up to so many code points (-1: none). */
+/** The tokens that may come: those listed, all plain ones of up to so many code points (-1: none), and those of a class. */
 export interface TokenSet {
   readonly ids: Int32Array;
   readonly plain: number;
+  /** The index of a class of the vocabulary; -1: none. */
+  readonly textClass: number;
 }
 
 export interface Masks {
@@ -22,6 +25,8 @@ export interface Masks {
   maskOf(frames: readonly Frame[]): TokenSet;
   /** A name that two stacks share if no token tells them apart. */
   nameOf(frame: Frame): number;
+  /** Nodes of tries that have been looked at for all masks so far: work, where time would be noise. */
+  visited(): number;
 }
 
 type MachineFrame = Extract<Frame, { kind: "scalar" | "key" | "free" }>;
@@ -36,7 +41,8 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   let beyond = new Map<number, Map<number, Int32Array>>();
   let cached = 0;
   let steps = 0;
-  let found = new IdList(256);
+  let visited = 0;
+  const { found } = scratch;
 
   const { nameOf, clear } = createNames(vocabulary);
 
@@ -45,23 +51,25 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   };
   const spend = (count: number) => {
     steps += count;
+    visited += count;
     if (steps > maxMaskSteps)
       throw new FieldError("", `the grammar is too ambiguous: one mask takes more than ${maxMaskSteps} steps`);
   };
 
-  /** Walks the tokens below a node inside one machine. */
-  const scan = (machine: ByteMachine, state: number, trie: TokenTrie, from: number): MachineWalk => {
-    const { byte, depth, skip, firstId, ids } = trie;
+  /** Walks the tokens below a node inside one machine, those of a class (-1: of none) left out. */
+  const scan = (machine: ByteMachine, state: number, trie: TokenTrie, from: number, textClass: number): MachineWalk => {
+    const { byte, depth, skip, firstId, ids, classes } = trie;
     const { states, ids: inside, exitNodes, exitStates } = scratch;
     const { table } = machine;
     const end = skip[from];
+    const isLeftOut = textClass < 0 ? textClasses.length : textClass;
     states[depth[from]] = state;
     let visited = 0;
     let idCount = 0;
     let exitCount = 0;
     for (let node = from + 1; node < end; visited++) {
       const before = states[depth[node] - 1];
-      let after = table.next[before * 256 + byte[node]];
+      let after = classes[node] > isLeftOut ? dead : table.next[before * 256 + byte[node]];
       if (after === unknown) after = machine.next(before, byte[node]);
       if (after === dead) {
         node = skip[node];
@@ -83,9 +91,10 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     };
   };
 
-  /** The walk from a machine's state over a whole trie; from the cache if it was walked before. */
-  const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie): MachineWalk => {
-    const name = machine.likeness?.(state, trie === special ? vocabulary.specialReach + 1 : trie.deepest) ?? state;
+  /** The walk from a machine's state over a whole trie, a class left out; from the cache if it was walked before. */
+  const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie, textClass: number): MachineWalk => {
+    const like = machine.likeness?.(state, trie === special ? vocabulary.specialReach + 1 : trie.deepest) ?? state;
+    const name = textClass < 0 ? like : `${textClass} ${like}`;
     let ofMachine = walks.get(machine.table);
     if (!ofMachine) {
       ofMachine = new Map();
@@ -93,7 +102,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     }
     let walk = ofMachine.get(name);
     if (!walk) {
-      walk = scan(machine, state, trie, 0);
+      walk = scan(machine, state, trie, 0, textClass);
       ofMachine.set(name, walk);
     }
     return walk;
@@ -111,7 +120,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   /** Adds the tokens below a node that a stack allows. */
   const walk = (frame: Frame, trie: TokenTrie, from: number): void => {
     if (inMachine(frame)) {
-      follow(frame, scan(machineOf(frame), frame.state, trie, from), trie, from);
+      follow(frame, scan(machineOf(frame), frame.state, trie, from, -1), trie, from);
       return;
     }
     const { byte, skip, first } = trie;
@@ -161,22 +170,32 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     return ofParent;
   };
 
-  /** Adds the tokens of one stack; gives the length up to which plain tokens may come as well. */
-  const addFrame = (frame: Frame): number => {
+  /** The widest class of which every short text may come in a machine's state; -1: none. */
+  const classIn = (machine: ByteMachine, state: number): number => {
+    if (!machine.classRoom) return -1;
+    for (let i = 0; i < textClasses.length; i++) if (machine.classRoom(state, i) >= shortText) return i;
+    return -1;
+  };
+
+  /** Adds the tokens of one stack; tells those that are not listed. */
+  const addFrame = (frame: Frame): { plain: number; textClass: number } => {
     if (frame.kind === "free" || frame.kind === "script")
       for (const id of control) if (recognizer.stepToken(frame, id).length > 0) found.push(id);
     if (!inMachine(frame)) {
       walk(frame, all, 0);
-      return -1;
+      return { plain: -1, textClass: -1 };
     }
-    const room = machineOf(frame).plainRoom?.(frame.state);
-    const trie = room === undefined ? all : special;
-    follow(frame, walkOf(machineOf(frame), frame.state, trie), trie, 0);
-    return room ?? -1;
+    const machine = machineOf(frame);
+    const plain = machine.plainRoom?.(frame.state) ?? -1;
+    const textClass = plain < 0 ? classIn(machine, frame.state) : -1;
+    const trie = plain >= 0 ? special : all;
+    follow(frame, walkOf(machine, frame.state, trie, textClass), trie, 0);
+    return { plain, textClass };
   };
 
   return {
     nameOf,
+    visited: () => visited,
     maskOf(frames) {
       if (cached > maxCachedTokens) {
         masks = new Map();
@@ -187,42 +206,26 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       const name = frames.map(nameOf).join();
       const known = masks.get(name);
       if (known) return known;
-      found = new IdList(256);
+      found.length = 0;
       steps = 0;
       let plain = -1;
-      for (const frame of frames) plain = Math.max(plain, addFrame(frame));
-      const mask = { ids: found.list(), plain };
+      let textClass = -1;
+      for (const frame of frames) {
+        const more = addFrame(frame);
+        plain = Math.max(plain, more.plain);
+        // Each class is within the one before.
+        if (more.textClass >= 0) textClass = textClass < 0 ? more.textClass : Math.min(textClass, more.textClass);
+      }
+      if (plain >= 0 && textClass >= 0) {
+        if (plain < shortText) found.pushAll(vocabulary.classOf(textClass).ids);
+        textClass = -1;
+      }
+      const mask = { ids: found.list(), plain, textClass };
       masks.set(name, mask);
       cached += mask.ids.length;
       return mask;
     },
   };
-}
-
-/** A list of integers that grows. */
-class IdList {
-  length = 0;
-  private values: Int32Array;
-  constructor(capacity: number) {
-    this.values = new Int32Array(capacity);
-  }
-  push(value: number): void {
-    if (this.length === this.values.length) this.grow(this.length * 2);
-    this.values[this.length++] = value;
-  }
-  pushAll(values: Int32Array): void {
-    if (this.length + values.length > this.values.length) this.grow((this.length + values.length) * 2);
-    this.values.set(values, this.length);
-    this.length += values.length;
-  }
-  list(from = 0): Int32Array {
-    return this.values.slice(from, this.length);
-  }
-  private grow(capacity: number): void {
-    const values = new Int32Array(capacity);
-    values.set(this.values);
-    this.values = values;
-  }
 }
 
 /** The bytes from below one node to another below it. */
@@ -238,18 +241,32 @@ function pathTo({ byte, skip }: TokenTrie, from: number, to: number): number[] {
 }
 
 /** Sets the logits of all tokens outside a set to -Infinity. */
-export function applyMask({ ids, plain }: TokenSet, vocabulary: Vocabulary, logits: Float32Array): void {
-  const kept = new Float32Array(ids.length);
+export function applyMask({ ids, plain, textClass }: TokenSet, vocabulary: Vocabulary, logits: Float32Array): void {
+  const { size, notPlain, scratch } = vocabulary;
+  const tokens = textClass < 0 ? undefined : vocabulary.classOf(textClass);
+  const listed = tokens?.ids;
+  // It takes fewer steps to put back what may come than to take out what may not, or the other way round.
+  const putsBack = plain < 0 && (!listed || listed.length < size / 3);
+  if (scratch.kept.length < size + ids.length) scratch.kept = new Float32Array(size + ids.length);
+  const { kept } = scratch;
   for (let i = 0; i < ids.length; i++) kept[i] = logits[ids[i]];
-  if (plain < 0) {
+  if (putsBack) {
+    if (listed) for (let i = 0; i < listed.length; i++) kept[ids.length + i] = logits[listed[i]];
     logits.fill(Number.NEGATIVE_INFINITY);
+    if (listed) for (let i = 0; i < listed.length; i++) logits[listed[i]] = kept[ids.length + i];
   } else {
-    for (const id of vocabulary.notPlain) logits[id] = Number.NEGATIVE_INFINITY;
-    for (let length = plain + 1; length < vocabulary.plain.length; length++)
-      for (const id of vocabulary.plain[length]) logits[id] = Number.NEGATIVE_INFINITY;
-    logits.fill(Number.NEGATIVE_INFINITY, vocabulary.size); // rows beyond the vocabulary have no token
+    logits.fill(Number.NEGATIVE_INFINITY, size); // rows beyond the vocabulary have no token
+    if (tokens) remove(tokens.others, logits);
+    else {
+      remove(notPlain, logits);
+      for (let length = plain + 1; length < vocabulary.plain.length; length++) remove(vocabulary.plain[length], logits);
+    }
   }
   for (let i = 0; i < ids.length; i++) logits[ids[i]] = kept[i];
+}
+
+function remove(ids: Int32Array, logits: Float32Array): void {
+  for (let i = 0; i < ids.length; i++) logits[ids[i]] = Number.NEGATIVE_INFINITY;
 }
 
 /** Names for stacks: counters are cut at the length of the longest token, which is as far as one mask looks. */

@@ -5,7 +5,7 @@
 
 import { type ByteMachine, either, type MachineDescription, tabulate } from "./byte-machine.ts";
 import { ceiling, decimalOf, floorDivide, greatestCommonDivisor, leastCommonMultiple, nextAbove } from "./decimal.ts";
-import { maxDigits, maxMultiple } from "./limits.ts";
+import { maxDigits, maxTries } from "./limits.ts";
 import { type Bound, type NumberRange, spellsInRange } from "./number-range.ts";
 import { scientific } from "./scientific.ts";
 
@@ -30,7 +30,9 @@ export const anyNumber = tabulate(free({ integer: Infinity, fraction: Infinity, 
 
 /** Numbers that a double holds: with an exponent of two digits they stay below 10^308. */
 const doubles = made(either(free({ integer: maxDigits, fraction: maxDigits, exponent: 2 }), scientific()));
-const integers = tabulate(free({ integer: maxDigits, fraction: 0, exponent: 0 }));
+const integers = made(
+  either(free({ integer: maxDigits, fraction: 0, exponent: 0 }), scientific(undefined, undefined, true)),
+);
 
 type State = { part: Part; digits: number };
 
@@ -94,8 +96,7 @@ interface Prefix {
 }
 
 /**
- * The machine of a range; undefined if no number that can be written is in it. Throws a RangeError for multiples of which
- * there are too many remainders.
+ * The machine of a range; undefined if no number that can be written is in it.
  */
 export function numberMachine(range: NumberRange): ByteMachine | undefined {
   const { whole, min, max, multiples = [], notMultiples = [], except = [] } = range;
@@ -103,7 +104,7 @@ export function numberMachine(range: NumberRange): ByteMachine | undefined {
   if (!min && !max && !filtered) return whole ? integers : doubles;
   const [from, to] = [inclusive(min, 1, whole === true), inclusive(max, -1, whole === true)];
   if (from !== undefined && to !== undefined && from > to) return undefined;
-  const exponents = whole || filtered ? undefined : scientific(from, to);
+  const exponents = filtered ? undefined : scientific(from, to, whole);
   return made(either(plainNumbers(range), exponents));
 }
 
@@ -134,8 +135,6 @@ function plainNumbers(range: NumberRange): MachineDescription<Prefix> | undefine
     .slice(multiples.length)
     .reduce((common, step) => leastCommonMultiple(common, inFiner(step)), step);
   const isStepped = steps.length > 0;
-  if (notMultiples.length > 0 && modulus / finer > maxMultiple)
-    throw new RangeError(`it has more than ${maxMultiple} remainders`);
   const stride = step / finer;
   const filtered = isStepped || except.length > 0 || whole === false;
   /** How many digits are certain to be told apart by who reads them. */
@@ -169,7 +168,8 @@ function plainNumbers(range: NumberRange): MachineDescription<Prefix> | undefine
     let value = -floorDivide(-first, by) * by;
     if (!filtered) return value <= last;
     // Whatever is left out comes again after a while, but for single values.
-    const tries = excluded.size + 2 + Number(modulus / greatestCommonDivisor(modulus, by * finer));
+    const period = modulus / greatestCommonDivisor(modulus, by * finer);
+    const tries = excluded.size + 2 + Math.min(Number(period), maxTries);
     for (let i = 0; i < tries && value <= last; i++, value += by) if (isAccepted(value)) return true;
     return false;
   };

@@ -43,8 +43,12 @@ interface Exponent {
 
 export type Scientific = Beginning | Mantissa | Exponent;
 
-/** Numbers from `min` to `max`, both included; undefined if none can be written like this. */
-export function scientific(min?: number, max?: number): MachineDescription<Scientific> | undefined {
+/**
+ * Numbers from `min` to `max`, both included; undefined if none can be written like this. `whole`: such as are certain to be
+ * integers, however many decimals come before the exponent.
+ */
+export function scientific(min?: number, max?: number, whole = false): MachineDescription<Scientific> | undefined {
+  const leastExponent = whole ? maxMantissa : -maxExponent;
   /** The magnitudes on one side of zero; undefined: there are none. */
   const sides = [
     max !== undefined && max <= 0
@@ -64,7 +68,7 @@ export function scientific(min?: number, max?: number): MachineDescription<Scien
     // Decimals that agree with a bound so far can still come out on the side that is wanted.
     const from = low ? low.exponent + (order(low, state.low) < 0 ? 1 : 0) : -maxExponent;
     const to = high ? high.exponent - (order(high, state.high) > 0 ? 1 : 0) : maxExponent;
-    return [Math.max(from, -maxExponent), Math.min(to, maxExponent)];
+    return [Math.max(from, leastExponent), Math.min(to, maxExponent)];
   };
   const isPossible = (state: Mantissa) => {
     const [from, to] = exponents(state, false);
@@ -76,19 +80,24 @@ export function scientific(min?: number, max?: number): MachineDescription<Scien
     return digit < own ? -1 : digit > own ? 1 : 0;
   };
 
+  const begun = (negative: boolean, digit: number): Mantissa | undefined => {
+    const side = sideOf(negative);
+    if (!side) return undefined;
+    const first: Mantissa = {
+      ...{ part: "mantissa", negative, length: 1, point: false },
+      low: after(side.low, 0, 0, digit),
+      high: after(side.high, 0, 0, digit),
+    };
+    return isPossible(first) ? first : undefined;
+  };
+  const mayBegin = (negative: boolean) => [1, 2, 3, 4, 5, 6, 7, 8, 9].some((digit) => begun(negative, digit));
+
   const next = (state: Scientific, byte: number): Scientific | undefined => {
     const char = String.fromCharCode(byte);
     const digit = byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : undefined;
-    if (state.part === "start" && char === "-") return sideOf(true) ? { part: "minus", negative: true } : undefined;
+    if (state.part === "start" && char === "-") return mayBegin(true) ? { part: "minus", negative: true } : undefined;
     if (state.part !== "exponent" && state.part !== "mantissa") {
-      const side = sideOf(state.negative);
-      if (!digit || !side) return undefined;
-      const first: Mantissa = {
-        ...{ part: "mantissa", negative: state.negative, length: 1, point: false },
-        low: after(side.low, 0, 0, digit),
-        high: after(side.high, 0, 0, digit),
-      };
-      return isPossible(first) ? first : undefined;
+      return digit ? begun(state.negative, digit) : undefined;
     }
     if (state.part === "exponent") {
       const { from, to } = state;
@@ -114,7 +123,7 @@ export function scientific(min?: number, max?: number): MachineDescription<Scien
     return from <= to ? { part: "exponent", from, to, text: "" } : undefined;
   };
 
-  if (!sides.some((side) => side)) return undefined;
+  if (!mayBegin(false) && !mayBegin(true)) return undefined;
   return {
     start: { part: "start", negative: false },
     step: next,

@@ -181,6 +181,10 @@ export function stringMachine(
       const { stage, content } = machine.described(state);
       return stage === "text" ? language.room?.(content) : undefined;
     },
+    classRoom(state, textClass) {
+      const { stage, content } = machine.described(state);
+      return stage === "text" ? (language.classRoom?.(content, textClass) ?? 0) : 0;
+    },
     likeness(state, horizon) {
       const { stage, content, left, value, certain } = machine.described(state);
       if (!language.likeness) return String(state);

@@ -5,8 +5,11 @@
 import { byteText, compareBytes } from "../../../weights/bytes.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { dead, type TransitionTable } from "./byte-machine.ts";
+import { includesCodePoint } from "./code-points.ts";
+import { IdList } from "./id-list.ts";
 import { lengths } from "./language.ts";
 import { stringMachine } from "./string.ts";
+import { shortText, textClasses } from "./text-classes.ts";
 
 export interface TokenTrie {
   /** Per node: its last byte, the node after its subtree, and the range of `ids` whose bytes end here. Node 0 is the root. */
@@ -15,9 +18,17 @@ export interface TokenTrie {
   readonly depth: Uint16Array;
   readonly firstId: Int32Array;
   readonly ids: Int32Array;
+  /** Per node: the least number of classes (text-classes.ts) that a token of its subtree is in. */
+  readonly classes: Uint8Array;
   /** The node of each first byte; 0: there is none. */
   readonly first: Int32Array;
   readonly deepest: number;
+}
+
+/** The tokens that are short texts of a class, and all other ids, control tokens and unused ones too. */
+export interface TokenClass {
+  readonly ids: Int32Array;
+  readonly others: Int32Array;
 }
 
 /** What a walk over a trie inside one machine found: the same for all stacks above it. */
@@ -41,6 +52,8 @@ export interface Vocabulary {
   readonly plain: readonly Int32Array[];
   /** All other ids: special, control, unused. */
   readonly notPlain: Int32Array;
+  /** The tokens of a class of text-classes.ts. */
+  classOf(textClass: number): TokenClass;
   /** Ids of control tokens. */
   readonly control: readonly number[];
   /** Bytes of the longest token. */
@@ -49,6 +62,8 @@ export interface Vocabulary {
   readonly spansKeys: boolean;
   /** Room for one walk: the machine's states by depth, and what is found, copied out at the end. */
   readonly scratch: {
+    readonly found: IdList;
+    kept: Float32Array;
     readonly states: Int32Array;
     readonly ids: Int32Array;
     readonly exitNodes: Int32Array;
@@ -73,6 +88,8 @@ export function vocabularyOf(tokenizer: Tokenizer): Vocabulary {
 interface Entry {
   readonly id: number;
   readonly bytes: Uint8Array;
+  /** Classes (text-classes.ts) that it is in: the first ones, each of which is within the one before. */
+  readonly classes: number;
 }
 
 function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
@@ -80,25 +97,28 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
     tokenizer.addedTokens.filter((token) => token.control || token.special).map(({ id }) => id),
   );
   const entries: Entry[] = [];
+  const byLength: number[][] = [];
+  const special: Entry[] = [];
+  const isPlain = new Uint8Array(tokenizer.vocabSize);
+  const classCounts = new Uint8Array(tokenizer.vocabSize);
   for (let id = 0; id < tokenizer.vocabSize; id++) {
     if (controlIds.has(id) || tokenizer.tokenOf(id) === undefined) continue;
     const bytes = tokenizer.bytes(id);
-    if (bytes.length > 0) entries.push({ id, bytes }); // a token without bytes could come for ever
+    if (bytes.length === 0) continue; // a token without bytes could come for ever
+    const text = plainText(bytes);
+    const entry = { id, bytes, classes: !text || text.length > shortText ? 0 : text.classes };
+    entries.push(entry);
+    classCounts[id] = entry.classes;
+    if (text) {
+      isPlain[id] = 1;
+      byLength[text.length] ??= [];
+      byLength[text.length].push(id);
+    } else special.push(entry);
   }
   entries.sort((a, b) => compareBytes(a.bytes, b.bytes) || a.id - b.id);
-  const byLength: number[][] = [];
-  const special: Entry[] = [];
-  for (const entry of entries) {
-    const length = plainLength(entry.bytes);
-    if (length === undefined) special.push(entry);
-    else {
-      byLength[length] ??= [];
-      byLength[length].push(entry.id);
-    }
-  }
+  special.sort((a, b) => compareBytes(a.bytes, b.bytes) || a.id - b.id);
   const all = makeTrie(entries);
-  const isPlain = new Uint8Array(tokenizer.vocabSize);
-  for (const ids of byLength) for (const id of ids ?? []) isPlain[id] = 1;
+  const classes: TokenClass[] = [];
   return {
     tokenizer,
     size: tokenizer.vocabSize,
@@ -106,11 +126,20 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
     special: makeTrie(special),
     specialReach: special.reduce((most, { bytes }) => Math.max(most, reachOf(bytes)), 0),
     plain: Array.from(byLength, (ids) => Int32Array.from(ids ?? [])),
-    notPlain: Int32Array.from([...isPlain.keys()].filter((id) => isPlain[id] === 0)),
+    notPlain: idsWhere(isPlain, (plain) => plain === 0),
+    classOf(textClass) {
+      classes[textClass] ??= {
+        ids: idsWhere(classCounts, (count) => count > textClass),
+        others: idsWhere(classCounts, (count) => count <= textClass),
+      };
+      return classes[textClass];
+    },
     control: [...controlIds],
     longest: all.deepest,
     spansKeys: special.some(({ bytes }) => spansKeys(bytes)),
     scratch: {
+      found: new IdList(),
+      kept: new Float32Array(tokenizer.vocabSize),
       states: new Int32Array(all.deepest + 1),
       ids: new Int32Array(all.ids.length),
       exitNodes: new Int32Array(all.byte.length),
@@ -120,17 +149,42 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
   };
 }
 
+function idsWhere(list: Uint8Array, isWanted: (value: number) => boolean): Int32Array {
+  const ids = new IdList();
+  for (let id = 0; id < list.length; id++) if (isWanted(list[id])) ids.push(id);
+  return ids.list();
+}
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Code points of a token that is plain text; undefined if it is not. */
-function plainLength(bytes: Uint8Array): number | undefined {
-  for (const byte of bytes) if (byte < 0x20 || byte === 0x22 || byte === 0x5c) return undefined;
+/** The length in code points of a token that is plain text, and how many classes it is in; undefined if it is not. */
+function plainText(bytes: Uint8Array): { length: number; classes: number } | undefined {
+  let classes = textClasses.length;
+  let isAscii = true;
+  for (const byte of bytes) {
+    if (byte < 0x20 || byte === 0x22 || byte === 0x5c) return undefined;
+    if (byte < 0x80) classes = Math.min(classes, classesOfAscii[byte]);
+    else isAscii = false;
+  }
+  if (isAscii) return { length: bytes.length, classes };
+  let length = 0;
   try {
-    return Array.from(utf8.decode(bytes)).length;
+    for (const char of utf8.decode(bytes)) {
+      classes = Math.min(classes, classesOf(char.codePointAt(0) as number));
+      length++;
+    }
   } catch {
     return undefined;
   }
+  return { length, classes };
 }
+
+function classesOf(codePoint: number): number {
+  const without = textClasses.findIndex((set) => !includesCodePoint(set, codePoint));
+  return without < 0 ? textClasses.length : without;
+}
+
+const classesOfAscii = Array.from({ length: 0x80 }, (_, codePoint) => classesOf(codePoint));
 
 const anyString = stringMachine(lengths(0, Number.MAX_SAFE_INTEGER)); // its state counts code points
 
@@ -152,40 +206,52 @@ function spansKeys(bytes: Uint8Array): boolean {
 
 /** The trie of tokens sorted by their bytes. */
 export function makeTrie(entries: readonly Entry[]): TokenTrie {
-  const byte = [0];
-  const skip = [0];
-  const depth = [0];
-  const firstId = [0];
-  const path: { node: number; byte: number }[] = [];
+  const room = 1 + entries.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const byte = new Uint8Array(room);
+  const skip = new Int32Array(room);
+  const depth = new Uint16Array(room);
+  const firstId = new Int32Array(room + 1);
+  const classes = new Uint8Array(room).fill(textClasses.length);
+  const ids = new Int32Array(entries.length);
+  let size = 1;
+  let deepest = 0;
+  /** The nodes down to the last one. */
+  const path = [0];
   const close = (length: number) => {
-    while (path.length > length) skip[(path.pop() as { node: number }).node] = byte.length;
-  };
-  const ids: number[] = [];
-  for (const { id, bytes } of entries) {
-    let shared = 0;
-    while (shared < path.length && shared < bytes.length && path[shared].byte === bytes[shared]) shared++;
-    close(shared);
-    for (let i = shared; i < bytes.length; i++) {
-      path.push({ node: byte.length, byte: bytes[i] });
-      byte.push(bytes[i]);
-      skip.push(0);
-      depth.push(i + 1);
-      firstId.push(ids.length);
+    while (path.length > length) {
+      const node = path.pop() as number;
+      const parent = path[path.length - 1];
+      skip[node] = size;
+      if (parent !== undefined) classes[parent] = Math.min(classes[parent], classes[node]);
     }
-    ids.push(id);
+  };
+  for (const [index, { id, bytes, classes: own }] of entries.entries()) {
+    let shared = 0;
+    while (shared + 1 < path.length && shared < bytes.length && byte[path[shared + 1]] === bytes[shared]) shared++;
+    close(shared + 1);
+    for (let i = shared; i < bytes.length; i++) {
+      byte[size] = bytes[i];
+      depth[size] = i + 1;
+      firstId[size] = index;
+      path.push(size++);
+    }
+    deepest = Math.max(deepest, bytes.length);
+    const node = path[path.length - 1];
+    classes[node] = Math.min(classes[node], own);
+    ids[index] = id;
   }
   close(0);
-  skip[0] = byte.length;
-  firstId.push(ids.length);
+  firstId[size] = entries.length;
   const first = new Int32Array(256);
-  for (let node = 1; node < byte.length; node = skip[node]) first[byte[node]] = node;
+  for (let node = 1; node < size; node = skip[node]) first[byte[node]] = node;
   return {
     first,
-    byte: Uint8Array.from(byte),
-    skip: Int32Array.from(skip),
-    depth: Uint16Array.from(depth),
-    firstId: Int32Array.from(firstId),
-    ids: Int32Array.from(ids),
-    deepest: depth.reduce((a, b) => Math.max(a, b), 0),
+    byte: byte.slice(0, size),
+    skip: skip.slice(0, size),
+    depth: depth.slice(0, size),
+    firstId: firstId.slice(0, size + 1),
+    ids,
+    classes: classes.slice(0, size),
+    deepest,
   };
 }

@@ -221,3 +221,86 @@ describe("refused", () => {
     expect(check(grammar, "4")).toBe(1);
   });
 });
+
+// What would take for ever is counted, not timed: the same schemas are refused on every machine, with the limit's name.
+describe("schemas made to explode", () => {
+  const many = <T>(count: number, make: (i: number) => T) => Array.from({ length: count }, (_, i) => make(i));
+  const byName = (count: number, make: (i: number) => unknown, name = (i: number) => `p${i}`) =>
+    Object.fromEntries(many(count, (i) => [name(i), make(i)]));
+  const deep = (count: number, around: (schema: unknown) => unknown) => {
+    let schema: unknown = { type: "integer" };
+    for (let i = 0; i < count; i++) schema = around(schema);
+    return schema;
+  };
+  const anyKey = { type: "object", properties: byName(700, () => ({})) };
+
+  test.each<[string, unknown]>([
+    [
+      "properties, all required",
+      { ...anyKey, properties: byName(10_000, () => ({})), required: many(10_000, (i) => `p${i}`) },
+    ],
+    ["unknown keywords", byName(10_000, (i) => i)],
+    ["bounds in allOf", { allOf: many(10_000, (i) => ({ minimum: i })) }],
+  ])("10,000 %s are read", (_, schema) => {
+    for (const style of [written, checked]) expect(() => compile(schema, style)).not.toThrow();
+  });
+
+  test.each<[string, unknown, RegExp]>([
+    [
+      "2,000 patterns of keys",
+      { patternProperties: byName(2_000, (i) => ({ minimum: i })) },
+      /more than 3000000 steps to tell apart/,
+    ],
+    [
+      "700 keys and as many patterns",
+      {
+        ...anyKey,
+        patternProperties: byName(
+          700,
+          () => ({}),
+          (i) => `^x${i}$`,
+        ),
+      },
+      /more than 200000 texts to hold against its patterns/,
+    ],
+    ["10,000 alternatives", { anyOf: many(10_000, (i) => ({ const: i })) }, /multiply to more than 2000 alternatives/],
+    ["10,000 exclusive ones", { oneOf: many(10_000, (i) => ({ const: i })) }, /"oneOf" has more than 200 members/],
+    [
+      "10,000 exclusive names",
+      { oneOf: many(10_000, (i) => ({ type: "object", required: [`p${i}`] })) },
+      /"oneOf" has more than 200 members/,
+    ],
+    [
+      "10,000 names that depend on the next",
+      { type: "object", dependentRequired: byName(10_000, (i) => [`p${i + 1}`]) },
+      /more than 500 names of keys depend on each other/,
+    ],
+    [
+      "alternatives that double",
+      { allOf: many(40, (i) => ({ anyOf: [{ multipleOf: 2 * i + 3 }, { minimum: i }] })) },
+      /more than \d+ (?:alternatives|comparisons)/,
+    ],
+    ["recursion through allOf", { allOf: [{ $ref: "#" }] }, /refers to itself without end/],
+    ["recursion through not", { not: { $ref: "#" } }, /refers to itself without end/],
+    ["not in not, 10,000 deep", deep(10_000, (schema) => ({ not: schema })), /nests more than 1000 brackets/],
+    ["an automaton that doubles", { type: "string", pattern: "(a|b)*a(a|b){20}$" }, /too large an automaton/],
+    ["a pattern that multiplies", { type: "string", pattern: "((a{1,100}){1,100}){1,100}" }, /too large|longer/],
+  ])("%s: refused", (_, schema, why) => {
+    let problem = "it compiles";
+    try {
+      compile(schema, written);
+    } catch (error) {
+      expect(error).toBeInstanceOf(FieldError);
+      problem = (error as FieldError).problem;
+    }
+    expect(problem).toMatch(why);
+  });
+  test.each(["not", "allOf", "items"])("%s, 900 deep: read or refused by name", (keyword) => {
+    const around = (schema: unknown) => ({ [keyword]: keyword === "allOf" ? [schema] : schema });
+    try {
+      compile(deep(keyword === "allOf" ? 450 : 900, around), written);
+    } catch (error) {
+      expect(error).toBeInstanceOf(FieldError);
+    }
+  });
+});

@@ -3,7 +3,7 @@
 // with one option left is none, and the smallest choice is taken first (unit propagation, Davis, Logemann and Loveland 1962).
 // Choices that only ask which keys are there become a formula (presence.ts) and are not multiplied at all.
 
-import { maxForms } from "../limits.ts";
+import { maxExclusive, maxForms, maxOneOfFormulas } from "../limits.ts";
 import { type Way, waysToFail } from "./complement.ts";
 import { schemaFault } from "./fault.ts";
 import {
@@ -52,6 +52,8 @@ export interface Tools {
   readonly outlines: Outlines;
   /** Branches above which only the plainest ways to fail a schema are taken. */
   readonly maxPlainBranches: number;
+  /** Hears where valid values are left out. */
+  narrows(at: string): void;
   /** Hears why there are none. */
   conflict(at: string, what: string): void;
   /** Whether a key is one of `keys`. */
@@ -60,7 +62,9 @@ export interface Tools {
 
 /** The branches of a set of places. Throws a FieldError where there are too many, or a schema refers to itself without end. */
 export function branchesOf(places: readonly Place[], tools: Tools): Branch[] {
-  return expanded(places, tools, false) ?? (expanded(places, tools, true) as Branch[]);
+  const all = expanded(places, tools, false);
+  if (!all) tools.narrows(places[0]?.at ?? "");
+  return all ?? (expanded(places, tools, true) as Branch[]);
 }
 
 /**
@@ -69,7 +73,7 @@ export function branchesOf(places: readonly Place[], tools: Tools): Branch[] {
  */
 function expanded(
   places: readonly Place[],
-  { outlines, conflict, isMeant, maxPlainBranches }: Tools,
+  { outlines, conflict, narrows, isMeant, maxPlainBranches }: Tools,
   narrow: boolean,
 ): Branch[] | undefined {
   const branches: Branch[] = [];
@@ -204,6 +208,7 @@ function expanded(
             ...{ at, types: types.object, presence: has(key), properties: new Map([[key, place]]) },
           })),
         );
+    narrows(at);
     if (!state.witness)
       ways.push(absorb({ ...rest, witness: one }, [{ place: beyondOf(one), lineage: [], above: [] }]));
     return ways;
@@ -243,8 +248,10 @@ function beyondOf({ name, at, keys }: Exists): Place {
 }
 const anyValue: Place = placeOf("true", "", () => true);
 
-/** The options of a oneOf: each without all others. */
+/** The options of a oneOf: each without all others. Throws a FieldError where they are too many: there are as many pairs. */
 function exclusive({ at, options }: Choice, name: string, i: number): Place[] {
+  if (options.length > maxExclusive)
+    throw schemaFault(at, `"oneOf" has more than ${maxExclusive} members, each of which must exclude the others`);
   return options.map((option, own) =>
     placeOf(`${name}|${i}.${own}`, at, () => ({
       ...{ at, allOf: [option] },
@@ -315,6 +322,8 @@ function formulaOfChoice({ exactly, options }: Choice, depth: number): Keyed | u
     parts.push(part);
   }
   const objects = parts.map(({ objects }) => objects);
+  // "Exactly one" takes a clause for each pair.
+  if (exactly && parts.length > maxOneOfFormulas) return undefined;
   const count = parts.filter(({ others }) => others).length;
   return { objects: exactly ? exactlyOne(objects) : any(objects), others: exactly ? count === 1 : count > 0 };
 }

@@ -19,7 +19,7 @@ import { branchesOf, type Tools } from "./branches.ts";
 import type { Compiler, Spelling } from "./compiler.ts";
 import { constantsOf, enumeratedForms } from "./constants.ts";
 import { readSchema } from "./dialect.ts";
-import { schemaFault } from "./fault.ts";
+import { fieldOf, schemaFault } from "./fault.ts";
 import { allTypes, type Branch, type Exists, type Member, type Place, placeOf, type Types, types } from "./keywords.ts";
 import { objectForms } from "./objects.ts";
 import { createOutlines } from "./outline.ts";
@@ -31,13 +31,19 @@ export interface Restriction {
   readonly only?: Types | undefined;
   /** JSON pointers of what is passed over, as `readSchema` has them. */
   readonly without?: ReadonlySet<string>;
+  /** Hears of places, by their path, where valid texts are left out. */
+  readonly narrows?: (path: string) => void;
 }
 
 /**
  * The value that a schema describes. Throws a FieldError about the keyword, its field the path inside the schema, if it is
  * not a schema, cannot be honored in full, is too large, or cannot be satisfied.
  */
-export function valueOfSchema(schema: unknown, spelling: Spelling, { only, without }: Restriction = {}): Value {
+export function valueOfSchema(
+  schema: unknown,
+  spelling: Spelling,
+  { only, without, narrows }: Restriction = {},
+): Value {
   const places = [readSchema(schema, spelling.judged, without)];
   if (only !== undefined) places.push(placeOf("only", "", () => ({ at: "", types: only })));
   const values = new Map<string, Value>();
@@ -92,7 +98,7 @@ export function valueOfSchema(schema: unknown, spelling: Spelling, { only, witho
   };
   const compiler: Compiler = { ...spelling, patterns, valueAt, conflict, namesIn };
   const maxPlainBranches = spelling.judged ? maxJudgedBranches : maxWrittenBranches;
-  const tools: Tools = { outlines, conflict, isMeant, maxPlainBranches };
+  const tools: Tools = { outlines, conflict, isMeant, maxPlainBranches, narrows: (at) => narrows?.(fieldOf(at)) };
 
   const value = valueAt(places);
   const checks: (() => void)[] = [];

@@ -5,6 +5,7 @@
 
 import { isKnownFormat } from "../formats.ts";
 import { keysOf } from "../json-text.ts";
+import { maxSchemaDepth } from "../limits.ts";
 import type { Bound } from "../number-range.ts";
 import { escapePointer, schemaFault, shown } from "./fault.ts";
 import {
@@ -126,6 +127,20 @@ const checks = new Map<string, Check>([
   ["else", schema],
 ]);
 
+/** Throws a FieldError if a value nests more brackets than recursive functions can read. */
+function checkDepth(raw: unknown): void {
+  /** The depth at which each object was found; what stands in several places is looked at again only where it is deeper. */
+  const depths = new Map<object, number>();
+  const open: [value: unknown, depth: number][] = [[raw, 1]];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [value, depth] = next;
+    if (typeof value !== "object" || value === null || depth <= (depths.get(value) ?? 0)) continue;
+    if (depth > maxSchemaDepth) throw schemaFault("", `the schema nests more than ${maxSchemaDepth} brackets`);
+    depths.set(value, depth);
+    for (const part of Object.values(value)) open.push([part, depth + 1]);
+  }
+}
+
 /**
  * The schema in a JSON value. Places are read, and checked, only as they are looked at: a FieldError that names the keyword
  * comes from their `schema`. `exactly`: keywords of later drafts than the schema's own say nothing, as its draft has it; else
@@ -133,6 +148,7 @@ const checks = new Map<string, Check>([
  * schemas that are passed over; with a ! behind it, a oneOf that is read as anyOf.
  */
 export function readSchema(raw: unknown, exactly: boolean, without: ReadonlySet<string> = new Set()): Place {
+  checkDepth(raw);
   const document = createDocument(raw);
   const places = new Map<string, Place>();
   const placeAt = (raw: unknown, at: string, around: Resource): Place => {

@@ -4,11 +4,10 @@
 import { FieldError } from "../../../field-error.ts";
 import type { Value } from "../forms.ts";
 import { maxDropped } from "../limits.ts";
-import { valueOfSchema } from "./compile.ts";
+import { type Restriction, valueOfSchema } from "./compile.ts";
 import type { Spelling } from "./compiler.ts";
 import { isObject } from "./dialect.ts";
 import { fieldOf, pointerOf, stepsOf } from "./fault.ts";
-import type { Types } from "./keywords.ts";
 
 /** A keyword that is not honored. */
 export interface Dropped {
@@ -24,19 +23,19 @@ const suspects = [
 ];
 
 /**
- * The value of a schema, of the given types alone, without what cannot be honored of it. It never throws: at worst nothing is
+ * The value of a schema, restricted as `valueOfSchema` has it, without what cannot be honored of it. It never throws: at worst nothing is
  * left but the types, and the keyword is "".
  */
 export function nearestValue(
   schema: unknown,
   spelling: Spelling,
-  only?: Types,
+  restriction: Restriction = {},
 ): { value: Value; dropped: readonly Dropped[] } {
   const without = new Set<string>();
   const dropped: Dropped[] = [];
   while (dropped.length < maxDropped) {
     try {
-      return { value: valueOfSchema(schema, spelling, { only, without }), dropped };
+      return { value: valueOfSchema(schema, spelling, { ...restriction, without }), dropped };
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
       const pointer = nextToDrop(schema, pointerOf(error) ?? "", without);
@@ -49,7 +48,7 @@ export function nearestValue(
       });
     }
   }
-  return { value: valueOfSchema(true, spelling, { only }), dropped: [...dropped, { path: "", keyword: "" }] };
+  return { value: valueOfSchema(true, spelling, restriction), dropped: [...dropped, { path: "", keyword: "" }] };
 }
 
 /** The JSON pointer of what to do without, because of a fault at a pointer; undefined: there is nothing. */

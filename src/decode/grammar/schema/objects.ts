@@ -4,8 +4,9 @@
 import { type Automaton, classify, languageOf } from "../automaton.ts";
 import { anyKey, type Extras, type Form, type ObjectForm, type Property, type Value } from "../forms.ts";
 import { includes } from "../language.ts";
+import { maxNamesTogether } from "../limits.ts";
 import type { Compiler } from "./compiler.ts";
-import { escapePointer } from "./fault.ts";
+import { escapePointer, schemaFault } from "./fault.ts";
 import type { Exists, Member, Place } from "./keywords.ts";
 import { limited } from "./patterns.ts";
 import { all, namesIn, units } from "./presence.ts";
@@ -24,11 +25,14 @@ export function objectForms(branch: readonly Member[], witness: Exists | undefin
   if (min > max) return conflict(at, `minProperties ${min} is above maxProperties ${max}`);
   const { required, forbidden, rest } = units(all(branch.map(({ presence = true }) => presence)));
   if (rest === false) return conflict(at, "some property would have to be there and not be there");
+  const together = namesIn(rest);
+  if (together.size > maxNamesTogether)
+    throw schemaFault(at, `more than ${maxNamesTogether} names of keys depend on each other`);
   const allowed = namesAllowed(branch, compiler);
   if (allowed === undefined) {
     if (min > 0 || required.size > 0 || witness) return conflict(at, "propertyNames allows no name");
   }
-  const names = declaredNames(branch, [...required, ...namesIn(rest)]);
+  const names = declaredNames(branch, [...required, ...together]);
   const properties: Property[] = [];
   for (const name of names) {
     if (forbidden.has(name)) continue;

@@ -3,6 +3,7 @@
 import { type Automaton, complementAutomaton, intersect, languageOf, searchAutomaton } from "../automaton.ts";
 import { formatAutomaton, longestOf } from "../formats.ts";
 import { includes } from "../language.ts";
+import { maxMatches } from "../limits.ts";
 import { parseRegex } from "../regex.ts";
 import type { Texts } from "./evaluate.ts";
 import { schemaFault } from "./fault.ts";
@@ -46,6 +47,8 @@ export function createPatterns(judged: boolean): Patterns {
       const key = `${kind} ${name}\n${text}`;
       let matches = matching.get(key);
       if (matches === undefined) {
+        if (matching.size >= maxMatches)
+          throw schemaFault(at, `the schema has more than ${maxMatches} texts to hold against its patterns`);
         const base = widest(kind, name, at);
         const isShort = kind === "pattern" || Array.from(text).length <= longestOf(name);
         matches = base !== undefined && isShort && includes(languageOf(base), text);

@@ -89,18 +89,23 @@ export function holdsFor(formula: Formula, isPresent: (name: string) => boolean)
 export function units(formula: Formula): { required: Set<string>; forbidden: Set<string>; rest: Formula } {
   const required = new Set<string>();
   const forbidden = new Set<string>();
-  let rest = formula;
-  for (let found = true; found; ) {
-    found = false;
-    const parts = typeof rest === "object" && rest.kind === "and" ? rest.parts : [rest];
-    for (const part of parts) {
+  for (let rest = formula; ; ) {
+    const known = new Map<string, boolean>();
+    const others: Formula[] = [];
+    for (const part of typeof rest === "object" && rest.kind === "and" ? rest.parts : [rest]) {
       const negative = typeof part === "object" && part.kind === "not";
       const atom = negative ? part.part : part;
-      if (typeof atom === "boolean" || atom.kind !== "has") continue;
-      (negative ? forbidden : required).add(atom.name);
-      rest = assign(rest, atom.name, !negative);
-      found = true;
+      if (typeof atom === "object" && atom.kind === "has") known.set(atom.name, !negative);
+      else others.push(part);
     }
+    if (known.size === 0) return { required, forbidden, rest };
+    for (const [name, present] of known) (present ? required : forbidden).add(name);
+    rest = all(
+      others.map((other) => {
+        let part = other;
+        for (const name of namesIn(other)) part = known.has(name) ? assign(part, name, known.get(name) === true) : part;
+        return part;
+      }),
+    );
   }
-  return { required, forbidden, rest };
 }

@@ -25,8 +25,9 @@ import { includes, type Language, lengths, without } from "../language.ts";
 import type { Bound, NumberRange } from "../number-range.ts";
 import type { Compiler } from "./compiler.ts";
 import { constantsOf } from "./constants.ts";
-import { type Keywords, numberTypes, type Types, types } from "./keywords.ts";
+import { type Keywords, numberTypes, type Signed, type Types, types } from "./keywords.ts";
 import { anyText, limited, together } from "./patterns.ts";
+import { sharedForm } from "./shared.ts";
 
 type Branch = readonly Keywords[];
 
@@ -79,7 +80,8 @@ export function numberForms(branch: Branch, allowed: Types, compiler: Compiler):
   const at = where?.multiples ? `${where.at}/multipleOf` : (where?.at ?? "");
   const isFree = !range.min && !range.max && !range.multiples && !range.notMultiples && !range.except;
   if (isFree && range.whole !== false && !compiler.judged) return [range.whole ? integerForm : freeNumberForm];
-  const form = limited(at, '"multipleOf"', () => numberForm(range, compiler.judged));
+  const make = () => limited(at, '"multipleOf"', () => numberForm(range, compiler.judged));
+  const form = range.except || compiler.judged ? make() : sharedForm(`n ${JSON.stringify(range)}`, make);
   return form ? [form] : compiler.conflict(where?.at ?? "", "no number lies between the bounds");
 }
 
@@ -126,13 +128,28 @@ function languageFor({ min, max, automaton, except, at }: Strings): Language | u
 }
 
 export function stringForms(branch: Branch, compiler: Compiler): Form[] {
-  const strings = stringsOf(branch, compiler);
-  const language = strings && languageFor(strings);
-  if (!strings || !language)
-    return compiler.conflict(branch[0]?.at ?? "", "minLength, maxLength, pattern and format leave no string");
-  const { min, max, automaton, except } = strings;
-  if (!automaton && min === 0 && max === Infinity && except.length === 0) return [stringForm];
-  return [textForm(language, automaton || except.length > 0 ? compiler.escapes : "all")];
+  const make = () => {
+    const strings = stringsOf(branch, compiler);
+    const language = strings && languageFor(strings);
+    if (!strings || !language) return undefined;
+    const { min, max, automaton, except } = strings;
+    if (!automaton && min === 0 && max === Infinity && except.length === 0) return stringForm;
+    return textForm(language, automaton || except.length > 0 ? compiler.escapes : "all");
+  };
+  const hasExceptions = excluded(branch, isText).length > 0;
+  const form = hasExceptions ? make() : sharedForm(nameOf(branch, compiler), make);
+  return form
+    ? [form]
+    : compiler.conflict(branch[0]?.at ?? "", "minLength, maxLength, pattern and format leave no string");
+}
+
+/** All that the strings of a branch depend on, but for those that are excluded. */
+function nameOf(branch: Branch, { escapes, judged }: Compiler): string {
+  const signs = (list: readonly Signed[] = []) => list.map(({ name, not }) => [name, not]);
+  const parts = branch.map(({ minLength, maxLength, patterns, formats }) => [
+    ...[minLength, maxLength, signs(patterns), signs(formats)],
+  ]);
+  return `s ${escapes} ${judged} ${JSON.stringify(parts)}`;
 }
 
 /** The strings of several branches as one automaton, for the names of keys; undefined: there are none. */
