@@ -3,13 +3,12 @@
 
 import { describe, expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
-import { selectKernels } from "../../kernels/select.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { embed } from "../../src/model/project.ts";
 import { readGolden } from "../golden/golden.ts";
 import { long } from "../long.ts";
-import { kernelSets, logitsOf } from "./run.ts";
+import { kernelSets, kernelsNamed, logitsOf } from "./run.ts";
 
 // Learned positions, grouped heads with rotary ones, norms on q and k, latent attention, experts, sliding windows.
 const cases = kernelSets.flatMap((kernels) => [
@@ -26,7 +25,7 @@ const cases = kernelSets.flatMap((kernels) => [
 describe.each(cases)("%s: %s, keys and values in %s", (kernels, name, kv) => {
   async function open() {
     const golden = await readGolden(name);
-    const ops = createOps((await selectKernels(kernels)).kernels);
+    const ops = createOps(await kernelsNamed(kernels));
     const { model } = await loadModel(ops, golden.directory);
     return { golden, ops, model, ids: golden.prompts[1].ids };
   }
