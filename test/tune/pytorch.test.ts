@@ -83,7 +83,6 @@ describe.each(kernelSets)("%s", (kernels) => {
       await Promise.all([...weights].map(async ([path, t]) => [path, await ops.read(t)] as const)),
     );
     const state = createAdamState(parameters);
-    const { beta1, beta2, eps } = golden;
     const weightDecay = (path: string) => (weights.get(path)?.shape.length === 2 ? golden.weightDecay : 0);
     const losses: number[] = [];
     for (let step = 0; step < golden.losses.length; step++) {
@@ -95,8 +94,7 @@ describe.each(kernelSets)("%s", (kernels) => {
       tape.end();
       const gradients = new Map(await Promise.all(pending));
       expectClose([clipGradients(gradients, golden.maxNorm)], [golden.norms[step]], 1e-3, `norm of step ${step}`);
-      const rate = warmup(golden.learningRate, step + 1, golden.warmupSteps);
-      adamStep(state, parameters, gradients, rate, { beta1, beta2, eps, weightDecay });
+      adamStep(state, parameters, gradients, warmup(golden.learningRate, step + 1, golden.warmupSteps), { beta1: golden.beta1, beta2: golden.beta2, eps: golden.eps, weightDecay }); // biome-ignore format: one step a line
       for (const [path, t] of weights) ops.derivatives().write(t, parameters.get(path) as Float32Array);
     }
     expectClose(losses, golden.losses, tolerance.gradient, "losses");
