@@ -33,16 +33,18 @@ export type Decoder = (output: Output) => DecodedToken[];
 const brokenLogits = "the model's logits are not finite numbers: its weights or input are broken";
 
 /** What a decoder needs of a row: no more than the choice, where the most likely token is taken as the model gives it. */
-export function wantOf(decoding: Decoding, constraint?: Constraint): Want {
+export function wantOf(decoding: Decoding, constraint?: Constraint, unspoken: readonly number[] = []): Want {
   const { temperature, repetitionPenalty, frequencyPenalty, presencePenalty, logitBias, logprobs } = decoding;
   const changed = repetitionPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0 || logitBias.size > 0;
   if (temperature > 0 || changed || constraint) return "logits";
+  if (unspoken.length > 0) return logprobs === undefined ? { except: unspoken } : "logits";
   return logprobs === undefined ? "id" : { top: Math.max(1, logprobs) };
 }
 
 /**
  * A decoder for one sequence. `promptIds` are the prompt's tokens: seen by the repetition penalty, and what the text continues.
- * A constraint masks the logits between penalties and temperature; end-of-text tokens pass where it is complete.
+ * A constraint masks the logits between penalties and temperature; end-of-text tokens pass where it is complete. `unspoken`
+ * are ids that are never chosen without a constraint; log-probabilities are told as if they could be.
  */
 export function createDecoder(
   decoding: Decoding,
@@ -50,6 +52,7 @@ export function createDecoder(
   endIds: readonly number[],
   promptIds: readonly number[],
   constraint?: Constraint,
+  unspoken: readonly number[] = [],
 ): Decoder {
   const random = randomSource(decoding.seed);
   const seen = new Set(promptIds);
@@ -88,6 +91,7 @@ export function createDecoder(
     const raw = decoding.logprobs === undefined ? undefined : logits.slice();
     penalize(logits, decoding, { seen, generated });
     if (constraint) mask(logits, constraint, raw);
+    else for (const id of unspoken) logits[id] = -Infinity;
     const id = choose(distribution(logits, decoding), decoding.temperature === 0 ? 0 : random());
     const token: DecodedToken = { id, text: "" };
     if (raw) token.logprob = logProbOf(raw, id);

@@ -6,8 +6,8 @@ import type { Tensor } from "../../kernels/tensor.ts";
 import { type LogProb, topLogProbs } from "./log-probs.ts";
 import { argmax } from "./sampler.ts";
 
-/** What a task wants of each of its rows: the logits, the id of the largest, or the `top` most likely ids. */
-export type Want = "logits" | "id" | { readonly top: number };
+/** What a task wants of each of its rows: the logits, the id of the largest, of all or all `except` some, or the `top` most likely ids. */
+export type Want = "logits" | "id" | { readonly except: readonly number[] } | { readonly top: number };
 
 /**
  * What it then gets. Logits [vocabSize] are its own to change. Of equal logits the one with the lowest id comes first; the
@@ -16,7 +16,7 @@ export type Want = "logits" | "id" | { readonly top: number };
  */
 export type Output<W extends Want = Want> = W extends "logits"
   ? Float32Array
-  : W extends "id"
+  : W extends "id" | { readonly except: readonly number[] }
     ? number
     : readonly LogProb[];
 
@@ -30,11 +30,14 @@ export async function readOutputs(ops: Ops, logits: Tensor, wants: readonly Want
   return wants.map((want, row) => outputOf(values.subarray(row * vocabSize, (row + 1) * vocabSize), want));
 }
 
-/** What one row of logits [vocabSize] says. */
+/** What one row of logits [vocabSize] says; changes them. */
 export function outputOf(logits: Float32Array, want: Want): Output {
   if (want === "logits") return logits;
-  if (want === "id") return allFinite(logits) ? argmax(logits) : notFinite;
-  return allFinite(logits) ? topLogProbs(logits, want.top) : [];
+  const finite = allFinite(logits);
+  if (want !== "id" && "top" in want) return finite ? topLogProbs(logits, want.top) : [];
+  if (!finite) return notFinite;
+  if (want !== "id") for (const id of want.except) logits[id] = -Infinity;
+  return argmax(logits);
 }
 
 /** Whether all values are finite numbers. */

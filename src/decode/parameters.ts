@@ -35,6 +35,8 @@ export interface DecodeParameters {
   promptLogprobs?: number;
   /** Keep the text of control tokens in the output. Default false: they leave no text. An end-of-text token that ends the text never does. */
   specialTokens?: boolean;
+  /** Let control tokens be chosen that have no place in a text: roles, marks of gaps and calls. Default: as specialTokens */
+  controlTokens?: boolean;
   /** Go on after an end-of-text token. Default false */
   ignoreEnd?: boolean;
 }
@@ -55,6 +57,7 @@ export interface Decoding {
   logprobs: number | undefined;
   promptLogprobs: number | undefined;
   specialTokens: boolean;
+  controlTokens: boolean;
   ignoreEnd: boolean;
 }
 
@@ -75,6 +78,7 @@ export const decodeParameterNames = {
   logprobs: true,
   promptLogprobs: true,
   specialTokens: true,
+  controlTokens: true,
   ignoreEnd: true,
 } satisfies Names<DecodeParameters>;
 
@@ -137,6 +141,7 @@ export function decodingOf(
     logprobs: numberIn(tokens, "logprobs", parameters.logprobs),
     promptLogprobs: numberIn(tokens, "promptLogprobs", parameters.promptLogprobs),
     specialTokens: flag("specialTokens", parameters.specialTokens),
+    controlTokens: flag("controlTokens", parameters.controlTokens ?? parameters.specialTokens),
     ignoreEnd: flag("ignoreEnd", parameters.ignoreEnd),
   };
 }
