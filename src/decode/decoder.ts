@@ -8,10 +8,11 @@ import { type LogProb, logProbOf, topLogProbs } from "./log-probs.ts";
 import { allFinite, notFinite, type Output, type Want } from "./outputs.ts";
 import type { Decoding } from "./parameters.ts";
 import { randomSource } from "./random.ts";
+import { repeatDetector } from "./repeats.ts";
 import { choose, distribution, penalize } from "./sampler.ts";
 import { stopMatcher } from "./stop-strings.ts";
 
-/** Why a text ended: an end-of-text token, a stop string or a finished constraint; or the most tokens that were asked for. */
+/** Why a text ended: an end-of-text token, a stop string or a finished constraint; or it is cut: the most tokens that were asked for, repeats. */
 export type FinishReason = "stop" | "length";
 
 /** One step of a sequence. */
@@ -62,6 +63,7 @@ export function createDecoder(
   const textOf = (id: number) => (tokenizer.tokenOf(id) === undefined ? "" : characters.push(id));
   for (const id of promptIds) textOf(id); // some tokenizers drop the space that begins a text: this text has begun
   const stops = stopMatcher(decoding.stop);
+  const repeats = decoding.stopRepeats ? repeatDetector() : undefined;
   let count = 0;
 
   return (output) => {
@@ -130,7 +132,7 @@ export function createDecoder(
     if (!token.finishReason) {
       constraint?.accept(id);
       if (constraint?.finished) token.finishReason = "stop";
-      else if (count === decoding.maxTokens) token.finishReason = "length";
+      else if (repeats?.(id) || count === decoding.maxTokens) token.finishReason = "length";
     }
 
     const { text, stopped } = stops.push(token.finishReason ? piece + characters.end() : piece);

@@ -37,6 +37,8 @@ export interface DecodeParameters {
   specialTokens?: boolean;
   /** Let control tokens be chosen that have no place in a text: roles, marks of gaps and calls. Default: as specialTokens */
   controlTokens?: boolean;
+  /** End a text, as cut, that repeats its last tokens over and over: 48 tokens of one period, four times or more. Default false */
+  stopRepeats?: boolean;
   /** Go on after an end-of-text token. Default false */
   ignoreEnd?: boolean;
 }
@@ -58,6 +60,7 @@ export interface Decoding {
   promptLogprobs: number | undefined;
   specialTokens: boolean;
   controlTokens: boolean;
+  stopRepeats: boolean;
   ignoreEnd: boolean;
 }
 
@@ -79,6 +82,7 @@ export const decodeParameterNames = {
   promptLogprobs: true,
   specialTokens: true,
   controlTokens: true,
+  stopRepeats: true,
   ignoreEnd: true,
 } satisfies Names<DecodeParameters>;
 
@@ -142,6 +146,7 @@ export function decodingOf(
     promptLogprobs: numberIn(tokens, "promptLogprobs", parameters.promptLogprobs),
     specialTokens: flag("specialTokens", parameters.specialTokens),
     controlTokens: flag("controlTokens", parameters.controlTokens ?? parameters.specialTokens),
+    stopRepeats: flag("stopRepeats", parameters.stopRepeats),
     ignoreEnd: flag("ignoreEnd", parameters.ignoreEnd),
   };
 }
