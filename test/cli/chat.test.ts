@@ -37,8 +37,8 @@ test("chat --json: one object a line; a second question sees the first", async (
 
 test("chat: near the best guess, and an answer that repeats itself ends, unless it is told otherwise", async () => {
   const story = "Tell me a story.\n";
-  const usual = await run(["chat", "--seed", "1", "--max-tokens", "40"], story);
-  expect(await run(["chat", "--seed", "1", "--max-tokens", "40", "--temperature", "0.3"], story)).toEqual(usual);
+  const usual = await run(["chat", "--seed", "1", "--max-tokens", "12"], story);
+  expect(await run(["chat", "--seed", "1", "--max-tokens", "12", "--temperature", "0.3"], story)).toEqual(usual);
   const question = "Ben has a red bike and Mia has a blue kite. What does Mia have?\n";
   const { out } = await run(["chat", "--json", "--seed", "2", "--temperature", "0.7"], question);
   const { content, finish_reason, usage } = JSON.parse(out);
