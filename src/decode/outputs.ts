@@ -26,8 +26,35 @@ export const notFinite = -1;
 /** Reads what each row of logits [rows, vocabSize] says. The values are those at the moment of the call. */
 export async function readOutputs(ops: Ops, logits: Tensor, wants: readonly Want[]): Promise<Output[]> {
   const [, vocabSize] = logits.shape;
-  const values = await ops.read(logits);
-  return wants.map((want, row) => outputOf(values.subarray(row * vocabSize, (row + 1) * vocabSize), want));
+  const rows = [...wants.keys()];
+  const whole = rows.filter((row) => wants[row] === "logits");
+  const most = wants.reduce((most, want) => Math.max(most, want === "logits" ? 0 : want === "id" ? 1 : want.top), 0);
+  const chosen = whole.length < rows.length ? ops.choose(logits, most) : null; // [rows, 2 + 2 · most]
+  if (!chosen) {
+    const values = await ops.read(logits);
+    return wants.map((want, row) => outputOf(values.subarray(row * vocabSize, (row + 1) * vocabSize), want));
+  }
+  const [few, many] = await Promise.all([
+    ops.read(chosen),
+    whole.length > 0 ? ops.read(ops.gather(logits, ops.upload(Int32Array.from(whole)))) : new Float32Array(),
+  ]);
+  return wants.map((want, row) => {
+    if (want !== "logits") return outputOfChosen(few.subarray(row * chosen.shape[1]), want, most);
+    const at = whole.indexOf(row) * vocabSize;
+    return many.subarray(at, at + vocabSize);
+  });
+}
+
+/** What a row says of which the set chose the largest: whether all are finite, log Σ e^logits, then `most` times id and logit. */
+function outputOfChosen(row: Float32Array, want: "id" | { readonly top: number }, most: number): Output {
+  const [finite, total] = row;
+  if (want === "id") return finite ? row[2] : notFinite;
+  if (!finite) return [];
+  const all = Array.from({ length: Math.min(want.top, most) }, (_, i) => ({
+    id: row[2 + 2 * i],
+    logprob: row[3 + 2 * i] - total,
+  }));
+  return all.filter(({ id }) => id >= 0);
 }
 
 /** What one row of logits [vocabSize] says; changes them. */

@@ -58,7 +58,7 @@ const narrowings: Record<string, { why: string; applies(pair: Pair): boolean }> 
   },
   digits: {
     why: "multiples end where a double no longer knows its remainder",
-    applies: ({ schema, text }) => /"multipleOf"/.test(schema) && /\d{14}/.test(text),
+    applies: ({ schema, text }) => /"multipleOf"/.test(schema) && /\d{14}|e\+?(?:1[4-9]|[2-9]\d)/.test(text),
   },
   judged: {
     why: "of a judged object, of many ways not to match a schema only the plainest are known",
