@@ -27,8 +27,8 @@ export const notFinite = -1;
 export async function readOutputs(ops: Ops, logits: Tensor, wants: readonly Want[]): Promise<Output[]> {
   const [, vocabSize] = logits.shape;
   const rows = [...wants.keys()];
-  const whole = rows.filter((row) => wants[row] === "logits");
-  const most = wants.reduce((most, want) => Math.max(most, want === "logits" ? 0 : want === "id" ? 1 : want.top), 0);
+  const whole = rows.filter((row) => largestFor(wants[row]) === 0);
+  const most = wants.reduce((most, want) => Math.max(most, largestFor(want)), 0);
   const chosen = whole.length < rows.length ? ops.choose(logits, most) : null; // [rows, 2 + 2 · most]
   if (!chosen) {
     const values = await ops.read(logits);
@@ -39,16 +39,30 @@ export async function readOutputs(ops: Ops, logits: Tensor, wants: readonly Want
     whole.length > 0 ? ops.read(ops.gather(logits, ops.upload(Int32Array.from(whole)))) : new Float32Array(),
   ]);
   return wants.map((want, row) => {
-    if (want !== "logits") return outputOfChosen(few.subarray(row * chosen.shape[1]), want, most);
+    if (want !== "logits" && largestFor(want) > 0)
+      return outputOfChosen(few.subarray(row * chosen.shape[1]), want, most);
     const at = whole.indexOf(row) * vocabSize;
-    return many.subarray(at, at + vocabSize);
+    return outputOf(many.subarray(at, at + vocabSize), want);
   });
 }
 
+/** How many of the largest logits tell what is wanted; 0: all are read, as a set is no faster with so many. */
+function largestFor(want: Want): number {
+  if (want === "logits") return 0;
+  if (want === "id") return 1;
+  if ("top" in want) return want.top;
+  return want.except.length < 32 ? want.except.length + 1 : 0;
+}
+
 /** What a row says of which the set chose the largest: whether all are finite, log Σ e^logits, then `most` times id and logit. */
-function outputOfChosen(row: Float32Array, want: "id" | { readonly top: number }, most: number): Output {
+function outputOfChosen(row: Float32Array, want: Exclude<Want, "logits">, most: number): Output {
   const [finite, total] = row;
   if (want === "id") return finite ? row[2] : notFinite;
+  if ("except" in want) {
+    let at = 2;
+    while (want.except.includes(row[at])) at += 2;
+    return finite ? row[at] : notFinite;
+  }
   if (!finite) return [];
   const all = Array.from({ length: Math.min(want.top, most) }, (_, i) => ({
     id: row[2 + 2 * i],
