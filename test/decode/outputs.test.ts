@@ -100,13 +100,17 @@ test.each(kernelSets)("%s: rows that want different things get each its own", as
     [4, 4, 4, 4],
     [1, 2, 3, 4],
     [-5, -5, -7, -5],
+    [1, 5, 5, 2],
+    [9, 5, Number.NaN, 2],
+    [4, 4, 4, 4],
   ].map((row) => Float32Array.from(row));
   const wants: Want[] = ["id", "id", { top: 2 }, "logits", { top: 9 }];
-  const said = readOutputs(ops, ops.upload(Float32Array.from(rows.flatMap((row) => [...row])), [5, 4]), wants);
+  wants.push({ except: [1, 3] }, { except: [0] }, { except: new Array(40).fill(0) });
+  const said = readOutputs(ops, ops.upload(Float32Array.from(rows.flatMap((row) => [...row])), [8, 4]), wants);
   ops.endStep();
   // Chosen on a device, sums are in f32.
   const close = (logprob: number) => (name === "webgpu" ? expect.closeTo(logprob, 6) : logprob);
   const top = (row: number, ids: number[]) => ids.map((id) => ({ id, logprob: close(logProbOf(rows[row], id)) }));
-  expect(await said).toEqual([1, notFinite, top(2, [0, 1]), rows[3], top(4, [0, 1, 3, 2])]);
+  expect(await said).toEqual([1, notFinite, top(2, [0, 1]), rows[3], top(4, [0, 1, 3, 2]), 2, notFinite, 1]);
   if (name !== "webgpu") ops.kernels.close();
 });
