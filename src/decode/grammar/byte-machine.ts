@@ -72,7 +72,7 @@ export function tabulate<State>({
   key,
   step,
   accepts,
-}: MachineDescription<State>): ByteMachine & { described(state: number): State } {
+}: MachineDescription<State>): ByteMachine & { described(state: number): State; numberOf(state: State): number } {
   const states: State[] = [];
   const known = new Map<string | number, number>();
   const table: TransitionTable = { next: new Int32Array(0), accepting: new Uint8Array(0) };
@@ -105,6 +105,7 @@ export function tabulate<State>({
       return true;
     },
     described: (state) => states[state],
+    numberOf,
   };
 }
 

@@ -2,19 +2,25 @@
 // a language sees code points and not bytes, "\u0061" is the same key as "a". The answer to a finished key is which property
 // it is.
 
-import { countTexts, languageOf } from "./automaton.ts";
+import { type Automaton, countTexts, languageOf } from "./automaton.ts";
 import type { ByteMachine } from "./byte-machine.ts";
 import type { Extras, ObjectForm, Value } from "./forms.ts";
 import type { KeyChoice, UsedKeys } from "./key-choice.ts";
 import { type Language, lengths, nowhere } from "./language.ts";
-import { type Escapes, stringMachine } from "./string.ts";
+import { maxSharedStates } from "./limits.ts";
+import { keeper } from "./schema/shared.ts";
+import { type Escapes, type StringMachine, stringMachine } from "./string.ts";
 import { classRoom } from "./text-classes.ts";
 
 export interface KeyMachine extends ByteMachine {
   /** The property that a finished key is, or the value of a key that none declares. */
   outcome(state: number): { property: number } | { extra: Value };
-  /** Once a key can be no declared or used one any more: the machine of any other key, and its state. */
-  released(state: number): { machine: KeyMachine; state: number } | undefined;
+  /** Any other key, whatever the names: a machine that objects share, and its state beside this one; undefined: none may come. */
+  others(state: number): { machine: KeyMachine; state: number } | undefined;
+  /** The key can be no declared or used one any more, whatever comes: only `others` matters. */
+  isReleased(state: number): boolean;
+  /** The state of this machine beside one of `others` in which a released key has ended. */
+  closed(other: number): number;
 }
 
 interface NameNode {
@@ -117,13 +123,20 @@ const anyKeys = {
   all: stringMachine(lengths(0, Infinity), "all"),
   needed: stringMachine(lengths(0, Infinity), "needed"),
 };
-const quote = 0x22;
 
-/** Inside a key that no longer matters: one machine for all of them, so that its masks are shared. */
-function otherKey(value: Value, escapes: Escapes): { machine: KeyMachine; state: number } {
-  const strings = anyKeys[escapes];
-  const machine = { ...strings, outcome: () => ({ extra: value }), released: () => undefined };
-  return { machine, state: strings.next(strings.start, quote) };
+const keep = keeper<StringMachine>();
+const ofAutomaton = new WeakMap<Automaton, Map<Escapes, StringMachine>>();
+
+/** Keys that an automaton accepts (absent: all), as strings; small ones are shared by schemas. */
+function otherKeys(keys: Automaton | undefined, escapes: Escapes): StringMachine {
+  if (!keys) return anyKeys[escapes];
+  const known = ofAutomaton.get(keys) ?? new Map<Escapes, StringMachine>();
+  ofAutomaton.set(keys, known);
+  const make = () => stringMachine(languageOf(keys), escapes);
+  const isSmall = keys.edges.length <= maxSharedStates;
+  const machine = known.get(escapes) ?? (isSmall ? keep(`${escapes} ${JSON.stringify(keys)}`, make) : make());
+  known.set(escapes, machine);
+  return machine;
 }
 
 /** Where a key is: among the declared names, among those used, in the automaton of the others (`nowhere`: in none). */
@@ -179,7 +192,23 @@ function makeKeyMachine(
     depth: depth + 1,
     extra: extra === nowhere || !extraLanguage ? extra : extraLanguage.next(extra, codePoint),
   });
+  /** Whether the names go on with a code point of a range. */
+  const goOn = ({ node, used, depth }: KeyState, from: number, to: number) => {
+    for (const codePoint of node?.next.keys() ?? []) if (codePoint >= from && codePoint <= to) return true;
+    return used.some((name) => name[depth] >= from && name[depth] <= to);
+  };
+  const beyondNames = new Map<number, number>();
+  const beyond = (extra: number): number => {
+    const number = beyondNames.get(extra) ?? numberOf({ node: undefined, used: [], depth: 0, extra });
+    beyondNames.set(extra, number);
+    return number;
+  };
   const next = (state: number, codePoint: number): number => {
+    if (!goOn(states[state], codePoint, codePoint)) {
+      const { extra } = states[state];
+      const after = extra === nowhere || !extraLanguage ? extra : extraLanguage.next(extra, codePoint);
+      return after === nowhere ? nowhere : beyond(after);
+    }
     const reached = after(states[state], codePoint);
     return isAlive(reached) ? numberOf(reached) : nowhere;
   };
@@ -205,12 +234,10 @@ function makeKeyMachine(
       return false;
     },
     all(state, from, to) {
-      const { node, used, depth, extra } = states[state];
-      if (extra === nowhere || (from <= 0xdfff && to >= 0xd800)) return nowhere;
-      for (const codePoint of node?.next.keys() ?? []) if (codePoint >= from && codePoint <= to) return nowhere;
-      if (used.some((name) => name[depth] >= from && name[depth] <= to)) return nowhere;
+      const { extra } = states[state];
+      if (extra === nowhere || (from <= 0xdfff && to >= 0xd800) || goOn(states[state], from, to)) return nowhere;
       const target = extraLanguage ? extraLanguage.all(extra, from, to) : extra;
-      return target === nowhere ? nowhere : numberOf({ node: undefined, used: [], depth: depth + 1, extra: target });
+      return target === nowhere ? nowhere : beyond(target);
     },
     accepts(state) {
       const { node, used, depth, extra } = states[state];
@@ -226,12 +253,36 @@ function makeKeyMachine(
     room: (state) => (states[state].extra !== nowhere && !extraLanguage ? Infinity : undefined),
   };
   const machine = stringMachine(language, escapes);
+  const strings = otherKeys(extras?.keys, escapes);
+  const other: KeyMachine = {
+    ...strings,
+    outcome: (state) => ({ extra: (extras as Extras).valueOf(strings.content(state)) }),
+    others: () => undefined,
+    isReleased: () => false,
+    closed: (state) => state,
+  };
+  const isReleased = (state: number) => {
+    const { stage, content, certain } = machine.described(state);
+    const reached = states[certain === nowhere ? content : certain];
+    if (stage === "closed" || reached.extra === nowhere) return false;
+    if (stage === "utf8" && certain === nowhere) return !goOn(reached, 0x80, 0x10ffff);
+    return !reached.node && reached.used.length === 0;
+  };
+  const extraOf = (content: number) => (content === nowhere ? nowhere : states[content].extra);
   return {
     ...machine,
-    released(state) {
-      if (machine.plainRoom?.(state) === undefined) return undefined;
-      const { node, used, extra } = states[machine.content(state)];
-      return node || used.length > 0 ? undefined : otherKey((extras as Extras).valueOf(extra), escapes);
+    others(state) {
+      const { stage, content, left, value, certain } = machine.described(state);
+      if (extraOf(content) === nowhere) return undefined;
+      // Inside a code point the names may leave it open what the others already know.
+      if (stage !== "text" && !isReleased(state)) return undefined;
+      const beside = { stage, content: extraOf(content), left, value, certain: extraOf(certain) };
+      return { machine: other, state: strings.numberOf(beside) };
+    },
+    isReleased,
+    closed(state) {
+      const ended = strings.described(state);
+      return machine.numberOf({ ...ended, content: beyond(ended.content) });
     },
     outcome(state) {
       const { node, extra } = states[machine.content(state)];

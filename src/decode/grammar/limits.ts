@@ -77,8 +77,14 @@ export const maxCachedTokens = 8_000_000;
 /** Forced text that is taken at once, in bytes. */
 export const maxForcedBytes = 512;
 
-/** Forms of strings and numbers that grammars share, kept for the next that needs them. */
-export const maxSharedForms = 64;
+/** Tokens listed in what is known of machines, of all grammars over one vocabulary. */
+export const maxWalkedTokens = 16_000_000;
+
+/** Forms of strings and numbers that grammars share, and machines of keys, kept for the next that needs them. */
+export const maxShared = 64;
+
+/** States of an automaton of keys that grammars share. */
+export const maxSharedStates = 100;
 
 /** Compiled grammars kept for requests that ask for the same. */
 export const maxKeptGrammars = 32;

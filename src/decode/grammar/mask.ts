@@ -5,8 +5,10 @@
 
 import { FieldError } from "../../field-error.ts";
 import { type ByteMachine, dead, unknown } from "./byte-machine.ts";
+import type { Value } from "./forms.ts";
 import type { UsedKeys } from "./key-choice.ts";
-import { maxCachedTokens, maxMaskSteps } from "./limits.ts";
+import type { KeyMachine } from "./keys.ts";
+import { maxCachedTokens, maxMaskSteps, maxWalkedTokens } from "./limits.ts";
 import { type Bytes, bytesOf, contentOf, type Frame, type Recognizer, type Seen } from "./recognizer.ts";
 import { keyOf } from "./schema/presence.ts";
 import { shortText, textClasses } from "./text-classes.ts";
@@ -29,8 +31,16 @@ export interface Masks {
   visited(): number;
 }
 
+type ColonFrame = Extract<Frame, { kind: "colon" }>;
+
+interface Member {
+  readonly ids: Int32Array;
+  readonly exits: readonly number[];
+}
+
 type MachineFrame = Extract<Frame, { kind: "scalar" | "key" | "free" }>;
-const machineOf = (frame: MachineFrame) => (frame.kind === "free" ? frame.script.machine : frame.machine);
+type Machine = ByteMachine & Partial<Pick<KeyMachine, "others" | "isReleased" | "closed">>;
+const machineOf = (frame: MachineFrame): Machine => (frame.kind === "free" ? frame.script.machine : frame.machine);
 const inMachine = (frame: Frame): frame is MachineFrame =>
   frame.kind === "scalar" || frame.kind === "key" || frame.kind === "free";
 
@@ -39,12 +49,16 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   const { all, special, control, walks, scratch } = vocabulary;
   let masks = new Map<string, TokenSet>();
   let beyond = new Map<number, Map<number, Int32Array>>();
+  let members = new Map<string, Member>();
+  /** A stack that is not walked any further: the nodes at which it is reached are what is asked for. */
+  let hole: Frame | undefined;
+  let throughHole = new Set<number>();
   let cached = 0;
   let steps = 0;
   let visited = 0;
   const { found } = scratch;
 
-  const { nameOf, clear } = createNames(vocabulary);
+  const { nameOf, nameOfValue, clear } = createNames(vocabulary);
 
   const addAt = (trie: TokenTrie, node: number) => {
     for (let i = trie.firstId[node]; i < trie.firstId[node + 1]; i++) found.push(trie.ids[i]);
@@ -57,8 +71,11 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   };
 
   /** Walks the tokens below a node inside one machine, those of a class (-1: of none) left out. */
-  const scan = (machine: ByteMachine, state: number, trie: TokenTrie, from: number, textClass: number): MachineWalk => {
-    const { byte, depth, skip, firstId, ids, classes } = trie;
+  const scan = (machine: Machine, state: number, trie: TokenTrie, from: number, textClass: number): MachineWalk => {
+    // Keys that an object has nothing to say of are looked up in what is known of all such keys.
+    const others = machine.others?.(state);
+    const known = others && walkOf(others.machine, others.state, trie, from, textClass);
+    const { byte, depth, skip, firstId, ids, classes, places } = trie;
     const { states, ids: inside, exitNodes, exitStates } = scratch;
     const { table } = machine;
     const end = skip[from];
@@ -77,11 +94,21 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       }
       states[depth[node]] = after;
       for (let i = firstId[node]; i < firstId[node + 1]; i++) inside[idCount++] = ids[i];
-      if (table.accepting[after] === 1 && skip[node] > node + 1) {
+      const isLeaf = skip[node] === node + 1;
+      if (table.accepting[after] === 1 && !isLeaf) {
         exitNodes[exitCount] = node;
         exitStates[exitCount++] = after;
       }
-      node++;
+      if (known && !isLeaf && machine.isReleased?.(after)) {
+        const idsBelow = firstId[skip[node]];
+        for (let i = firstAt(known.ids, places, firstId[node + 1]); places[known.ids[i]] < idsBelow; i++)
+          inside[idCount++] = known.ids[i];
+        for (let i = firstAt(known.exitNodes, undefined, node + 1); known.exitNodes[i] < skip[node]; i++) {
+          exitNodes[exitCount] = known.exitNodes[i];
+          exitStates[exitCount++] = machine.closed?.(known.exitStates[i]) as number;
+        }
+        node = skip[node];
+      } else node++;
     }
     spend(visited);
     return {
@@ -91,20 +118,22 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     };
   };
 
-  /** The walk from a machine's state over a whole trie, a class left out; from the cache if it was walked before. */
-  const walkOf = (machine: ByteMachine, state: number, trie: TokenTrie, textClass: number): MachineWalk => {
+  /** The walk from a machine's state over the tokens below a node, a class left out; from the cache if it was walked before. */
+  const walkOf = (machine: Machine, state: number, trie: TokenTrie, from: number, textClass: number): MachineWalk => {
     const like = machine.likeness?.(state, trie === special ? vocabulary.specialReach + 1 : trie.deepest) ?? state;
-    const name = textClass < 0 ? like : `${textClass} ${like}`;
-    let ofMachine = walks.get(machine.table);
-    if (!ofMachine) {
-      ofMachine = new Map();
-      walks.set(machine.table, ofMachine);
+    const where = from * 2 + (trie === special ? 1 : 0);
+    const name = textClass < 0 && where === 0 ? like : `${where} ${textClass} ${like}`;
+    let ofMachine = walks.of.get(machine.table);
+    let walk = ofMachine?.get(name);
+    if (walk) return walk;
+    walk = scan(machine, state, trie, from, textClass);
+    walks.tokens += walk.ids.length + 2 * walk.exitNodes.length + 8;
+    if (walks.tokens > maxWalkedTokens) {
+      walks.of = new WeakMap();
+      walks.tokens = 0;
     }
-    let walk = ofMachine.get(name);
-    if (!walk) {
-      walk = scan(machine, state, trie, 0, textClass);
-      ofMachine.set(name, walk);
-    }
+    ofMachine = walks.of.get(machine.table) ?? new Map();
+    walks.of.set(machine.table, ofMachine.set(name, walk));
     return walk;
   };
 
@@ -117,10 +146,44 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       return frame.kind === "key" ? contentOf(text) : bytesOf(text);
     });
 
+  /** The tokens below a node from a colon on, and the nodes at which a value has ended: the same in all objects. */
+  const memberOf = (frame: ColonFrame, trie: TokenTrie, from: number): Member => {
+    const { passed, spaces, value, parent } = frame;
+    const name = `${nameOfValue(value)} ${parent.depth} ${passed} ${spaces} ${from} ${trie === all}`;
+    let member = members.get(name);
+    if (!member) {
+      const before = found.length;
+      const outer = { hole, throughHole };
+      hole = parent;
+      throughHole = new Set();
+      walkOpen(frame, trie, from);
+      member = { ids: found.list(before), exits: [...throughHole] };
+      ({ hole, throughHole } = outer);
+      found.length = before;
+      members.set(name, member);
+      cached += member.ids.length + member.exits.length + 8;
+    }
+    return member;
+  };
+
   /** Adds the tokens below a node that a stack allows. */
   const walk = (frame: Frame, trie: TokenTrie, from: number): void => {
+    if (frame === hole) {
+      throughHole.add(from);
+      return;
+    }
+    if (frame.kind === "colon") {
+      const { ids, exits } = memberOf(frame, trie, from);
+      found.pushAll(ids);
+      for (const node of exits) walk(frame.parent, trie, node);
+      return;
+    }
+    walkOpen(frame, trie, from);
+  };
+
+  const walkOpen = (frame: Frame, trie: TokenTrie, from: number): void => {
     if (inMachine(frame)) {
-      follow(frame, scan(machineOf(frame), frame.state, trie, from, -1), trie, from);
+      follow(frame, walkOf(machineOf(frame), frame.state, trie, from, -1), trie, from);
       return;
     }
     const { byte, skip, first } = trie;
@@ -142,7 +205,8 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
   /** Adds what a walk inside a machine found, and goes on above the machine where tokens leave it. */
   const follow = (frame: MachineFrame, { ids, exitNodes, exitStates }: MachineWalk, trie: TokenTrie, from: number) => {
     found.pushAll(ids);
-    const beyond = frame.kind === "scalar" && !frame.text ? beyondOf(frame.parent, trie) : undefined;
+    // Below a hole, what was found is not all that there is.
+    const beyond = frame.kind === "scalar" && !frame.text && !hole ? beyondOf(frame.parent, trie) : undefined;
     for (let i = 0; i < exitNodes.length; i++) {
       const node = exitNodes[i];
       const known = beyond?.get(node);
@@ -189,7 +253,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
     const plain = machine.plainRoom?.(frame.state) ?? -1;
     const textClass = plain < 0 ? classIn(machine, frame.state) : -1;
     const trie = plain >= 0 ? special : all;
-    follow(frame, walkOf(machine, frame.state, trie, textClass), trie, 0);
+    follow(frame, walkOf(machine, frame.state, trie, 0, textClass), trie, 0);
     return { plain, textClass };
   };
 
@@ -200,6 +264,7 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       if (cached > maxCachedTokens) {
         masks = new Map();
         beyond = new Map();
+        members = new Map();
         cached = 0;
         clear();
       }
@@ -226,6 +291,18 @@ export function createMasks(recognizer: Recognizer, vocabulary: Vocabulary): Mas
       return mask;
     },
   };
+}
+
+/** The first place in an ascending list (of ids: by their places) whose entry is not below a value. */
+function firstAt(list: Int32Array, places: Int32Array | undefined, value: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((places ? places[list[middle]] : list[middle]) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The bytes from below one node to another below it. */
@@ -270,7 +347,11 @@ function remove(ids: Int32Array, logits: Float32Array): void {
 }
 
 /** Names for stacks: counters are cut at the length of the longest token, which is as far as one mask looks. */
-function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(frame: Frame): number; clear(): void } {
+function createNames({ longest: horizon, spansKeys }: Vocabulary): {
+  nameOf(frame: Frame): number;
+  nameOfValue(value: Value): number;
+  clear(): void;
+} {
   let objects = new Map<object, number>();
   let names = new Map<string, number>();
   let ofFrame = new WeakMap<Frame, number>();
@@ -303,6 +384,9 @@ function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(fram
     seen ? named(`v ${seenName(seen.before)} ${JSON.stringify(seen.value())}`) : -1;
   const placeOf = ({ parent, depth }: { parent: Frame | undefined; depth: number }) =>
     parent ? `${depth} ${nameOf(parent)}` : "";
+
+  /** Values share it if they have the same forms. */
+  const nameOfValue = ({ forms }: Value): number => named(`w ${forms.map(numberOf).join()}`);
 
   const describe = (frame: Frame): string => {
     switch (frame.kind) {
@@ -339,6 +423,7 @@ function createNames({ longest: horizon, spansKeys }: Vocabulary): { nameOf(fram
   };
   return {
     nameOf,
+    nameOfValue,
     clear() {
       objects = new Map();
       names = new Map();

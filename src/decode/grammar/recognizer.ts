@@ -319,7 +319,8 @@ export function createRecognizer(script: Script, { spaces, escapes, judged }: St
     const state = machine.next(frame.state, byte);
     if (state === dead) return none;
     if (machine.accepts(state)) return [afterKey(frame, state, () => contentOf(frame.text)) ?? []].flat();
-    return [{ ...frame, state, ...machine.released(state), text: { byte, before: frame.text } }];
+    const on = (machine.isReleased(state) ? machine.others(state) : undefined) ?? { machine, state };
+    return [{ ...frame, machine: on.machine, state: on.state, text: { byte, before: frame.text } }];
   };
 
   const stepColon = (frame: ColonFrame, byte: number): readonly Frame[] => {

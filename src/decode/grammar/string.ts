@@ -17,7 +17,7 @@ type Stage =
   | "low" // and `left` digits
   | "closed";
 
-interface Spelling {
+export interface Spelling {
   readonly stage: Stage;
   /** State of the language at the last complete code point. */
   readonly content: number;
@@ -55,11 +55,15 @@ const digitOf = (byte: number) => {
  */
 export type Escapes = "all" | "needed";
 
-/** A JSON string whose content is in `language`; `content` tells the language's state. */
-export function stringMachine(
-  language: Language,
-  escapes: Escapes = "all",
-): ByteMachine & { content(state: number): number } {
+export interface StringMachine extends ByteMachine {
+  /** The language's state at the last complete code point. */
+  content(state: number): number;
+  described(state: number): Spelling;
+  numberOf(spelling: Spelling): number;
+}
+
+/** A JSON string whose content is in `language`. */
+export function stringMachine(language: Language, escapes: Escapes = "all"): StringMachine {
   const isNeeded = (codePoint: number) => codePoint < 0x20 || codePoint === quote || codePoint === backslash;
   const mayEscape = (content: number) =>
     escapes === "all"

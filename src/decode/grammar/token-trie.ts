@@ -18,6 +18,8 @@ export interface TokenTrie {
   readonly depth: Uint16Array;
   readonly firstId: Int32Array;
   readonly ids: Int32Array;
+  /** Per id: its place in `ids`. */
+  readonly places: Int32Array;
   /** Per node: the least number of classes (text-classes.ts) that a token of its subtree is in. */
   readonly classes: Uint8Array;
   /** The node of each first byte; 0: there is none. */
@@ -31,7 +33,7 @@ export interface TokenClass {
   readonly others: Int32Array;
 }
 
-/** What a walk over a trie inside one machine found: the same for all stacks above it. */
+/** What a walk over a trie inside one machine found, in the order of the trie: the same for all stacks above it. */
 export interface MachineWalk {
   /** Tokens that stay inside, or end where it accepts. */
   readonly ids: Int32Array;
@@ -70,7 +72,7 @@ export interface Vocabulary {
     readonly exitStates: Int32Array;
   };
   /** What was walked from the states of machines; machines that grammars share are walked once. */
-  readonly walks: WeakMap<TransitionTable, Map<string | number, MachineWalk>>;
+  readonly walks: { of: WeakMap<TransitionTable, Map<string | number, MachineWalk>>; tokens: number };
 }
 
 const made = new WeakMap<Tokenizer, Vocabulary>();
@@ -145,7 +147,7 @@ function makeVocabulary(tokenizer: Tokenizer): Vocabulary {
       exitNodes: new Int32Array(all.byte.length),
       exitStates: new Int32Array(all.byte.length),
     },
-    walks: new WeakMap(),
+    walks: { of: new WeakMap(), tokens: 0 },
   };
 }
 
@@ -213,6 +215,7 @@ export function makeTrie(entries: readonly Entry[]): TokenTrie {
   const firstId = new Int32Array(room + 1);
   const classes = new Uint8Array(room).fill(textClasses.length);
   const ids = new Int32Array(entries.length);
+  const places = new Int32Array(entries.reduce((most, { id }) => Math.max(most, id + 1), 0));
   let size = 1;
   let deepest = 0;
   /** The nodes down to the last one. */
@@ -239,6 +242,7 @@ export function makeTrie(entries: readonly Entry[]): TokenTrie {
     const node = path[path.length - 1];
     classes[node] = Math.min(classes[node], own);
     ids[index] = id;
+    places[id] = index;
   }
   close(0);
   firstId[size] = entries.length;
@@ -251,6 +255,7 @@ export function makeTrie(entries: readonly Entry[]): TokenTrie {
     depth: depth.slice(0, size),
     firstId: firstId.slice(0, size + 1),
     ids,
+    places,
     classes: classes.slice(0, size),
     deepest,
   };

@@ -1,17 +1,20 @@
-// Forms that schemas share: a number from 0 on, a date, a name of up to 63 letters. What masks know of a form's machine is
-// known wherever the form stands, in one schema and in the next. Only the last used are kept.
+// What schemas share: a number from 0 on, a date, a name of up to 63 letters, the keys of a pattern. What masks know of a
+// machine is known wherever it stands, in one schema and in the next. Only the last used are kept.
 
 import type { Form } from "../forms.ts";
-import { maxSharedForms } from "../limits.ts";
+import { maxShared } from "../limits.ts";
 
-const kept = new Map<string, Form>();
-
-/** The form of a name, made if it is not known; the name says all that the form depends on. */
-export function sharedForm(name: string, make: () => Form | undefined): Form | undefined {
-  const form = kept.get(name) ?? make();
-  if (!form) return undefined;
-  kept.delete(name);
-  kept.set(name, form);
-  if (kept.size > maxSharedForms) kept.delete(kept.keys().next().value as string);
-  return form;
+/** Gives what is kept under a name, made if it is not known; the name says all that it depends on. */
+export function keeper<Made>(): <M extends Made | undefined>(name: string, make: () => M) => Made | M {
+  const kept = new Map<string, Made>();
+  return (name, make) => {
+    const one = kept.get(name) ?? make();
+    if (one === undefined) return one;
+    kept.delete(name);
+    kept.set(name, one);
+    if (kept.size > maxShared) kept.delete(kept.keys().next().value as string);
+    return one;
+  };
 }
+
+export const sharedForm = keeper<Form>();
