@@ -101,8 +101,12 @@ export interface Kernels<B extends Buffer = Buffer> {
   alloc(dtype: DType, length: number, kept: boolean): B;
   /** A buffer for one step, with the host's values. */
   upload(values: Float32Array | Float64Array | Int32Array): B;
-  /** A kept buffer, filled once by `fill`, which gets the bytes to write into (so a file is read straight into its place). */
-  load(dtype: DType, length: number, fill: (into: Uint8Array) => Promise<void>): Promise<B>;
+  /**
+   * A kept buffer, filled once by `fill`, which gets the bytes to write into (so a file is read straight into its place).
+   * `rowLength`: elements that must lie together, a row of a matrix or an expert; what is larger than a device reaches at
+   * once is parted between them.
+   */
+  load(dtype: DType, length: number, fill: (into: Uint8Array) => Promise<void>, rowLength?: number): Promise<B>;
   /** What the buffer holds at the moment of the call; the promise may settle after `endStep`. */
   read(buffer: B, dtype: DType, length: number): Promise<Float32Array>;
   /** A place in this step's allocations, for `release`. */
@@ -143,6 +147,17 @@ export interface Kernels<B extends Buffer = Buffer> {
   /** out[r, o] = Σ_i x[r, i] · w[o, i] + bias[o]. x [rows, inDim], w [outDim, inDim] in `dtype`, bias [outDim] or null → out [rows, outDim] */
   linear(out: B, x: B, w: B, dtype: DType, bias: B | null, rows: number, inDim: number, outDim: number): void;
 
+  /** `linear` of one x with several matrices of one dtype: where a set has this, it is faster than one after the other. */
+  linears?(
+    outs: readonly B[],
+    x: B,
+    ws: readonly B[],
+    dtype: DType,
+    biases: readonly (B | null)[],
+    rows: number,
+    inDim: number,
+    outDims: readonly number[],
+  ): void;
   // ---- experts
 
   /**
@@ -200,6 +215,18 @@ export interface Kernels<B extends Buffer = Buffer> {
     ropeDim: number,
     offset: number,
   ): void;
+  /** `rope` of several tensors by the same angles: where a set has this, it is faster than one after the other. */
+  ropes?(
+    outs: readonly B[],
+    xs: readonly B[],
+    cos: B,
+    sin: B,
+    rows: number,
+    nHeads: readonly number[],
+    headDim: number,
+    ropeDim: number,
+    offset: number,
+  ): void;
   /**
    * Writes k and v of every row to its place in the cache, then for each row and head, read from its sequence's pages,
    *   s_t = scale · q·k_t, with a soft cap c · tanh(scale · q·k_t / c)
@@ -229,6 +256,15 @@ export interface Kernels<B extends Buffer = Buffer> {
   swiglu(out: B, gate: B, up: B, length: number): void;
   /** out = x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³))). all [length]. Hendrycks & Gimpel 2016, arXiv 1606.08415 (the tanh form, as GPT-2) */
   gelu(out: B, x: B, length: number): void;
+
+  // ---- choice
+
+  /**
+   * What rows of logits say, for a set that reads back slowly: out[r] = 1 where all logits are finite and else 0, then
+   * log Σ_i e^logits[r, i], then k times id and logit, the largest first, of equal ones the lower id first; the id is −1 where
+   * there are no more. logits [rows, n] → out [rows, 2 + 2k]
+   */
+  choose?(out: B, logits: B, rows: number, n: number, k: number): void;
 
   /** What `recording` needs to go back; a set without it runs models and cannot be asked for gradients. */
   readonly derivatives?: Derivatives<B>;

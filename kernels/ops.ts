@@ -14,7 +14,7 @@ import {
 } from "./arena.ts";
 import { createDerivativeOps, type DerivativeOps } from "./derivative-ops.ts";
 import { type Kernels, pageSize, type RouteRule } from "./kernels.ts";
-import { sizeOf, type Tensor } from "./tensor.ts";
+import { type Buffer, sizeOf, type Tensor } from "./tensor.ts";
 
 export type Ops = ReturnType<typeof createOps>;
 
@@ -25,6 +25,44 @@ export type Ops = ReturnType<typeof createOps>;
 export function createOps(kernels: Kernels) {
   const arena = createArena(kernels);
   const { output, expect } = arena;
+
+  function roomFor(x: Tensor, w: Tensor, bias: Tensor | undefined): Tensor {
+    expect("linear", "w", w, [-1, -1], kernels.weightDTypes);
+    const [outDim, inDim] = w.shape;
+    expect("linear", "x", x, [-1, inDim], activation);
+    if (bias) expect("linear", "bias", bias, [outDim], activation);
+    return output(x.dtype, [x.shape[0], outDim]);
+  }
+
+  function linear(x: Tensor, w: Tensor, bias?: Tensor): Tensor {
+    const out = roomFor(x, w, bias);
+    const [[rows], [outDim, inDim]] = [x.shape, w.shape];
+    if (rows > 0) kernels.linear(out.buffer, x.buffer, w.buffer, w.dtype, bias?.buffer ?? null, rows, inDim, outDim);
+    return out;
+  }
+
+  function turned(xs: readonly Tensor[], cos: Tensor, sin: Tensor, headDim: number, offset: number): Tensor[] {
+    const [rows, half] = cos.shape;
+    expect("rope", "cos", cos, [rows, -1], activation);
+    expect("rope", "sin", sin, [rows, half], [cos.dtype]);
+    const outs = xs.map((x) => {
+      expect("rope", "x", x, [rows, -1], [cos.dtype]);
+      const width = x.shape[1];
+      if (width % headDim !== 0 || offset + 2 * half > headDim)
+        throw new Error(
+          `rope: heads of ${headDim} in rows of ${width} cannot turn ${2 * half} values from ${offset} on`,
+        );
+      return output(x.dtype, x.shape);
+    });
+    const nHeads = xs.map(({ shape }) => shape[1] / headDim);
+    const [c, s] = [cos.buffer, sin.buffer];
+    if (kernels.ropes && xs.length > 1)
+      kernels.ropes(outs.map(bufferOf), xs.map(bufferOf), c, s, rows, nHeads, headDim, 2 * half, offset);
+    else
+      for (const [i, x] of xs.entries())
+        kernels.rope(outs[i].buffer, x.buffer, c, s, rows, nHeads[i], headDim, 2 * half, offset);
+    return outs;
+  }
 
   return {
     kernels,
@@ -38,7 +76,11 @@ export function createOps(kernels: Kernels) {
     },
     /** A weight: `fill` gets the bytes of the tensor to write into, once. It lives until the kernel set is closed. */
     async load(dtype: DType, shape: readonly number[], fill: (into: Uint8Array) => Promise<void>): Promise<Tensor> {
-      return { dtype, shape, buffer: await kernels.load(dtype, sizeOf(shape), fill) };
+      return {
+        dtype,
+        shape,
+        buffer: await kernels.load(dtype, sizeOf(shape), fill, sizeOf(shape.length > 1 ? shape.slice(1) : shape)),
+      };
     },
     /** Zeros that outlive the step: cache pages. */
     keep(dtype: DType, shape: readonly number[]): Tensor {
@@ -138,15 +180,19 @@ export function createOps(kernels: Kernels) {
     // ---- projections
 
     /** x [rows, inDim], w [outDim, inDim], bias [outDim] → [rows, outDim] */
-    linear(x: Tensor, w: Tensor, bias?: Tensor): Tensor {
-      expect("linear", "w", w, [-1, -1], kernels.weightDTypes);
-      const [outDim, inDim] = w.shape;
-      expect("linear", "x", x, [-1, inDim], activation);
-      if (bias) expect("linear", "bias", bias, [outDim], activation);
-      const rows = x.shape[0];
-      const out = output(x.dtype, [rows, outDim]);
-      if (rows > 0) kernels.linear(out.buffer, x.buffer, w.buffer, w.dtype, bias?.buffer ?? null, rows, inDim, outDim);
-      return out;
+    linear,
+    /** `linear` of one x with each of these, in one call where the set has one for it. → in their order */
+    linears(x: Tensor, projections: readonly { readonly weight: Tensor; readonly bias?: Tensor }[]): Tensor[] {
+      const [rows, inDim] = x.shape;
+      const ws = projections.map(({ weight }) => weight);
+      const [{ dtype }] = ws;
+      if (!kernels.linears || rows === 0 || ws.some((w) => w.dtype !== dtype))
+        return projections.map(({ weight, bias }) => linear(x, weight, bias));
+      const outs = projections.map(({ weight, bias }) => roomFor(x, weight, bias));
+      const biases = projections.map(({ bias }) => bias?.buffer ?? null);
+      const outDims = ws.map(({ shape }) => shape[0]);
+      kernels.linears(outs.map(bufferOf), x.buffer, ws.map(bufferOf), dtype, biases, rows, inDim, outDims);
+      return outs;
     },
 
     // ---- experts
@@ -226,18 +272,11 @@ export function createOps(kernels: Kernels) {
 
     /** x [rows, nHeads · headDim], cos and sin [rows, ropeDim/2] → as x; `offset` is where the turned part of a head begins */
     rope(x: Tensor, cos: Tensor, sin: Tensor, headDim: number, offset = 0): Tensor {
-      const [rows, width] = x.shape;
-      const half = cos.shape[1];
-      expect("rope", "x", x, [-1, -1], activation);
-      expect("rope", "cos", cos, [rows, -1], [x.dtype]);
-      expect("rope", "sin", sin, [rows, half], [x.dtype]);
-      if (width % headDim !== 0 || offset + 2 * half > headDim)
-        throw new Error(
-          `rope: heads of ${headDim} in rows of ${width} cannot turn ${2 * half} values from ${offset} on`,
-        );
-      const out = output(x.dtype, x.shape);
-      kernels.rope(out.buffer, x.buffer, cos.buffer, sin.buffer, rows, width / headDim, headDim, 2 * half, offset);
-      return out;
+      return turned([x], cos, sin, headDim, offset)[0];
+    },
+    /** `rope` of each, in one call where the set has one for it. → in their order */
+    ropes(xs: readonly Tensor[], cos: Tensor, sin: Tensor, headDim: number, offset = 0): Tensor[] {
+      return turned(xs, cos, sin, headDim, offset);
     },
     /** q [rows, nHeads · kDim], k [rows, nCacheHeads · kDim], v [rows, nCacheHeads · vDim] or null → [rows, nHeads · vDim]; writes k and v to the pages */
     attention(q: Tensor, k: Tensor, v: Tensor | null, pages: CachePages, rows: StepRows, heads: Heads): Tensor {
@@ -284,5 +323,19 @@ export function createOps(kernels: Kernels) {
       kernels.gelu(out.buffer, x.buffer, sizeOf(x.shape));
       return out;
     },
+
+    // ---- choice
+
+    /** logits [rows, n] → [rows, 2 + 2k], see kernels.ts; null where the set leaves it to the host */
+    choose(logits: Tensor, k: number): Tensor | null {
+      expect("choose", "logits", logits, [-1, -1], ["f32"]);
+      if (!kernels.choose) return null;
+      const [rows, n] = logits.shape;
+      const out = output("f32", [rows, 2 + 2 * k]);
+      kernels.choose(out.buffer, logits.buffer, rows, n, k);
+      return out;
+    },
   };
 }
+
+const bufferOf = ({ buffer }: Tensor): Buffer => buffer;

@@ -12,22 +12,25 @@ export interface KernelOptions {
   exact?: boolean;
 }
 
-/** The sets of this build, best first; `auto` takes the first that works here. */
+/** The sets of this build; `auto` takes the first of `automatic` that works here, or a GPU that is faster (`fasterOnGpu`). */
 const sets: Record<string, (options: Pick<KernelOptions, "threads">) => Promise<Kernels>> = {
+  webgpu: async () => (await import("./webgpu/webgpu.ts")).webgpuKernels(),
   simd: async (options) => (await import("./simd/host/simd.ts")).simdKernels(options),
   reference: async () => (await import("./reference/reference.ts")).referenceKernels(),
 };
 
+const automatic = ["simd", "reference"];
+
 const kernelOptionNames = { threads: true, exact: true } satisfies Names<KernelOptions>;
+
+/** Every set's name. */
+export const setNames: readonly string[] = Object.keys(sets);
 
 export interface Selection {
   readonly kernels: Kernels;
   /** One sentence: why this set, and why the ones before it were passed over. */
   readonly why: string;
 }
-
-/** Every set's name, best first. */
-export const setNames: readonly string[] = Object.keys(sets);
 
 /**
  * Opens the kernel set of a name, or with "auto" the best that works; a set that is open already is taken as it is.
@@ -56,7 +59,7 @@ export async function selectKernels(
     return { kernels: await open(choice, options), why: "asked for by name" };
   }
   const passedOver: string[] = [];
-  for (const name of setNames) {
+  for (const name of automatic) {
     try {
       const kernels = await open(name, options);
       return { kernels, why: passedOver.length > 0 ? passedOver.join("; ") : "the fastest set" };
@@ -66,6 +69,38 @@ export async function selectKernels(
     }
   }
   throw new Error(`kernels: no set works here (${passedOver.join("; ")})`);
+}
+
+/**
+ * What `auto` chose, or the WebGPU set in its place: where there is an adapter that is no processor in disguise, and it takes
+ * more decode steps a second in a model of about so many weights. `why` has the reason, with both figures if there are any.
+ */
+export async function fasterOnGpu(chosen: Selection, nWeights: number): Promise<Selection> {
+  try {
+    const { openAdapter } = await import("./webgpu/device.ts");
+    const { software, about } = await openAdapter();
+    if (software) return { ...chosen, why: `${chosen.why}; webgpu passed over: ${about} is no GPU` };
+    return await faster(chosen, () => sets.webgpu({}), nWeights);
+  } catch (error) {
+    return { ...chosen, why: `${chosen.why}; webgpu passed over: ${error instanceof Error ? error.message : error}` };
+  }
+}
+
+/** The faster of a set that is open and one that can be opened; the other is closed. */
+export async function faster(chosen: Selection, open: () => Promise<Kernels>, nWeights: number): Promise<Selection> {
+  const { stepsPerSecond } = await import("./steps-per-second.ts");
+  const other = await open();
+  try {
+    const figures = [await stepsPerSecond(other, nWeights), await stepsPerSecond(chosen.kernels, nWeights)];
+    const [others, ours] = figures.map((figure) => `${figure.toFixed(1)} steps a second`);
+    const why = `the fastest set: ${other.name} takes ${others}, ${chosen.kernels.name} ${ours}`;
+    if (figures[0] <= figures[1]) return { ...chosen, why };
+    const kernels = await open(); // without what the trial has kept
+    chosen.kernels.close();
+    return { kernels, why };
+  } finally {
+    other.close();
+  }
 }
 
 /** @throws FieldError of `exact` if the set cannot; it is closed then. */

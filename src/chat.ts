@@ -17,7 +17,10 @@ import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
 
 export interface ChatOptions
-  extends Omit<GenerateOptions, "input" | "grammar" | "specialTokens" | "promptLogprobs" | "ignoreEnd"> {
+  extends Omit<
+    GenerateOptions,
+    "input" | "grammar" | "specialTokens" | "controlTokens" | "promptLogprobs" | "ignoreEnd"
+  > {
   /** The conversation. With `prefix: true` on its last message, an assistant's, the answer goes on from exactly there. */
   messages?: readonly ChatMessage[];
   /** The whole prompt in place of messages, as it stands: no template is laid round it. */
@@ -38,8 +41,18 @@ export interface ChatOptions
   templateArguments?: Readonly<Record<string, unknown>>;
 }
 
-const { input, signal, tenant, endIds, grammar, specialTokens, promptLogprobs, ignoreEnd, ...decodeNames } =
-  generateOptionNames;
+const {
+  input,
+  signal,
+  tenant,
+  endIds,
+  grammar,
+  specialTokens,
+  controlTokens,
+  promptLogprobs,
+  ignoreEnd,
+  ...decodeNames
+} = generateOptionNames;
 const chatOptionNames = {
   ...decodeNames,
   ...{ input, signal, tenant, endIds },
@@ -149,6 +162,7 @@ export function chatTurn(format: ChatFormat, tokenizer: Tokenizer, options: Chat
       input: segments,
       grammar: spec && { ...spec, ...(thoughts ? { thoughts } : {}), ...(prefix ? { prefix } : {}) },
       specialTokens: true, // content is told from tags by them
+      controlTokens: false,
     },
     fields,
     startsInReasoning,

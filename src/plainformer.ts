@@ -1,8 +1,8 @@
 // load() and the object it returns: a thin face on tokenizer, model, prompt, decoder and engine. Nothing is computed here.
 
-import { locationOf, totalMemory } from "#platform";
+import { locationOf, mayHaveGpu, totalMemory } from "#platform";
 import { createOps, type Ops } from "../kernels/ops.ts";
-import { selectKernels } from "../kernels/select.ts";
+import { fasterOnGpu, selectKernels } from "../kernels/select.ts";
 import { sizeOf } from "../kernels/tensor.ts";
 import { byteLengthOf } from "../weights/dtype.ts";
 import { type Capacity, capacityOf } from "./engine/capacity.ts";
@@ -16,7 +16,7 @@ import { checkNames, FieldError, shown } from "./field-error.ts";
 import { kvDTypes } from "./model/kv-cache.ts";
 import { buildModel, type LoadedModel } from "./model/load.ts";
 import { type Model, tensorsOf } from "./model/model.ts";
-import { openModel } from "./model/open.ts";
+import { type OpenModel, openModel } from "./model/open.ts";
 import { embed } from "./model/project.ts";
 import { endOfTurnIds } from "./prompt/end-of-turn.ts";
 import { readChatTemplate } from "./prompt/read-chat-template.ts";
@@ -53,10 +53,12 @@ export const defaultModel = locationOf(new URL("../weights/default", import.meta
 export async function load(from?: string | LoadOptions, given?: LoadOptions): Promise<Plainformer> {
   const { source = defaultModel, options } = argumentsOf(from, given);
   const directory = source.startsWith("hf:") ? await fromHub(source, options) : source;
-  const { kernels, why } = await selectKernels(options.kernels, { threads: options.threads, exact: options.exact });
+  let selection = await selectKernels(options.kernels, { threads: options.threads, exact: options.exact });
   try {
-    const ops = createOps(kernels);
     const opened = await openModel(directory);
+    if ((options.kernels ?? "auto") === "auto" && mayHaveGpu())
+      selection = await fasterOnGpu(selection, nWeightsOf(opened));
+    const ops = createOps(selection.kernels);
     const loaded = await buildModel(ops, opened, {
       dtype: options.dtype,
       onProgress: (loaded, total) => options.onProgress?.({ loaded, total }),
@@ -66,11 +68,15 @@ export async function load(from?: string | LoadOptions, given?: LoadOptions): Pr
     const { vocabSize } = loaded.model.config;
     const turnEnds = endOfTurnIds(chatTemplate, tokenizer).filter((id) => id < vocabSize);
     const endIds = [...new Set([...loaded.endIds, ...turnEnds])];
-    return assemble(ops, { ...loaded, endIds }, { tokenizer, chatTemplate, directory, why }, options);
+    return assemble(ops, { ...loaded, endIds }, { tokenizer, chatTemplate, directory, why: selection.why }, options);
   } catch (error) {
-    kernels.close();
+    selection.kernels.close();
     throw error;
   }
+}
+
+function nWeightsOf({ source }: OpenModel): number {
+  return [...source.tensors.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /** The arguments of `load`, whichever of them there are. @throws FieldError for those that it does not take */

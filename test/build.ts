@@ -1,10 +1,11 @@
 // Before the tests: brings dist/ up to date with the source where that is newer, so that tests which start the program as a
-// process, or pack it, need no build of their own. Types are left to `npm run check`.
+// process, or pack it, need no build of their own. Types are left to `npm run check`. And a GPU in software is found.
 
 import { execFileSync } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setUpSoftwareGpu } from "./software-gpu.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -29,6 +30,7 @@ const run = (tool: string, ...args: string[]) => {
 };
 
 export function setup(): void {
+  setUpSoftwareGpu(process.env);
   const program = "dist/src/cli/main.js";
   if (newest("src", "kernels", "weights", "tsconfig.json", "package.json") > writtenAt(program)) {
     run("typescript/bin/tsc", "-p", "tsconfig.json", "--noCheck");

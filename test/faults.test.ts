@@ -75,6 +75,7 @@ const parameters: [string, Fault][] = [
   parameter("seed", true, "got true, expected a whole number", type),
   parameter("stop", "", "it is empty, expected at least one character"),
   parameter("stop", 5, "got 5, expected a string or a list of strings", type),
+  parameter("stopRepeats", "yes", 'got "yes", expected true or false', type),
   parameter("logprobs", -1, `got -1, expected a whole number from 0 to ${vocabSize}`),
   parameter("logitBias", { 999999: 1 }, `got the token id 999999, expected a whole number from 0 to ${vocabSize - 1}`),
   parameter("logitBias", { x: 1 }, `got the token id x, expected a whole number from 0 to ${vocabSize - 1}`),

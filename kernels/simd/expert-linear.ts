@@ -56,7 +56,7 @@ export function expertLinear(
   products(forward, out, x, ids, w, dtype, rows, perRow, inDim, outDim, n, scratch);
 }
 
-/** The same with x as it is */
+/** The same with quantized weights and x as it is */
 export function expertLinearExact(
   out: usize,
   x: usize,

@@ -23,6 +23,9 @@ import { sentenceOf } from "./report.ts";
 type Options = ModelOptions &
   DecodeParameters & { system?: string; softPrompt?: string; thinking?: boolean; json?: true };
 
+/** What suits a conversation with a small model: near its best guess, and with an end. */
+const defaults = { temperature: 0.3, defaultMaxTokens: 512 };
+
 export function addChat(program: Command): void {
   const command = program
     .command("chat")
@@ -31,10 +34,15 @@ export function addChat(program: Command): void {
     .option("--system <text>", "what the model is told before the conversation")
     .option("--thinking", "let a model think that can do both")
     .option("--no-thinking", "keep it from thinking")
-    .option("--max-tokens <n>", "most tokens of an answer", number)
-    .option("--temperature <t>", "0: always the most likely token (default: 1)", number)
+    .option(
+      "--max-tokens <n>",
+      `most tokens of an answer (default: ${defaults.defaultMaxTokens}, or what fits)`,
+      number,
+    )
+    .option("--temperature <t>", "0: always the most likely token", number, defaults.temperature)
     .option("--top-p <p>", "keep the most likely tokens up to this sum of probabilities", number)
     .option("--seed <n>", "seed of the random choice, an integer of 64 bits", seed)
+    .option("--no-stop-repeats", "let an answer repeat itself over and over")
     .option("--json", "each answer as one JSON object a line")
     .action(chat);
   command.setOptionValue("thinking", undefined); // the template decides
@@ -93,7 +101,12 @@ async function chat(options: Options, command: Command): Promise<void> {
     try {
       const given = [...rules, ...messages, question, ...begun];
       const write = json ? undefined : terminal ? writeColored : writePlain;
-      const answer = await answerTo(loaded, { ...decode, messages: given, thinking, signal }, prefix ?? "", write);
+      const answer = await answerTo(
+        loaded,
+        { ...defaults, ...decode, messages: given, thinking, signal },
+        prefix ?? "",
+        write,
+      );
       if (json) console.log(JSON.stringify(answer));
       messages.push(question, { role: "assistant", content: answer.content });
     } catch (error) {

@@ -36,6 +36,7 @@ export function addGenerate(program: Command): void {
     .option("--repetition-penalty <x>", "divides logits of tokens already seen", number)
     .option("--seed <n>", "seed of the random choice, an integer of 64 bits", seed)
     .option("--stop <text>", "end before this text; may be given several times", list)
+    .option("--stop-repeats", "end a text that repeats itself over and over")
     .option("--logprobs <n>", "with --json: log-probabilities of each token and of the n most likely", number)
     .option("--schema <file>", "the continuation is JSON that is valid against this JSON Schema")
     .option("--json-object", "the continuation is a JSON object")

@@ -5,6 +5,7 @@ import { pageSize } from "../../kernels/kernels.ts";
 import { sizeOf } from "../../kernels/tensor.ts";
 import { byteLengthOf, type DType, isBlockDType } from "../../weights/dtype.ts";
 import { FieldError } from "../field-error.ts";
+import type { ExpertsConfig, ModelConfig } from "../model/config.ts";
 import { bytesPerPosition, type KvDType, pagesFor } from "../model/kv-cache.ts";
 import { tensorsOf } from "../model/model.ts";
 import type { Plainformer } from "../plainformer.ts";
@@ -88,6 +89,18 @@ function productsOf({ kernels, parameters_by_dtype }: ReturnType<typeof factsOf>
     : `exact: activations meet ${list} as they are; the weights stay quantized in memory`;
 }
 
+function attentionText({ nHeads, nKvHeads, headDim, latent, windows }: ModelConfig): string {
+  const on = latent ? `one compressed vector of ${latent.kvRank}` : `${nKvHeads} key/value heads`;
+  const windowed = windows?.filter((window) => window > 0) ?? [];
+  const within = windowed.length > 0 ? `, ${windowed.length} layers within ${windowed[0]} positions` : "";
+  return `${nHeads} heads of ${headDim} on ${on}${within}`;
+}
+
+function expertsText({ rule, expertFf, nSharedExperts, layers }: ExpertsConfig): string {
+  const shared = nSharedExperts > 0 ? `, ${nSharedExperts} for every row` : "";
+  return `${rule.nActive} of ${rule.nExperts}, ${expertFf} wide, in ${layers.length} layers${shared}`;
+}
+
 /** The facts as aligned lines. */
 export function describe(facts: ReturnType<typeof factsOf>): string {
   const { config, kernels } = facts;
@@ -98,7 +111,8 @@ export function describe(facts: ReturnType<typeof factsOf>): string {
   return [
     ["model", facts.directory],
     ["family", `${config.modelType}, ${config.nLayers} layers, ${config.dModel} wide, feed-forward ${config.dFf}`],
-    ["attention", `${config.nHeads} heads of ${config.headDim} on ${config.nKvHeads} key/value heads`],
+    ["attention", attentionText(config)],
+    ...(config.experts ? [["experts", expertsText(config.experts)]] : []),
     ["positions", `${config.maxSeqLen}, ${rope}`],
     ["vocabulary", `${config.vocabSize}${config.tiedHead ? ", head tied to the embedding" : ""}`],
     ["ends at", ends.join(", ") || "no token"],

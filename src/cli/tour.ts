@@ -4,7 +4,7 @@
 import { load } from "../plainformer.ts";
 import { describe, factsOf } from "./inspect.ts";
 
-const prompt = "Once upon a time";
+const prompt = "Once there was a little fox";
 
 export async function tour(): Promise<void> {
   const began = performance.now();
@@ -13,7 +13,7 @@ export async function tour(): Promise<void> {
 loaded in ${((performance.now() - began) / 1000).toFixed(2)} s:\n`);
   console.log(describe(factsOf(model)));
 
-  const greedy = { maxTokens: 60, temperature: 0 };
+  const greedy = { maxTokens: 60, temperature: 0, stopRepeats: true };
   console.log(`\n1. Text in, text out: "${prompt}" continued, always with the most likely token\n`);
   const fromText = await print(model.generate({ input: prompt, ...greedy }));
 
@@ -36,7 +36,8 @@ loaded in ${((performance.now() - began) / 1000).toFixed(2)} s:\n`);
 
   console.log(`
 What to type next:
-  npm run -s plainformer -- generate "The little fox" --max-tokens 80 --seed 7
+  npm run -s plainformer -- generate "Once there was a little fox" --max-tokens 120 --temperature 0.5 --seed 7
+  npm run -s plainformer -- chat
   npm run -s plainformer -- score "The cat sat on the" " mat" " moon"
   npm run -s plainformer -- inspect
   npm run -s plainformer -- --help

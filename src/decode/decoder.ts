@@ -8,10 +8,11 @@ import { type LogProb, logProbOf, topLogProbs } from "./log-probs.ts";
 import { allFinite, notFinite, type Output, type Want } from "./outputs.ts";
 import type { Decoding } from "./parameters.ts";
 import { randomSource } from "./random.ts";
+import { repeatDetector } from "./repeats.ts";
 import { choose, distribution, penalize } from "./sampler.ts";
 import { stopMatcher } from "./stop-strings.ts";
 
-/** Why a text ended: an end-of-text token, a stop string or a finished constraint; or the most tokens that were asked for. */
+/** Why a text ended: an end-of-text token, a stop string or a finished constraint; or it is cut: the most tokens that were asked for, repeats. */
 export type FinishReason = "stop" | "length";
 
 /** One step of a sequence. */
@@ -33,16 +34,18 @@ export type Decoder = (output: Output) => DecodedToken[];
 const brokenLogits = "the model's logits are not finite numbers: its weights or input are broken";
 
 /** What a decoder needs of a row: no more than the choice, where the most likely token is taken as the model gives it. */
-export function wantOf(decoding: Decoding, constraint?: Constraint): Want {
+export function wantOf(decoding: Decoding, constraint?: Constraint, unspoken: readonly number[] = []): Want {
   const { temperature, repetitionPenalty, frequencyPenalty, presencePenalty, logitBias, logprobs } = decoding;
   const changed = repetitionPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0 || logitBias.size > 0;
   if (temperature > 0 || changed || constraint) return "logits";
+  if (unspoken.length > 0) return logprobs === undefined ? { except: unspoken } : "logits";
   return logprobs === undefined ? "id" : { top: Math.max(1, logprobs) };
 }
 
 /**
  * A decoder for one sequence. `promptIds` are the prompt's tokens: seen by the repetition penalty, and what the text continues.
- * A constraint masks the logits between penalties and temperature; end-of-text tokens pass where it is complete.
+ * A constraint masks the logits between penalties and temperature; end-of-text tokens pass where it is complete. `unspoken`
+ * are ids that are never chosen without a constraint; log-probabilities are told as if they could be.
  */
 export function createDecoder(
   decoding: Decoding,
@@ -50,6 +53,7 @@ export function createDecoder(
   endIds: readonly number[],
   promptIds: readonly number[],
   constraint?: Constraint,
+  unspoken: readonly number[] = [],
 ): Decoder {
   const random = randomSource(decoding.seed);
   const seen = new Set(promptIds);
@@ -59,6 +63,7 @@ export function createDecoder(
   const textOf = (id: number) => (tokenizer.tokenOf(id) === undefined ? "" : characters.push(id));
   for (const id of promptIds) textOf(id); // some tokenizers drop the space that begins a text: this text has begun
   const stops = stopMatcher(decoding.stop);
+  const repeats = decoding.stopRepeats ? repeatDetector() : undefined;
   let count = 0;
 
   return (output) => {
@@ -88,6 +93,7 @@ export function createDecoder(
     const raw = decoding.logprobs === undefined ? undefined : logits.slice();
     penalize(logits, decoding, { seen, generated });
     if (constraint) mask(logits, constraint, raw);
+    else for (const id of unspoken) logits[id] = -Infinity;
     const id = choose(distribution(logits, decoding), decoding.temperature === 0 ? 0 : random());
     const token: DecodedToken = { id, text: "" };
     if (raw) token.logprob = logProbOf(raw, id);
@@ -126,7 +132,7 @@ export function createDecoder(
     if (!token.finishReason) {
       constraint?.accept(id);
       if (constraint?.finished) token.finishReason = "stop";
-      else if (count === decoding.maxTokens) token.finishReason = "length";
+      else if (repeats?.(id) || count === decoding.maxTokens) token.finishReason = "length";
     }
 
     const { text, stopped } = stops.push(token.finishReason ? piece + characters.end() : piece);

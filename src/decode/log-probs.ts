@@ -1,5 +1,5 @@
-// Log-probabilities as the model gives them: log softmax of the raw logits, before penalties and temperature; under a
-// constraint, of the tokens that it allows.
+// Log-probabilities as the model gives them: log softmax of the raw logits, before penalties and temperature, tokens that are
+// never chosen included; under a constraint, of the tokens that it allows.
 
 import { largest } from "./sampler.ts";
 

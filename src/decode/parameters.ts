@@ -35,6 +35,10 @@ export interface DecodeParameters {
   promptLogprobs?: number;
   /** Keep the text of control tokens in the output. Default false: they leave no text. An end-of-text token that ends the text never does. */
   specialTokens?: boolean;
+  /** Let control tokens be chosen that have no place in a text: roles, marks of gaps and calls. Default: as specialTokens */
+  controlTokens?: boolean;
+  /** End a text, as cut, that repeats its last tokens over and over: 48 tokens of one period, four times or more. Default false */
+  stopRepeats?: boolean;
   /** Go on after an end-of-text token. Default false */
   ignoreEnd?: boolean;
 }
@@ -55,6 +59,8 @@ export interface Decoding {
   logprobs: number | undefined;
   promptLogprobs: number | undefined;
   specialTokens: boolean;
+  controlTokens: boolean;
+  stopRepeats: boolean;
   ignoreEnd: boolean;
 }
 
@@ -75,6 +81,8 @@ export const decodeParameterNames = {
   logprobs: true,
   promptLogprobs: true,
   specialTokens: true,
+  controlTokens: true,
+  stopRepeats: true,
   ignoreEnd: true,
 } satisfies Names<DecodeParameters>;
 
@@ -137,6 +145,8 @@ export function decodingOf(
     logprobs: numberIn(tokens, "logprobs", parameters.logprobs),
     promptLogprobs: numberIn(tokens, "promptLogprobs", parameters.promptLogprobs),
     specialTokens: flag("specialTokens", parameters.specialTokens),
+    controlTokens: flag("controlTokens", parameters.controlTokens ?? parameters.specialTokens),
+    stopRepeats: flag("stopRepeats", parameters.stopRepeats),
     ignoreEnd: flag("ignoreEnd", parameters.ignoreEnd),
   };
 }

@@ -6,10 +6,11 @@ import { createDecoder, type DecodedToken, type FinishReason, wantOf } from "../
 import type { DroppedKeyword, GrammarSpec } from "../decode/grammar/grammar.ts";
 import { type LogProb, logProbOf, topLogProbs } from "../decode/log-probs.ts";
 import type { Output } from "../decode/outputs.ts";
-import { type DecodeParameters, decodeParameterNames, decodingOf } from "../decode/parameters.ts";
+import { type DecodeParameters, type Decoding, decodeParameterNames, decodingOf } from "../decode/parameters.ts";
 import { checkNames, inField, type Names } from "../field-error.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { checkIds, type Input, idsOf, type Prompt, promptOf, roomAfter } from "../prompt/segments.ts";
+import { unspokenIds } from "../prompt/unspoken.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Engine } from "./engine.ts";
 import { eventQueue } from "./event-queue.ts";
@@ -106,7 +107,8 @@ export async function* generate(
   const room = roomAfter(prompt.rows, config.maxSeqLen, engine.cacheTokens, least);
   const decoding = decodingOf(options, config.vocabSize, room, Math.min(config.maxSeqLen, engine.cacheTokens));
   const ends = [...endIds, ...checkIds(options.endIds ?? [], config.vocabSize, "endIds")];
-  const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint);
+  const unspoken = unspokenFor(decoding, tokenizer, ends);
+  const decode = createDecoder(decoding, tokenizer, ends, idsOf(prompt), constraint, unspoken);
   const judge = decoding.promptLogprobs === undefined ? undefined : promptJudge(prompt, decoding.promptLogprobs);
 
   const events = eventQueue<GeneratePrompt | ({ type: "token" } & DecodedToken)>(engine.resume);
@@ -119,7 +121,7 @@ export async function* generate(
     runs: prompt.runs,
     maxRows: prompt.rows + Math.max(0, decoding.maxTokens - 1),
     firstOutput: row,
-    wants: judge ? "logits" : wantOf(decoding, constraint),
+    wants: judge ? "logits" : wantOf(decoding, constraint, unspoken),
     tenant: options.tenant,
     accept({ outputs, cachedRows }) {
       const last = prompt.rows - 1;
@@ -166,6 +168,12 @@ export async function* generate(
     usage: { ...counted, completionTokens: ids.length, totalTokens: prompt.rows + ids.length },
     timings: { firstTokenMs: first - began, decodeMs: performance.now() - first },
   };
+}
+
+/** The control tokens that this request never chooses: not those that end its text, nor those that its bias favors. */
+function unspokenFor({ controlTokens, logitBias }: Decoding, tokenizer: Tokenizer, ends: readonly number[]): number[] {
+  if (controlTokens) return [];
+  return unspokenIds(tokenizer).filter((id) => !ends.includes(id) && !((logitBias.get(id) ?? 0) > 0));
 }
 
 /** Log-probabilities of a prompt's own tokens, from the logits of the row before each. */

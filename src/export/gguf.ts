@@ -15,6 +15,7 @@ import {
 import type { GgufField, GgufMetadata, GgufTensorType } from "../../weights/gguf-header.ts";
 import { type GgufTensorToWrite, writeGguf } from "../../weights/gguf-write.ts";
 import type { SourceTensor, TensorSource } from "../../weights/tensor-source.ts";
+import { FieldError } from "../field-error.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { fieldsOf } from "../model/families/config-json.ts";
 import type { Weights } from "../model/families/family.ts";
@@ -25,6 +26,7 @@ import {
   rowInHuggingFace,
   translate,
 } from "../model/families/gguf-architectures.ts";
+import { putExtras } from "../model/families/gguf-extras.ts";
 import { familyOf } from "../model/families/known-families.ts";
 import { ropeFactorsName, withRopeFactors } from "../model/families/rope-json.ts";
 import { floatDTypes } from "../model/families/take-weights.ts";
@@ -51,19 +53,24 @@ export async function convertToGguf(path: string, out: string, options: ToGgufOp
   const { tokenizer = (vocabSize, endIds) => tokenizerMetadata(path, vocabSize, endIds) } = options;
   const { json, where, source, endIds } = await openModel(path);
   try {
-    const architecture = ggufArchitectures.find(({ name }) => name === json.model_type);
+    const typesOf = ({ name, modelTypes }: GgufArchitecture) => modelTypes ?? [name];
+    const architecture = ggufArchitectures.find((candidate) => typesOf(candidate).includes(String(json.model_type)));
     if (!architecture) {
-      const known = ggufArchitectures.map(({ name }) => name).join(", ");
+      const known = ggufArchitectures.flatMap(typesOf).join(", ");
       throw new Error(`${where}: model_type is ${JSON.stringify(json.model_type)}, GGUF is written for ${known}`);
     }
     const family = familyOf(json, where);
     const fields = fieldsOf(json, where);
     const config = await withRopeFactors(family.config(fields), source);
     const wanted: Wanted[] = [];
-    await family.model(config, fields, wish(source, wanted));
+    const { layers } = await family.model(config, fields, wish(source, wanted));
+    if (json.rope_interleave === false)
+      throw new FieldError("rope_interleave", "false, which GGUF has no key for", "unsupported");
     const extra = [...source.tensors.keys()].find(
       (name) =>
-        name !== ropeFactorsName && !family.ignores(name, fields) && !wanted.some((tensor) => tensor.name === name),
+        name !== ropeFactorsName &&
+        !family.ignores(name, fields) &&
+        !wanted.some((tensor) => tensor.name === name || tensor.parts?.includes(name)),
     );
     if (extra !== undefined) throw new Error(`${path}: tensor ${extra} has no place in a ${config.modelType} model`);
 
@@ -76,7 +83,7 @@ export async function convertToGguf(path: string, out: string, options: ToGgufOp
       ["general.name", { type: "string", value: basename(path, ".gguf") }],
       ["general.file_type", { type: "u32", value: fileTypeOf(tensors) }],
       ["general.quantization_version", { type: "u32", value: 2 }],
-      ...configFields(config, architecture, where),
+      ...configFields(config, architecture, layers[0].attn.scale, where),
       ...(await tokenizer(config.vocabSize, endIds)),
     ]);
     await writeGguf(out, metadata, tensors, options.onProgress);
@@ -88,6 +95,8 @@ export async function convertToGguf(path: string, out: string, options: ToGgufOp
 interface Wanted {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Of a stack of matrices: the tensors that it is made of. */
+  readonly parts?: readonly string[];
 }
 
 /** Weights that only note what the family takes, in its order. */
@@ -104,9 +113,11 @@ function wish(source: TensorSource, wanted: Wanted[]): Weights {
       return bias ? { weight, bias: await weights.take(`${prefix}.bias`, [outDim]) } : { weight };
     },
     async stack(prefix, name, n, outDim, inDim) {
-      if (weights.has(`${prefix}.${name}.weight`)) return weights.take(`${prefix}.${name}.weight`, [n, outDim, inDim]);
-      for (let i = 0; i < n; i++) await weights.take(`${prefix}.${i}.${name}.weight`, [outDim, inDim]);
-      return { dtype: "f32", shape: [n, outDim, inDim], buffer: nothing };
+      const stack = await weights.take(`${prefix}.${name}.weight`, [n, outDim, inDim]);
+      if (weights.has(`${prefix}.${name}.weight`)) return stack;
+      const parts = Array.from({ length: n }, (_, i) => `${prefix}.${i}.${name}.weight`);
+      wanted.push({ ...(wanted.pop() as Wanted), parts });
+      return stack;
     },
     async headParts(name, heads, keyDim, valueDim, inDim) {
       const whole = await weights.take(name, [heads * (keyDim + valueDim), inDim]);
@@ -123,16 +134,23 @@ function wish(source: TensorSource, wanted: Wanted[]): Weights {
 }
 
 function tensorToWrite(
-  { name, shape }: Wanted,
+  { name, shape, parts }: Wanted,
   source: TensorSource,
   architecture: GgufArchitecture,
   config: ModelConfig,
   asked: ToGgufOptions["dtype"],
 ): GgufTensorToWrite {
-  const entry = source.tensors.get(name);
-  if (!entry) throw new Error(`${source.files[0]}: tensor ${name} is missing, expected shape [${shape}]`);
-  if (entry.shape.join() !== shape.join())
-    throw new Error(`${entry.file}: tensor ${name} has shape [${entry.shape}], expected [${shape}]`);
+  const stored = parts ?? [name];
+  const storedShape = parts ? shape.slice(1) : shape;
+  const missing = stored.find((part) => !source.tensors.has(part));
+  if (missing) throw new Error(`${source.files[0]}: tensor ${missing} is missing, expected shape [${storedShape}]`);
+  const entries = stored.map((part) => source.tensors.get(part) as SourceTensor);
+  const [entry] = entries;
+  const other = entries.findIndex(({ shape, dtype }) => shape.join() !== storedShape.join() || dtype !== entry.dtype);
+  if (other >= 0)
+    throw new Error(
+      `${entries[other].file}: tensor ${stored[other]} is ${entries[other].dtype} [${entries[other].shape}], expected ${entry.dtype} [${storedShape}]`,
+    );
   const from = floatDTypes[entry.dtype];
   if (!from) throw new Error(`${entry.file}: tensor ${name} has dtype ${entry.dtype}, which is not computed here`);
   const ggufName = translate(name, architecture, "gguf");
@@ -153,8 +171,20 @@ function tensorToWrite(
     dtype: typeNames[dtype],
     shape: written,
     async data() {
-      const stored = await source.read(name);
-      const bytes = turns ? turned(stored, entry, from, dtype) : sameRows(stored, from, dtype);
+      if (parts) {
+        const rows = await Promise.all(parts.map(async (part) => sameRows(await source.read(part), from, dtype)));
+        const all = new Uint8Array(rows.reduce((sum, { length }) => sum + length, 0));
+        for (const [i, part] of rows.entries()) all.set(part, i * part.length);
+        return all;
+      }
+      const whole = await source.read(name);
+      const raised = architecture.plusOne && shape.length === 1 && !entry.plusOne;
+      if (raised)
+        return encodeF32(
+          dtype,
+          decodeF32(from, whole).map((value) => 1 + value),
+        );
+      const bytes = turns ? turned(whole, entry, from, dtype) : sameRows(whole, from, dtype);
       return pairs ? toNeighbors(bytes, written[0], config.headDim) : bytes;
     },
   };
@@ -219,23 +249,29 @@ function fileTypeOf(tensors: readonly GgufTensorToWrite[]): number {
   return fileTypes[floatDTypes[matrix?.dtype ?? "F32"]] ?? 0;
 }
 
-function configFields(config: ModelConfig, architecture: GgufArchitecture, where: string): [string, GgufField][] {
+function configFields(
+  config: ModelConfig,
+  architecture: GgufArchitecture,
+  scale: number,
+  where: string,
+): [string, GgufField][] {
   const fields: [string, GgufField][] = [];
-  const put = (name: string, type: "u32" | "f32" | "string", value: number | string) =>
-    fields.push([`${architecture.name}.${name}`, { type, value }]);
+  const put = (name: string, type: "u32" | "f32" | "string" | "bool", value: number | string | boolean) =>
+    fields.push([`${architecture.name}.${name}`, { type, value } as GgufField]);
+  putExtras(architecture.name, config, scale, put);
   for (const { gguf, config: key } of architecture.fields) put(gguf, key === "normEps" ? "f32" : "u32", config[key]);
   put("vocab_size", "u32", config.vocabSize);
   const { rope, headDim } = config;
   if (!rope) return fields;
 
-  if (rope.ropeDim !== headDim)
+  if (rope.ropeDim !== headDim && !config.latent)
     throw new Error(
       `${where}: ${rope.ropeDim} of ${headDim} values of a head are turned, GGUF is written for all of them`,
     );
   put("attention.head_count_kv", "u32", config.nKvHeads);
   put("attention.key_length", "u32", headDim);
-  put("attention.value_length", "u32", headDim);
-  put("rope.dimension_count", "u32", headDim);
+  put("attention.value_length", "u32", config.latent?.vHeadDim ?? headDim);
+  put("rope.dimension_count", "u32", rope.ropeDim);
   put("rope.freq_base", "f32", rope.ropeTheta);
   const { scaling } = rope;
   if (scaling.type === "linear" || scaling.type === "yarn") {
@@ -245,7 +281,9 @@ function configFields(config: ModelConfig, architecture: GgufArchitecture, where
   if (scaling.type === "yarn") {
     if (!scaling.truncate) throw new Error(`${where}: rope_scaling.truncate is false, which GGUF has no key for`);
     put("rope.scaling.original_context_length", "u32", scaling.originalMaxSeqLen);
-    put("rope.scaling.attn_factor", "f32", scaling.attentionFactor / yarnMagnitude(scaling.factor));
+    // Latent attention does without llama.cpp's own factor.
+    const own = config.latent ? 1 : yarnMagnitude(scaling.factor);
+    put("rope.scaling.attn_factor", "f32", scaling.attentionFactor / own);
     put("rope.scaling.yarn_beta_fast", "f32", scaling.betaFast);
     put("rope.scaling.yarn_beta_slow", "f32", scaling.betaSlow);
   }

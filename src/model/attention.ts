@@ -9,7 +9,7 @@ import type { ModelConfig } from "./config.ts";
 import { latentAttention } from "./latent-attention.ts";
 import type { Attention, GroupedQuery, Norm } from "./model.ts";
 import type { Place } from "./places.ts";
-import { normalize, project } from "./project.ts";
+import { normalize, project, projectAll } from "./project.ts";
 
 /** h [rows, dModel] → [rows, dModel], what attention of layer i adds to the residual stream */
 export function attention(
@@ -39,18 +39,13 @@ function groupedQuery(
   place: Place,
 ): Tensor {
   const { nHeads, nKvHeads, headDim } = config;
-  let q = project(ops, weights.q, h); // [rows, nHeads · headDim]
-  let k = project(ops, weights.k, h); // [rows, nKvHeads · headDim]
-  let v = project(ops, weights.v, h); // [rows, nKvHeads · headDim]
+  let [q, k, v] = projectAll(ops, [weights.q, weights.k, weights.v], h); // [rows, heads · headDim], nHeads of q and nKvHeads of k and v
 
   if (weights.qNorm) q = normalizeHeads(ops, weights.qNorm, q, config); // [rows, nHeads · headDim]
   if (weights.kNorm) k = normalizeHeads(ops, weights.kNorm, k, config); // [rows, nKvHeads · headDim]
 
   const rotation = batch.rotations[i];
-  if (rotation) {
-    q = ops.rope(q, rotation.cos, rotation.sin, headDim); // [rows, nHeads · headDim]
-    k = ops.rope(k, rotation.cos, rotation.sin, headDim); // [rows, nKvHeads · headDim]
-  }
+  if (rotation) [q, k] = ops.ropes([q, k], rotation.cos, rotation.sin, headDim); // as before
   q = place("layers.*.q", q, i);
   k = place("layers.*.k", k, i);
   v = place("layers.*.v", v, i);

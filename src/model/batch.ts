@@ -4,7 +4,7 @@
 import type { CachePages, StepRows } from "../../kernels/arena.ts";
 import type { Ops } from "../../kernels/ops.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
-import type { ModelConfig, RopeConfig } from "./config.ts";
+import type { RopeConfig } from "./config.ts";
 import type { KvCache } from "./kv-cache.ts";
 import type { Model } from "./model.ts";
 import { ropeFrequencies, rotations } from "./rope.ts";
@@ -25,8 +25,8 @@ export interface Batch extends StepRows {
   readonly outputRows: Tensor; // [outputs]
   /** Angles of every row in each layer; null without rotary positions. */
   readonly rotations: readonly (Rotation | null)[];
-  /** The number of the head in each row's heads: [rows · nHeads], 0 … nHeads − 1 again and again; of latent attention. */
-  readonly heads: Tensor;
+  /** Of latent attention, the number of each row's heads: 0 … nHeads − 1 again and again. */
+  readonly heads: Tensor | null; // [rows · nHeads]
   readonly cache: readonly CachePages[]; // per layer
 }
 
@@ -58,7 +58,7 @@ export function createBatch(ops: Ops, model: Model, cache: KvCache, parts: reado
     pageTable: ops.upload(pageTable, [parts.length, maxPages]),
     outputRows: ops.upload(Int32Array.from(outputRows)),
     rotations: uploadRotations(ops, model, positions),
-    heads: ops.upload(headNumbers(model.config, rows)),
+    heads: uploadHeads(ops, model, rows),
     cache: cache.layers,
   };
 }
@@ -77,6 +77,6 @@ function uploadRotations(ops: Ops, { config }: Model, positions: Int32Array): Ba
   return Array.from({ length: nLayers }, (_, i) => (windows?.[i] ? windowed : all));
 }
 
-function headNumbers({ nHeads, latent }: ModelConfig, rows: number): Int32Array {
-  return Int32Array.from({ length: latent ? rows * nHeads : 0 }, (_, i) => i % nHeads);
+function uploadHeads(ops: Ops, { config: { nHeads, latent } }: Model, rows: number): Batch["heads"] {
+  return latent ? ops.upload(Int32Array.from({ length: rows * nHeads }, (_, i) => i % nHeads)) : null;
 }

@@ -5,7 +5,7 @@ import type { Tensor } from "../../kernels/tensor.ts";
 import { routedExperts } from "./experts.ts";
 import type { FeedForward, Gated } from "./model.ts";
 import { nobody, type Place } from "./places.ts";
-import { project } from "./project.ts";
+import { project, projectAll } from "./project.ts";
 
 /** h [rows, dModel] → [rows, dModel], what the feed-forward of layer i adds to the residual stream */
 export function feedForward(ops: Ops, weights: FeedForward, h: Tensor, i: number, place: Place): Tensor {
@@ -26,8 +26,9 @@ export function feedForward(ops: Ops, weights: FeedForward, h: Tensor, i: number
 }
 
 function gated(ops: Ops, weights: Gated, h: Tensor, i: number, place: Place): Tensor {
-  const gate = place("layers.*.gate", project(ops, weights.gate, h), i); // [rows, dFf]
-  const up = place("layers.*.up", project(ops, weights.up, h), i); // [rows, dFf]
+  const [g, u] = projectAll(ops, [weights.gate, weights.up], h); // each [rows, dFf]
+  const gate = place("layers.*.gate", g, i); // [rows, dFf]
+  const up = place("layers.*.up", u, i); // [rows, dFf]
   const product = weights.kind === "swiglu" ? ops.swiglu(gate, up) : ops.multiply(ops.gelu(gate), up); // [rows, dFf]
   return project(ops, weights.down, place("layers.*.activation", product, i)); // [rows, dModel]
 }

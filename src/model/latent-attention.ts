@@ -25,6 +25,7 @@ export function latentAttention(
 ): Tensor {
   const { nHeads, normEps, headDim } = config;
   const { kvRank, nopeDim, vHeadDim } = config.latent as LatentConfig;
+  const headIds = batch.heads as Tensor; // [rows · nHeads]
   const ropeDim = headDim - nopeDim;
   const kDim = kvRank + ropeDim;
   const rows = h.shape[0];
@@ -32,7 +33,7 @@ export function latentAttention(
   const { qDown, qNorm } = weights;
   const small = qDown && qNorm ? normalize(ops, qNorm, project(ops, qDown, h), normEps) : h; // [rows, qRank or dModel]
   const queries = reshape(project(ops, weights.q, small), [rows * nHeads, headDim]); // [rows · nHeads, nopeDim + ropeDim]
-  const absorbed = ops.expertLinear(ops.columns(queries, 0, nopeDim), batch.heads, weights.headK); // [rows · nHeads, kvRank]
+  const absorbed = ops.expertLinear(ops.columns(queries, 0, nopeDim), headIds, weights.headK); // [rows · nHeads, kvRank]
   let q = ops.joinColumns([absorbed, ops.columns(queries, nopeDim, ropeDim)]); // [rows · nHeads, kDim]
   q = reshape(q, [rows, nHeads * kDim]); // [rows, nHeads · kDim]
 
@@ -54,6 +55,6 @@ export function latentAttention(
     place("layers.*.probs", ops.attentionProbs(q, batch.cache[i], batch, heads), i); // [rows, nHeads, pages · pageSize]
 
   const perHead = reshape(mixed, [rows * nHeads, kvRank]); // [rows · nHeads, kvRank]
-  const values = ops.expertLinear(perHead, batch.heads, weights.headV); // [rows · nHeads, vHeadDim]
+  const values = ops.expertLinear(perHead, headIds, weights.headV); // [rows · nHeads, vHeadDim]
   return project(ops, weights.o, place("layers.*.heads", reshape(values, [rows, nHeads * vHeadDim]), i)); // [rows, dModel]
 }

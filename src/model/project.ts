@@ -10,6 +10,11 @@ export function project(ops: Ops, { weight, bias }: Linear, x: Tensor): Tensor {
   return ops.linear(x, weight, bias); // [rows, outDim]
 }
 
+/** Several projections of one x, which a kernel set may do together: x [rows, inDim] → each [rows, outDim] */
+export function projectAll(ops: Ops, projections: readonly Linear[], x: Tensor): Tensor[] {
+  return ops.linears(x, projections); // each [rows, outDim]
+}
+
 /** x [rows, dim] → [rows, dim] */
 export function normalize(ops: Ops, { weight, bias, eps }: Norm, x: Tensor, modelEps: number): Tensor {
   return bias ? ops.layerNorm(x, weight, bias, eps ?? modelEps) : ops.rmsNorm(x, weight, eps ?? modelEps);

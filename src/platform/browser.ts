@@ -114,3 +114,12 @@ declare const Worker: new (
 ) => { readonly addEventListener: Listen; postMessage(message: unknown): void; terminate(): void };
 declare const addEventListener: Listen;
 declare const postMessage: (message: unknown) => void;
+
+export const mayHaveGpu: Platform["mayHaveGpu"] = () => "gpu" in navigator;
+
+export const openGpu: Platform["openGpu"] = async () => {
+  const { gpu } = navigator as { gpu?: GPU };
+  if (!gpu)
+    throw new Error("there is no WebGPU here: this browser has none, or the page is not served from a secure context");
+  return gpu;
+};

@@ -1,6 +1,7 @@
 // The platform where there are Node's modules: Node itself, Deno, Bun.
 
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -110,4 +111,25 @@ export const startScript: Platform["startScript"] = (script, data) => {
 /** Node 20 and 21 have the flag; later versions do not know it and need none. */
 export const allowRelaxedSimd: Platform["allowRelaxedSimd"] = () => {
   if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
+};
+
+/** Linux has a file for each kind of driver. */
+export const mayHaveGpu: Platform["mayHaveGpu"] = () =>
+  process.platform !== "linux" || ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some((path) => existsSync(path));
+
+// What `create` returns must stay referenced: once it is collected, the process crashes.
+const gpus: GPU[] = [];
+
+/** Deno's own; Node has Dawn in a package that is installed by who wants it. */
+export const openGpu: Platform["openGpu"] = async (flags = []) => {
+  const own = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
+  if (own && flags.length === 0) return own;
+  const { create } = await import("webgpu").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ERR_MODULE_NOT_FOUND" && error.code !== "MODULE_NOT_FOUND")
+      throw new Error(`the npm package webgpu does not work here: ${error.message}`);
+    throw new Error("there is no WebGPU here, expected the npm package webgpu: npm install webgpu");
+  });
+  const gpu = create([...flags]);
+  gpus.push(gpu);
+  return gpu;
 };

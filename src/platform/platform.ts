@@ -39,6 +39,10 @@ export interface Platform {
   parentThread(): Promise<ParentThread>;
   /** Runs a JavaScript text, which sees `data`, in a thread of its own that does not keep the program running. */
   startScript(script: string, data: object): void;
+  /** Whether it is worth looking for a GPU, which takes a while: false where there is none for sure. */
+  mayHaveGpu(): boolean;
+  /** This host's WebGPU. `flags` are for one that is opened here. @throws one sentence if there is none, with what to install. */
+  openGpu(flags?: readonly string[]): Promise<GPU>;
   /** Switches relaxed SIMD on where the host has it behind a flag that can still be set. */
   allowRelaxedSimd(): void;
 }

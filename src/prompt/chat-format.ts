@@ -13,6 +13,7 @@ import { JsonNumber, readJson } from "./json-text.ts";
 import type { Segment } from "./segments.ts";
 import { findHabits, type Habits } from "./template-habits.ts";
 import { type ToolFormat, toolInstructions } from "./tool-formats.ts";
+import { thinkTags as tags } from "./unspoken.ts";
 import { writeCalls } from "./written-calls.ts";
 
 export interface ChatRequest {
@@ -78,7 +79,7 @@ export function createChatFormat(source: string | null, tokenizer: Tokenizer): C
   });
   const has = (token: string) => tokenizer.idOf(token) !== undefined;
   const { toolFormat, habits } = findHabits(template, has);
-  const thinkTags = has("<think>") || source.includes("</think>") ? { open: "<think>", close: "</think>" } : undefined;
+  const thinkTags = has(tags.open) || source.includes(tags.close) ? tags : undefined;
 
   function prompt(request: ChatRequest): ChatPrompt {
     const { thinking } = request;

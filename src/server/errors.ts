@@ -2,6 +2,7 @@
 // A FieldError is put into the wire's names and words here and nowhere else.
 // Form: what DeepSeek's clients have seen ({"error":{"message","type","param","code":"invalid_request_error"}}, always JSON).
 
+import { KernelsFailedError } from "../../kernels/failed.ts";
 import { EngineBusyError, EngineClosedError } from "../engine/errors.ts";
 import { type FaultCode, FieldError } from "../field-error.ts";
 import { snakeCase } from "./wire-names.ts";
@@ -77,5 +78,7 @@ export function apiErrorOf(error: unknown): ApiError {
   if (error instanceof EngineBusyError)
     return new ApiError(503, "The server is overloaded, please retry later", { retryAfter: 1 });
   if (error instanceof EngineClosedError) return new ApiError(503, "The server is shutting down", { retryAfter: 5 });
+  if (error instanceof KernelsFailedError)
+    return new ApiError(503, "The device that computes the model failed, and the model has to be loaded again");
   return new ApiError(500, "The server could not answer: an internal error");
 }

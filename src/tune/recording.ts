@@ -355,6 +355,7 @@ export function recording(ops: Ops, leaves: readonly Tensor[], options: Recordin
         },
         x.shape[0] * sizeOf(w.shape),
       ),
+    linears: (x, projections) => projections.map(({ weight, bias }) => recorded.linear(x, weight, bias)),
     // A choice has no derivative: nothing goes back through ids.
     route: (logits, bias, rule) =>
       line(
@@ -422,6 +423,7 @@ export function recording(ops: Ops, leaves: readonly Tensor[], options: Recordin
         ([x, cos, sin]) => ops.rope(x, cos, sin, headDim, offset),
         (dOut, [x, cos, sin]) => wants(x) && give(x, derivatives.ropeBackward(dOut, cos, sin, headDim, offset)),
       ),
+    ropes: (xs, cos, sin, headDim, offset) => xs.map((x) => recorded.rope(x, cos, sin, headDim, offset)),
     // Computed again, it writes the same keys and values to the same places of the cache.
     attention(q, k, v, pages, rows, heads) {
       if (heads.sinks && wants(heads.sinks))

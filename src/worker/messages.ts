@@ -1,6 +1,7 @@
 // What crosses between a program and the worker thread that holds its model: plain data only. A signal becomes an "abort"
 // message, and an error its name and sentence, from which the other side makes one of the same class.
 
+import { KernelsFailedError } from "../../kernels/failed.ts";
 import type { DroppedKeyword, GrammarSpec } from "../decode/grammar/grammar.ts";
 import { EngineBusyError, EngineClosedError } from "../engine/errors.ts";
 import type { GenerateEvent, GenerateOptions } from "../engine/generate.ts";
@@ -89,7 +90,11 @@ export interface SentError {
   fault?: Pick<FieldError, "field" | "problem" | "code">;
 }
 
-const classes: Record<string, new (message: string) => Error> = { EngineBusyError, EngineClosedError };
+const classes: Record<string, new (message: string) => Error> = {
+  EngineBusyError,
+  EngineClosedError,
+  KernelsFailedError,
+};
 
 /** An error as data. */
 export function sentError(error: unknown): SentError {

@@ -35,6 +35,20 @@ test("chat --json: one object a line; a second question sees the first", async (
   );
 });
 
+test("chat: near the best guess, and an answer that repeats itself ends, unless it is told otherwise", async () => {
+  const story = "Tell me a story.\n";
+  const usual = await run(["chat", "--seed", "1", "--max-tokens", "12"], story);
+  expect(await run(["chat", "--seed", "1", "--max-tokens", "12", "--temperature", "0.3"], story)).toEqual(usual);
+  const question = "Ben has a red bike and Mia has a blue kite. What does Mia have?\n";
+  const { out } = await run(["chat", "--json", "--seed", "2", "--temperature", "0.7"], question);
+  const { content, finish_reason, usage } = JSON.parse(out);
+  expect({ finish_reason, content }).toEqual({
+    finish_reason: "length",
+    content: expect.stringMatching(/^(.+?)\1{3,}/s),
+  });
+  expect(usage.completion_tokens).toBeLessThan(100);
+});
+
 test("chat: a question that does not fit is refused, and the conversation goes on", async () => {
   const { code, out, err } = await run(["chat", ...greedy, "--max-tokens", "4"], `${"word ".repeat(9000)}\nHello!\n`);
   expect(err).toMatch(/^plainformer: messages: got \d+ tokens, expected at most 8191: /);

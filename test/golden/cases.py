@@ -344,6 +344,7 @@ CASES: dict[str, Case] = {
         "as published: rope_theta and rope_local_base_freq, and the scaling of the longer contexts",
         gemma3(
             num_hidden_layers=3,
+            query_pre_attn_scalar=16,
             rope_theta=1000000,
             rope_local_base_freq=10000,
             rope_scaling={"rope_type": "linear", "factor": 8.0},
@@ -357,12 +358,12 @@ CASES: dict[str, Case] = {
     ),
     # Experts.
     "qwen3-moe": Case(
-        "3 of 8 experts, softmax, weights normalized; the second layer has none",
-        qwen3_moe(num_hidden_layers=3, mlp_only_layers=[1], norm_topk_prob=True, rope_parameters=plain_rope(1000000.0)),
+        "3 of 8 experts, softmax, weights as they are; the second layer has none",
+        qwen3_moe(num_hidden_layers=3, mlp_only_layers=[1], norm_topk_prob=False, rope_parameters=plain_rope(1000000.0)),
     ),
     "qwen3-moe-hub": Case(
-        "as published: the same names, weights as they are, two layers",
-        qwen3_moe(rope_theta=1000000.0, rope_scaling=None, norm_topk_prob=False, torch_dtype="bfloat16"),
+        "as published: weights normalized, experts in both layers",
+        qwen3_moe(rope_theta=1000000.0, rope_scaling=None, norm_topk_prob=True, torch_dtype="bfloat16"),
         layout="hub",
         dtype="bfloat16",
     ),

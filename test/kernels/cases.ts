@@ -139,9 +139,9 @@ export function guarded(kernels: Kernels): { kernels: Kernels; expectGuards: () 
       ...kernels,
       alloc: (dtype, length, kept) => between(() => kernels.alloc(dtype, length, kept)),
       upload: (values) => between(() => kernels.upload(values)),
-      async load(dtype, length, fill) {
+      async load(...args) {
         await keptGuard();
-        const loaded = await kernels.load(dtype, length, fill);
+        const loaded = await kernels.load(...args);
         await keptGuard();
         return loaded;
       },

@@ -8,9 +8,11 @@ import { createOps, type Ops } from "../../kernels/ops.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
 import { type SimdOptions, simdKernels } from "../../kernels/simd/host/simd.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
+import { webgpuKernels } from "../../kernels/webgpu/webgpu.ts";
 import { type LossOps, recording } from "../../src/tune/recording.ts";
 import { decodeF32, encodeF32 } from "../../weights/dtype.ts";
 import { expectClose, expectNmse, tolerance } from "../expect-close.ts";
+import { gpuRun, noSoftwareGpu } from "../software-gpu.ts";
 import { guarded } from "./cases.ts";
 import { type DerivativeCase, derivativeCases, gradientsOf, uploadAs } from "./derivative-cases.ts";
 import { noise } from "./noise.ts";
@@ -114,12 +116,26 @@ const large = {
   ],
 } as const;
 
-describe.each([
-  ["relaxed", {}],
-  ["plain", { plain: true }],
-] as [string, SimdOptions][])("simd set, %s build, against the reference set", (_, options) => {
+let webgpu: Promise<Kernels> | undefined;
+/** One for all tests, whose steps end where it would be closed: opening it takes as long as many of them. */
+async function sharedWebGpu(): Promise<Kernels> {
+  webgpu ??= webgpuKernels() as Promise<Kernels>;
+  const kernels = await webgpu;
+  return { ...kernels, close: kernels.endStep };
+}
+const ofSimd = (options: SimdOptions) => (): Promise<Kernels> => simdKernels(options);
+const sets: [string, () => Promise<Kernels>][] = !gpuRun
+  ? [
+      ["simd set, relaxed build", ofSimd({})],
+      ["simd set, plain build", ofSimd({ plain: true })],
+    ]
+  : noSoftwareGpu
+    ? []
+    : [["webgpu set", sharedWebGpu]];
+
+describe.each(sets)("%s, against the reference set", (_, open) => {
   test.each([...derivativeCases(large, false)].map((c) => [c.name, c] as const))("%s", async (_, c) => {
-    const { kernels, expectGuards } = guarded(await simdKernels(options));
+    const { kernels, expectGuards } = guarded(await open());
     const ops = createOps(kernels);
     const reference = createOps(referenceKernels());
     const actual = gradientsOf(ops, c, false);
@@ -141,24 +157,26 @@ describe.each([
   });
 });
 
-test.each(["bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"] as const)(
-  "simd set, weights in %s: a recorded product leaves x in f32, and so does its derivative",
-  async (dtype) => {
-    const run = async (kernels: Kernels) => {
-      const ops = createOps(kernels);
-      const [rows, inDim, outDim] = [37, 768, 45];
-      const w = await weights(ops, dtype, [outDim, inDim], 1);
-      const x = ops.upload(noise(rows * inDim, 2), [rows, inDim]);
-      const bias = ops.upload(noise(outDim, 3));
-      const tape = recording(ops, [x, w]);
-      const out = tape.ops.linear(x, w, bias);
-      const found = tape.backward([[out, ops.upload(noise(rows * outDim, 4), [rows, outDim])]]);
-      return Promise.all([out, found.get(x), found.get(w)].map((t) => tape.ops.read(t as Tensor)));
-    };
-    const [actual, expected] = [await run(await simdKernels()), await run(referenceKernels())];
-    for (const [i, values] of expected.entries()) expectNmse(actual[i], values, tolerance.fastKernel, `result ${i}`);
-  },
-);
+describe.each(sets.slice(0, 1))("%s", (_, open) => {
+  test.each(["bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_K", "q6_K"] as const)(
+    "weights in %s: a recorded product leaves x in f32, and so does its derivative",
+    async (dtype) => {
+      const run = async (kernels: Kernels) => {
+        const ops = createOps(kernels);
+        const [rows, inDim, outDim] = [37, 768, 45];
+        const w = await weights(ops, dtype, [outDim, inDim], 1);
+        const x = ops.upload(noise(rows * inDim, 2), [rows, inDim]);
+        const bias = ops.upload(noise(outDim, 3));
+        const tape = recording(ops, [x, w]);
+        const out = tape.ops.linear(x, w, bias);
+        const found = tape.backward([[out, ops.upload(noise(rows * outDim, 4), [rows, outDim])]]);
+        return Promise.all([out, found.get(x), found.get(w)].map((t) => tape.ops.read(t as Tensor)));
+      };
+      const [actual, expected] = [await run(await open()), await run(referenceKernels())];
+      for (const [i, values] of expected.entries()) expectNmse(actual[i], values, tolerance.fastKernel, `result ${i}`);
+    },
+  );
+});
 
 test("simd set: a cache in f16 holds rounded keys and values, and the derivative is that of what it holds", async () => {
   const [rows, dim] = [70, 40];

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test, vi } from "vitest";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { referenceKernels } from "../../kernels/reference/reference.ts";
-import { selectKernels } from "../../kernels/select.ts";
+import { faster, fasterOnGpu, selectKernels } from "../../kernels/select.ts";
 import { describe as describeFacts, factsOf } from "../../src/cli/inspect.ts";
 import { type FaultCode, FieldError } from "../../src/field-error.ts";
 import { load, loadInWorker } from "../../src/plainformer.ts";
@@ -68,6 +68,41 @@ describe("auto", () => {
       vi.unstubAllGlobals();
     }
   });
+});
+
+describe("a GPU beside what auto chose", () => {
+  test("is passed over when a processor plays it, or there is none, and that is said", async () => {
+    const { kernels, why } = await fasterOnGpu(await selectKernels("auto"), 1e6);
+    expect(kernels.name).toBe("simd");
+    expect(why).toMatch(/^the fastest set; webgpu passed over: (.*swiftshader.* is no GPU|there is no )/i);
+    kernels.close();
+  });
+
+  test("is taken when it is faster; both figures are said, and the other is closed", async () => {
+    const figures = /^the fastest set: reference takes ([\d.]+) steps a second, simd ([\d.]+) steps a second$/;
+    const closed: string[] = [];
+    const heard = (kernels: Kernels) => ({ ...kernels, close: () => void closed.push(kernels.name) });
+    const [fast, slow] = [heard((await selectKernels("simd")).kernels), heard(referenceKernels())];
+    const first = await faster({ kernels: fast, why: "" }, async () => slow, 1e5);
+    expect(first).toMatchObject({ kernels: fast, why: expect.stringMatching(figures) });
+    expect(closed.splice(0)).toEqual(["reference"]);
+    const second = await faster({ kernels: slow, why: "" }, async () => fast, 1e5);
+    expect(second).toMatchObject({ kernels: fast, why: expect.stringMatching(/simd takes .* reference/) });
+    expect(closed).toEqual(["reference", "simd"]);
+    const [, reference, simd] = first.why.match(figures)?.map(Number) ?? [];
+    expect(simd).toBeGreaterThan(reference);
+  });
+});
+
+test("the webgpu set by its name, where there is none: one sentence that says what to install", () => {
+  const program =
+    "try { await (await import('./src/platform/node.ts')).openGpu(); } catch (e) { console.log(e.message); }";
+  const hook =
+    "import { register } from 'node:module'; register('data:text/javascript,' + encodeURIComponent('export const resolve = (name, context, next) => { if (name === \\'webgpu\\') throw Object.assign(new Error(), { code: \\'ERR_MODULE_NOT_FOUND\\' }); return next(name, context); };'));";
+  const cwd = fileURLToPath(new URL("../../", import.meta.url));
+  const args = ["--import", "tsx", "--import", `data:text/javascript,${encodeURIComponent(hook)}`, "--input-type=module", "-e", program]; // biome-ignore format: one line
+  const { stdout } = spawnSync(process.execPath, args, { cwd, encoding: "utf8" });
+  expect(stdout).toBe("there is no WebGPU here, expected the npm package webgpu: npm install webgpu\n");
 });
 
 describe("a set given by the caller", () => {
@@ -136,9 +171,9 @@ describe("a set given by the caller", () => {
 
 describe("refused", () => {
   test.each([
-    ["cuda", "unknown", 'unknown set "cuda", expected auto, simd, reference'],
-    ["", "unknown", 'unknown set "", expected auto, simd, reference'],
-    ["constructor", "unknown", 'unknown set "constructor", expected auto, simd, reference'],
+    ["cuda", "unknown", 'unknown set "cuda", expected auto, webgpu, simd, reference'],
+    ["", "unknown", 'unknown set "", expected auto, webgpu, simd, reference'],
+    ["constructor", "unknown", 'unknown set "constructor", expected auto, webgpu, simd, reference'],
     [null, "invalid_type", "got null, expected a name or a kernel set"],
     [7, "invalid_type", "got number, expected a name or a kernel set"],
     [{}, "invalid_type", "got object, expected a name or a kernel set"],

@@ -70,12 +70,10 @@ const linears = [
   [70, 16, 129],
 ];
 
-/** x as the reference must see it to be equal: rounded where the set under test rounds it. */
-function roundedFor(ops: Ops, dtype: FloatDType, x: Float32Array): Float32Array {
-  return isBlockDType(dtype) && ops.kernels.name === "reference" ? roundedActivations(x) : x;
-}
-
-function* runs(weightDTypes: readonly FloatDType[]): Generator<[string, Run]> {
+/** The cases, by what they are. `rounds`: the set under test rounds x where it multiplies it with quantized weights, so the reference must see it rounded. */
+export function* runs(weightDTypes: readonly FloatDType[], rounds: boolean): Generator<[string, Run]> {
+  const roundedFor = (ops: Ops, dtype: FloatDType, x: Float32Array) =>
+    rounds && isBlockDType(dtype) && ops.kernels.name === "reference" ? roundedActivations(x) : x;
   for (const dtype of weightDTypes) {
     const unit = blockOf(dtype).elements;
     for (const [rows, size, outDim] of linears) {
@@ -266,13 +264,17 @@ async function ofReference(what: string, run: Run): Promise<{ shape: readonly nu
   return found;
 }
 
-/** Declares the cases for a set. `limit` is the NMSE that it may have against the reference. */
+/**
+ * Declares the cases for a set. `limit` is the NMSE that it may have against the reference; `rounds`: quantized weights
+ * multiply x rounded to 8 bits, and not x itself.
+ */
 export function testAgainstReference(
   open: () => Kernels | Promise<Kernels>,
   weightDTypes: readonly DType[],
   limit: number,
+  rounds: boolean,
 ): void {
-  test.each([...runs(weightDTypes as FloatDType[])])("%s", async (what, run) => {
+  test.each([...runs(weightDTypes as FloatDType[], rounds)])("%s", async (what, run) => {
     const { kernels, expectGuards } = guarded(await open());
     const ops = createOps(kernels);
     const [actual, expected] = [await run(ops), await ofReference(what, run)];

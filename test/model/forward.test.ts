@@ -3,14 +3,13 @@
 import { describe, expect, test } from "vitest";
 import { pageSize } from "../../kernels/kernels.ts";
 import { createOps } from "../../kernels/ops.ts";
-import { selectKernels } from "../../kernels/select.ts";
 import { argmax } from "../../src/decode/sampler.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
 import type { GroupedQuery } from "../../src/model/model.ts";
 import { expectClose, tolerance } from "../expect-close.ts";
 import { type Golden, goldenCases, readGolden } from "../golden/golden.ts";
-import { collect, kernelSets, logitsOf } from "./run.ts";
+import { collect, kernelSets, kernelsNamed, logitsOf } from "./run.ts";
 
 test("there is a golden for every family and every rope scaling", () => {
   expect(goldenCases()).toEqual(
@@ -152,7 +151,7 @@ test("window, soft cap, sinks and scale of a layer reach its attention, and no o
 });
 
 async function open(golden: Golden, kernels: string) {
-  const ops = createOps((await selectKernels(kernels)).kernels);
+  const ops = createOps(await kernelsNamed(kernels));
   const { model } = await loadModel(ops, golden.directory);
   return { ops, model };
 }

@@ -3,25 +3,29 @@
 
 import { describe, expect, test } from "vitest";
 import { createOps } from "../../kernels/ops.ts";
-import { selectKernels } from "../../kernels/select.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { embed } from "../../src/model/project.ts";
 import { readGolden } from "../golden/golden.ts";
-import { kernelSets, logitsOf } from "./run.ts";
+import { long } from "../long.ts";
+import { kernelSets, kernelsNamed, logitsOf } from "./run.ts";
 
 // Learned positions, grouped heads with rotary ones, norms on q and k, latent attention, experts, sliding windows.
 const cases = kernelSets.flatMap((kernels) => [
-  ...["gpt2", "llama-gqa", "qwen3", "deepseek-v2", "deepseek-v3", "qwen3-moe", "gemma3"].map(
-    (name) => [kernels, name, "f32"] as const,
-  ),
-  ...["llama-gqa", "deepseek-v2"].map((name) => [kernels, name, "f16"] as const),
+  ...["gpt2", "llama-gqa", "qwen3"].map((name) => [kernels, name, "f32"] as const),
+  ...(long
+    ? ["deepseek-v2", "deepseek-v3", "qwen3-moe", "gemma3"]
+    : kernels === "simd"
+      ? ["deepseek-v3", "gemma3"]
+      : []
+  ).map((name) => [kernels, name, "f32"] as const),
+  ...(long ? ["llama-gqa", "deepseek-v2"] : ["llama-gqa"]).map((name) => [kernels, name, "f16"] as const),
 ]);
 
 describe.each(cases)("%s: %s, keys and values in %s", (kernels, name, kv) => {
   async function open() {
     const golden = await readGolden(name);
-    const ops = createOps((await selectKernels(kernels)).kernels);
+    const ops = createOps(await kernelsNamed(kernels));
     const { model } = await loadModel(ops, golden.directory);
     return { golden, ops, model, ids: golden.prompts[1].ids };
   }

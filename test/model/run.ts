@@ -1,6 +1,8 @@
 // Runs a model over whole sequences without an engine: one step per chunk, every row's logits.
 
+import type { Kernels } from "../../kernels/kernels.ts";
 import type { Ops } from "../../kernels/ops.ts";
+import { selectKernels } from "../../kernels/select.ts";
 import type { Tensor } from "../../kernels/tensor.ts";
 import { placeWith } from "../../src/hooks.ts";
 import { createBatch } from "../../src/model/batch.ts";
@@ -9,9 +11,19 @@ import { createKvCache, type KvDType, pagesFor, takePages } from "../../src/mode
 import type { Model } from "../../src/model/model.ts";
 import type { Place } from "../../src/model/places.ts";
 import { embed } from "../../src/model/project.ts";
+import { gpuRun, noSoftwareGpu } from "../software-gpu.ts";
 
 /** The kernel sets that every statement about models is tested with; one that does not work here fails its tests. */
-export const kernelSets = ["reference", "simd"];
+export const kernelSets = !gpuRun ? ["reference", "simd"] : noSoftwareGpu ? [] : ["webgpu"];
+
+let webgpu: Promise<Kernels> | undefined;
+
+/** A kernel set by its name: a new one, but for webgpu, which takes as long to open as many tests. */
+export async function kernelsNamed(name: string): Promise<Kernels> {
+  if (name !== "webgpu") return (await selectKernels(name)).kernels;
+  webgpu ??= selectKernels(name).then(({ kernels }) => kernels);
+  return webgpu;
+}
 
 /** Reads what lies at every place, or at those that `names` names. */
 export function collect(ops: Ops, model: Model, names = ["residual.*", "layers.*.*", "final", "logits"]) {

@@ -19,7 +19,8 @@ export function counted(automaton: Automaton, min: number, max: number): Languag
   const cap = max === Infinity ? min : max;
   const numberOf = (state: number, count: number) => {
     const [least, most] = [Math.max(0, min - count), max === Infinity ? Infinity : max - count];
-    return lengths.from(state, least) <= most ? state * (cap + 1) + Math.min(count, cap) : nowhere;
+    const length = lengths.from(state, least);
+    return length < Infinity && length <= most ? state * (cap + 1) + Math.min(count, cap) : nowhere;
   };
   const read = (state: number): [number, number] => [Math.floor(state / (cap + 1)), state % (cap + 1)];
   const isFull = (count: number) => max !== Infinity && count >= max;

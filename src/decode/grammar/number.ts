@@ -142,12 +142,13 @@ function plainNumbers(range: NumberRange): MachineDescription<Prefix> | undefine
 
   const longest = Math.max(maxDigits, ...[min, max].map((bound) => (bound ? wholeDigits(bound.value) : 0)));
   // Beyond it a double no longer knows its remainder.
-  const most = multiples.length === 0 ? 10n ** BigInt(longest) * unit - 1n : scale === 0 ? 2n ** 53n - 1n : 10n ** 15n;
+  const mostWhole = isStepped ? 2n ** 53n - 1n : 10n ** BigInt(longest) - 1n;
+  const most = multiples.length > 0 && scale > 0 ? 10n ** 15n : mostWhole * unit + (isStepped ? 0n : unit - 1n);
   const [from, to] = [inclusive(min, 1, whole === true), inclusive(max, -1, whole === true)];
   let low = from === undefined ? -most : ceiling(decimalOf(from), scale);
   let high = to === undefined ? most : -ceiling(decimalOf(-to), scale);
-  if (multiples.length > 0 && low < -most) low = -most;
-  if (multiples.length > 0 && high > most) high = most;
+  if (isStepped && low < -most) low = -most;
+  if (isStepped && high > most) high = most;
 
   const excluded = new Set(except.map((value) => ceiling(decimalOf(value), scale)));
   const list = [...excluded];

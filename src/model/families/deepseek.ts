@@ -191,7 +191,7 @@ async function latent(
   // GGUF files of the newer form have the two parts, the first turned round already.
   const [headK, headV] = weights.has(`${attn}.k_b_proj.weight`)
     ? [
-        await weights.take(`${attn}.k_b_proj.weight`, [nHeads, kvRank, nopeDim]),
+        await weights.take(`${attn}.k_b_proj.weight`, [nHeads, kvRank, nopeDim], { asStored: true }),
         await weights.take(`${attn}.v_b_proj.weight`, [nHeads, vHeadDim, kvRank]),
       ]
     : await weights.headParts(`${attn}.kv_b_proj.weight`, nHeads, nopeDim, vHeadDim, kvRank);

@@ -16,6 +16,7 @@ import {
   rowInHuggingFace,
   translate,
 } from "./gguf-architectures.ts";
+import { extraFields } from "./gguf-extras.ts";
 
 export interface GgufModel {
   /** As config.json would say it. */
@@ -68,6 +69,8 @@ const refused: Readonly<Record<string, number>> = {
   "attention.sliding_window": 0,
   "attention.clamp_kqv": 0,
   "attention.max_alibi_bias": 0,
+  final_logit_softcapping: 0,
+  attn_logit_softcapping: 0,
   "rope.scaling.yarn_log_multiplier": 0,
   "rope.scaling.yarn_attn_factor": 1,
   "rope.scaling.yarn_ext_factor": 1,
@@ -84,11 +87,12 @@ function configOf(opened: GgufFile, architecture: GgufArchitecture): Json {
     numberOf(opened, key(name));
   for (const [name, harmless] of Object.entries(refused)) {
     const value = read(name);
-    if (value !== undefined && value !== harmless) {
+    if (value !== undefined && value !== harmless && !architecture.reads?.includes(name)) {
       throw new GgufError(file, "metadata", `${value}, expected ${harmless} (it is not computed here)`, key(name));
     }
   }
-  const json: Json = { model_type: architecture.name, tie_word_embeddings: !tensors.has("output.weight") };
+  const modelType = architecture.modelTypes?.[0] ?? architecture.name;
+  const json: Json = { model_type: modelType, tie_word_embeddings: !tensors.has("output.weight") };
   for (const { gguf, huggingFace } of architecture.fields) {
     const value = read(gguf);
     if (value === undefined) throw new GgufError(file, "metadata", "missing, expected a number", key(gguf));
@@ -97,6 +101,32 @@ function configOf(opened: GgufFile, architecture: GgufArchitecture): Json {
   json.vocab_size = tensors.get("token_embd.weight")?.shape[0];
   if (architecture.name === "gpt2") return json;
 
+  const need = (name: string) => {
+    const value = read(name);
+    if (value === undefined) throw new GgufError(file, "metadata", "missing, expected a number", key(name));
+    return value;
+  };
+  const flag = (name: string) => {
+    const value = opened.metadata.get(key(name))?.value;
+    return value === undefined ? undefined : Boolean(value);
+  };
+  const extra = extraFields(architecture.name, read, need, flag);
+  const rope_scaling = ropeScalingOf(opened, key);
+  if (architecture.name === "deepseek2") {
+    const { mscale, ...fields } = extra;
+    const magnitudes = mscale === undefined ? {} : { mscale, mscale_all_dim: mscale };
+    return {
+      ...json,
+      ...fields,
+      attention_bias: tensors.has("blk.0.attn_kv_a_mqa.bias"),
+      rope_theta: read("rope.freq_base") ?? 10000,
+      rope_scaling: rope_scaling && {
+        ...rope_scaling,
+        attention_factor: read("rope.scaling.attn_factor") ?? 1,
+        ...magnitudes,
+      },
+    };
+  }
   const heads = json.num_attention_heads as number;
   const headDim = read("attention.key_length") ?? (json.hidden_size as number) / heads;
   for (const name of ["attention.value_length", "rope.dimension_count"]) {
@@ -112,7 +142,8 @@ function configOf(opened: GgufFile, architecture: GgufArchitecture): Json {
     attention_output_bias: tensors.has("blk.0.attn_output.bias"),
     mlp_bias: tensors.has("blk.0.ffn_up.bias"),
     rope_theta: read("rope.freq_base") ?? 10000,
-    rope_scaling: ropeScalingOf(opened, key),
+    rope_scaling,
+    ...extra,
   };
 }
 
@@ -146,8 +177,9 @@ function sourceOf(opened: GgufFile, architecture: GgufArchitecture, json: Json):
     const name = translate(ggufName, architecture, "huggingFace") ?? ggufName;
     const turned = architecture.turned.includes(partsOf(name).module);
     const dtype = isUnpacked(entry.dtype) ? unpackings[entry.dtype].to : entry.dtype;
+    const plusOne = architecture.plusOne && entry.shape.length === 1;
     ggufNames.set(name, ggufName);
-    tensors.set(name, { ...entry, file, dtype, ...(turned ? { turned } : {}) });
+    tensors.set(name, { ...entry, file, dtype, ...(turned ? { turned } : {}), ...(plusOne ? { plusOne } : {}) });
   }
   const readStored = async (ggufName: string, into?: Uint8Array) => {
     const { dtype } = opened.tensors.get(ggufName) ?? {};

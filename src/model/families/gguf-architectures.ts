@@ -3,16 +3,22 @@
 // Source: ggml-org/llama.cpp, gguf-py/gguf/constants.py and tensor_mapping.py, convert_hf_to_gguf.py.
 
 export interface GgufArchitecture {
-  /** `general.architecture`, which is also `model_type` in config.json. */
+  /** `general.architecture`. */
   readonly name: string;
+  /** What config.json calls it, where not the same: `model_type`. */
+  readonly modelTypes?: readonly string[];
   /** Metadata keys, less the architecture's name in front, and the fields of config.json that they stand for. */
   readonly fields: readonly Field[];
-  /** Names of modules, less ".weight" or ".bias"; `#` is the number of a layer. */
+  /** Names of modules, less ".weight" or ".bias", or of tensors; `#` is the number of a layer. */
   readonly modules: readonly (readonly [gguf: string, huggingFace: string])[];
   /** q and k have the two halves of each rotated pair in neighboring rows, elsewhere they are half a head apart. */
   readonly neighborPairs: boolean;
   /** Modules (Hugging Face names) whose matrix is [inDim, outDim] there and [outDim, inDim] in GGUF. */
   readonly turned: readonly string[];
+  /** Norms have the 1 added that the family's multiply by beside their weight. */
+  readonly plusOne?: boolean;
+  /** Keys that change the forward pass of this architecture alone, and are read. */
+  readonly reads?: readonly string[];
 }
 
 export interface Field {
@@ -51,10 +57,65 @@ const decoderModules = [
 
 const decoder = { fields: decoderFields, modules: decoderModules, neighborPairs: false, turned: [] };
 
+const expertModules = [
+  ["blk.#.ffn_gate_inp", "model.layers.#.mlp.gate"],
+  ["blk.#.ffn_gate_exps", "model.layers.#.mlp.experts.gate_proj"],
+  ["blk.#.ffn_up_exps", "model.layers.#.mlp.experts.up_proj"],
+  ["blk.#.ffn_down_exps", "model.layers.#.mlp.experts.down_proj"],
+] as const;
+
+const latentModules = [
+  ["blk.#.attn_q_a", "model.layers.#.self_attn.q_a_proj"],
+  ["blk.#.attn_q_a_norm", "model.layers.#.self_attn.q_a_layernorm"],
+  ["blk.#.attn_q_b", "model.layers.#.self_attn.q_b_proj"],
+  ["blk.#.attn_kv_a_mqa", "model.layers.#.self_attn.kv_a_proj_with_mqa"],
+  ["blk.#.attn_kv_a_norm", "model.layers.#.self_attn.kv_a_layernorm"],
+  // Older files have both in one, as Hugging Face; newer ones apart, the first turned round.
+  ["blk.#.attn_kv_b", "model.layers.#.self_attn.kv_b_proj"],
+  ["blk.#.attn_k_b", "model.layers.#.self_attn.k_b_proj"],
+  ["blk.#.attn_v_b", "model.layers.#.self_attn.v_b_proj"],
+] as const;
+
+const sharedModules = [
+  ["blk.#.exp_probs_b.bias", "model.layers.#.mlp.gate.e_score_correction_bias"],
+  ["blk.#.ffn_gate_shexp", "model.layers.#.mlp.shared_experts.gate_proj"],
+  ["blk.#.ffn_up_shexp", "model.layers.#.mlp.shared_experts.up_proj"],
+  ["blk.#.ffn_down_shexp", "model.layers.#.mlp.shared_experts.down_proj"],
+] as const;
+
+const gemmaModules = [
+  ["blk.#.post_attention_norm", "model.layers.#.post_attention_layernorm"],
+  ["blk.#.ffn_norm", "model.layers.#.pre_feedforward_layernorm"],
+  ["blk.#.post_ffw_norm", "model.layers.#.post_feedforward_layernorm"],
+  ...decoderModules.filter(([gguf]) => gguf !== "blk.#.ffn_norm"),
+] as const;
+
 export const ggufArchitectures: readonly GgufArchitecture[] = [
   { ...decoder, name: "llama", neighborPairs: true },
   { ...decoder, name: "qwen2" },
   { ...decoder, name: "qwen3" },
+  {
+    ...decoder,
+    name: "qwen3moe",
+    modelTypes: ["qwen3_moe"],
+    modules: [...decoderModules, ...expertModules],
+    reads: ["expert_count"],
+  },
+  {
+    ...decoder,
+    name: "gemma3",
+    modelTypes: ["gemma3_text"],
+    modules: gemmaModules,
+    plusOne: true,
+    reads: ["attention.sliding_window"],
+  },
+  {
+    ...decoder,
+    name: "deepseek2",
+    modelTypes: ["deepseek_v2", "deepseek_v3"],
+    modules: [...decoderModules, ...expertModules, ...latentModules, ...sharedModules],
+    reads: ["expert_count", "rope.scaling.yarn_log_multiplier"],
+  },
   {
     name: "gpt2",
     neighborPairs: false,
@@ -96,8 +157,9 @@ export function partsOf(name: string): { module: string; layer: string; suffix: 
 export function translate(name: string, { modules }: GgufArchitecture, to: "gguf" | "huggingFace"): string | undefined {
   const { module, layer, suffix } = partsOf(name);
   const [from, other] = to === "gguf" ? [1, 0] : [0, 1];
+  const whole = modules.find((candidate) => candidate[from] === module + suffix);
   const pair = modules.find((candidate) => candidate[from] === module);
-  return pair && pair[other].replace("#", layer) + suffix;
+  return whole ? whole[other].replace("#", layer) : pair && pair[other].replace("#", layer) + suffix;
 }
 
 /**

@@ -68,6 +68,9 @@ export const samplingFields = {
   stop: checkedLater<string | string[]>({ anyOf: [stopSchema, { type: "array", items: stopSchema }] }).describe(
     "Strings that end the text; they are not part of it. How many there may be: limits.max_stop of /models.",
   ),
+  stop_repeats: checkedLater<boolean>({ type: "boolean" }).describe(
+    "End a text, as cut (length), that repeats its last tokens over and over. Default false",
+  ),
   n: integer(1).describe("Continuations of each prompt. Default 1"),
   stream: z.boolean().nullish(),
   stream_options: z
@@ -128,6 +131,7 @@ export function decodeParametersOf(body: SamplingBody, limits: Limits, tokens: T
     repetitionPenalty: body.repetition_penalty ?? undefined,
     logitBias: logit_bias ?? undefined,
     stop: stop ?? undefined,
+    stopRepeats: body.stop_repeats ?? undefined,
   };
   for (const name of ["temperature", "repetitionPenalty"] as const) {
     numberIn(decodeRanges[name], name, parameters[name]); // in the library's words what is wrong there too

@@ -31,6 +31,13 @@ describe("numbers: the size of a bound says nothing about decimals", () => {
     ["up to 1e12", { type: "number", maximum: 1e12 }, numbers, ["1000000000001"]],
     ["small ones", { type: "number", minimum: 0, maximum: 1e12 }, ["1e-06", "1e-300", "0.000001"], ["-1e-06"]],
   ]);
+  test("what is no multiple is written so that a double is none either", () => {
+    const [writing, judging] = compiled({ type: "number", not: { multipleOf: 2 } });
+    for (const text of ["1", "-3", "2.5", "9007199254740991"]) expect(check(writing, text), text).toBe("accepted");
+    for (const text of ["2", "4645637293847348437178574396701083603163"])
+      expect(check(writing, text), text).not.toBe("accepted");
+    expect(check(judging, "1e-3")).toBe("accepted");
+  });
   test("judged: 2.0 is an integer, and 1e-06 a number", () => {
     const [, integers] = compiled({ type: "integer" });
     for (const text of ["2.0", "2e0", "20e-1", "1E2"]) expect(check(integers, text)).toBe("accepted");
@@ -230,6 +237,14 @@ describe("keys", () => {
     expect(check(grammar, '{"1":null,"b":null}')).not.toBe("accepted");
     expect(check(compileGrammar({ kind: "json_schema", schemaText }, checked), '{"1":null,"b":null}')).toBe("accepted");
   });
+});
+
+test.each([
+  { minLength: 1, pattern: "^$" },
+  { minLength: 3, pattern: "^\\w{2}$" },
+  { minLength: 3, maxLength: 3, pattern: "^(aa)*$" },
+])("a length that no text of the pattern has is refused: %o", (more) => {
+  expect(() => compiled(string(more))).toThrow("cannot be satisfied");
 });
 
 describe("patterns", () => {

@@ -58,7 +58,12 @@ const narrowings: Record<string, { why: string; applies(pair: Pair): boolean }> 
   },
   digits: {
     why: "multiples end where a double no longer knows its remainder",
-    applies: ({ schema, text }) => /"multipleOf"/.test(schema) && /\d{14}/.test(text),
+    applies: ({ schema, text }) => /"multipleOf"/.test(schema) && /\d{14}|e\+?(?:1[4-9]|[2-9]\d)/.test(text),
+  },
+  precision: {
+    why: "numbers that are not some have at most the 15 digits with which no two are the same double",
+    applies: ({ schema, text, judged }) =>
+      !judged && /"not"|oneOf|"if"|"multipleOf"/.test(schema) && /\d{16}/.test(text.replaceAll(".", "")),
   },
   judged: {
     why: "of a judged object, of many ways not to match a schema only the plainest are known",

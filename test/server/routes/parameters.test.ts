@@ -41,6 +41,7 @@ const wire = {
   logit_bias: { "5": -1.5 },
   seed: 11,
   stop: ["zzz", "qqq"],
+  stop_repeats: true,
 };
 
 const inside = {
@@ -55,6 +56,7 @@ const inside = {
   logitBias: { "5": -1.5 },
   seed: 11,
   stop: ["zzz", "qqq"],
+  stopRepeats: true,
 };
 
 test.each(routes)("%s %o", async (path, body) => {
