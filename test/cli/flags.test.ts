@@ -127,7 +127,7 @@ const commands: Record<string, { base: string[]; input?: string; model?: boolean
       { flag: "--logprobs", args: ["2"], shows: /"top_logprobs":\[\{"id":\d+,"logprob":-?[\d.e-]+\},\{/ },
       { flag: "--schema", args: [schema], shows: /\\"age\\": ?\d/ },
       { flag: "--json-object", args: [], shows: /"text":"\{/ },
-      { flag: "--soft-prompt", args: [rows], shows: /"prompt_tokens":8\b/ },
+      { flag: "--soft-prompt", args: [rows], shows: /"prompt_tokens":9\b/ },
       { flag: "--parse-special", args: [], base: ["generate", "<|EOT|> a", "--json", "--max-tokens", "1", ...greedy] },
       { flag: "--json", args: [], base: ["generate", "Once", "--max-tokens", "2", ...greedy], shows: /^\{"text":/ },
     ],
