@@ -300,7 +300,7 @@ export interface Derivatives<B extends Buffer = Buffer> {
   // ---- projections
 
   /** `linear` with x as it is, where `linear` itself rounds x to multiply it with quantized weights: only f32 has a derivative. */
-  linearExact(out: B, x: B, w: B, dtype: DType, bias: B | null, rows: number, inDim: number, outDim: number): void;
+  linearExact: Kernels<B>["linear"];
   /** dX[r, i] = Σ_o dOut[r, o] · w[o, i] */
   linearBackward(dX: B, dOut: B, w: B, dtype: DType, rows: number, inDim: number, outDim: number): void;
   /** dW[o, i] += Σ_r dOut[r, o] · x[r, i] */
@@ -313,18 +313,7 @@ export interface Derivatives<B extends Buffer = Buffer> {
   /** With g_j = scale · dOut[r, j], where weights are normalized scale · (dOut[r, j] − Σ_i dOut[r, i] · out[r, i] / scale) / (Σ s + 1e-20): dLogits[r] = Σ_j g_j · ∂s_ids[r, j] / ∂logits[r] */
   routeWeightsBackward(dLogits: B, dOut: B, logits: B, ids: B, rows: number, rule: RouteRule): void;
   /** `expertLinear` with x as it is, as `linearExact`. */
-  expertLinearExact(
-    out: B,
-    x: B,
-    ids: B,
-    w: B,
-    dtype: DType,
-    rows: number,
-    perRow: number,
-    inDim: number,
-    outDim: number,
-    n: number,
-  ): void;
+  expertLinearExact: Kernels<B>["expertLinear"];
   /** dX[r, i] = Σ_j Σ_o dOut[r · perRow + j, o] · w[ids[r · perRow + j], o, i] */
   expertLinearBackward(
     dX: B,

@@ -107,7 +107,7 @@ ${program.body}
   return { code: immediate ? `requires immediate_address_space;${code}` : code, bindings };
 }
 
-export const isWrite = (access: Access): boolean => access.startsWith("write");
+const isWrite = (access: Access): boolean => access.startsWith("write");
 
 /** The functions through which WGSL text reaches an operand: elements are counted from its beginning. */
 function accessor(name: string, access: Access, variable: string, element: string): string {

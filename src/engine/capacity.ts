@@ -12,7 +12,7 @@ const positionsPerPlace = 512;
 const leastPlaces = 32;
 
 /** Rows of one step that may be asked what they say (`stepOutputs`): with more texts, some would stand still at each. */
-export const mostPlaces = 128;
+const mostPlaces = 128;
 
 /** What a cache takes at the utmost where nobody said how large it should be. */
 const mostCacheBytes = 2 ** 30;

@@ -139,7 +139,7 @@ export interface Symbols {
 }
 
 /** The symbols of a model; throws an Error that names the field if its unknown token or its byte tokens are missing. */
-export function createSymbols(model: Fields, idOfText: ReadonlyMap<string, number>, byteLevel: boolean): Symbols {
+function createSymbols(model: Fields, idOfText: ReadonlyMap<string, number>, byteLevel: boolean): Symbols {
   const fallback = flagOf(model.byte_fallback, "model.byte_fallback", false);
   const fuseUnknown = flagOf(model.fuse_unk, "model.fuse_unk", false);
   const unknownText = model.unk_token ?? undefined;

@@ -26,16 +26,16 @@ function seek({ slots }: MergeTable, left: number, right: number): number {
 }
 
 /** The slot of a pair, or `none` if it has no merge. */
-export function findMerge(table: MergeTable, left: number, right: number): number {
+function findMerge(table: MergeTable, left: number, right: number): number {
   const slot = seek(table, left, right);
   return table.slots[slot] === none ? none : slot;
 }
 
 /** The rank of the merge in a slot. */
-export const rankAt = (table: MergeTable, slot: number): number => table.slots[slot + 2];
+const rankAt = (table: MergeTable, slot: number): number => table.slots[slot + 2];
 
 /** The id that the merge in a slot makes. */
-export const mergedAt = (table: MergeTable, slot: number): number => table.slots[slot + 3];
+const mergedAt = (table: MergeTable, slot: number): number => table.slots[slot + 3];
 
 /** The two halves of an entry of `model.merges`: "a b", or ["a", "b"] where tokens may hold a space. */
 export function halvesOf(merge: unknown): readonly unknown[] {

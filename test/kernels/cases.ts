@@ -80,30 +80,6 @@ export function testSoftmax(open: () => Kernels | Promise<Kernels>, limit: numbe
   });
 }
 
-/** For a set that computes none of these: each op of attention refuses each, before it writes anything. */
-export function testRefusedSoftmax(open: () => Kernels | Promise<Kernels>): void {
-  test.each(casesOf("attention").map((c) => [c.case, c] as const))("%s", async (_, c) => {
-    const kernels = await open();
-    const ops = createOps(kernels);
-    const { inputs: t, load, close } = await openCase(ops, "attention", c);
-    const before = await Promise.all(c.inputs.map((name) => ops.read(t[name])));
-    const { window, softCap } = c.numbers;
-    const asked = [window && `a window of ${window}`, t.sinks && "sinks", softCap && `a soft cap of ${softCap}`];
-    const words = asked.filter(Boolean).join(" and ");
-    const refusal = `the ${kernels.name} kernels do not compute attention with ${words}, the reference kernels do`;
-    const dOut = await load("dOut");
-    const heads = headsOf(c.numbers, t);
-    expect(() => runCase(ops, c, t)).toThrow(new Error(refusal));
-    expect(() => ops.attentionProbs(t.q, pagesOf(t), rowsOf(t), heads)).toThrow(new Error(refusal));
-    expect(() => ops.derivatives().attentionBackward(dOut, t.q, pagesOf(t), rowsOf(t), heads)).toThrow(
-      new Error(refusal),
-    );
-    for (const [i, name] of c.inputs.entries()) expect(await ops.read(t[name]), name).toEqual(before[i]);
-    await close();
-    kernels.close();
-  });
-}
-
 /** The tensors of a case: its inputs, and any other by name. */
 async function openCase(ops: Ops, table: Table, c: Case) {
   const file = await openSafetensors(fileURLToPath(new URL(`${table}.safetensors`, goldens)));

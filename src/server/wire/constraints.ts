@@ -18,7 +18,7 @@ const guidedFields = {
 };
 
 /** Fields that say what an answer is to be; with their names, what is inside of `extra_body` and `nvext` too. */
-export const constraintFields = {
+const constraintFields = {
   response_format: z
     .discriminatedUnion("type", [
       z.object({ type: z.literal("text") }),
